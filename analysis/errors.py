@@ -1,0 +1,130 @@
+"""The exceptions of the package, ordered by what the caller can do.
+
+Pure. Everybody imports it; it imports nothing of the package.
+
+    AnalysisError                 everything below
+    ├── ConfigurationError        fix the call, the option or the input; nothing was sent
+    │   └── InputError            fix the input file; says where
+    ├── TransportError            try later; has `retry_after_s` and `ending`
+    │   ├── RateLimited           the service asked to slow down; nothing was generated
+    │   └── DeadlinePassed        no answer within the time-out; may have been paid
+    ├── RequestRejected           do not retry; has `code` and `request_id`
+    │   ├── AccountClosed         key, quota or billing; closes every route of the account
+    │   ├── RouteClosed           this route cannot work here (model, dialect, address)
+    │   └── ModelRefused          the model or its filter declined to answer
+    ├── AnswerDefect              the reply cannot be used; names the defect
+    ├── LedgerError               disk, lock or a ledger that is not ours
+    └── LocalProtocolError        our own bug: the package misused one of its parts
+"""
+
+from __future__ import annotations
+
+from analysis.records import Ending
+
+
+class AnalysisError(Exception):
+    """Base of all errors of the package."""
+
+
+class ConfigurationError(AnalysisError):
+    """A setting, option or argument cannot be used; nothing was sent."""
+
+
+class InputError(ConfigurationError):
+    """An input table cannot be used; the message says what, where and how to cure it."""
+
+
+class TransportError(AnalysisError):
+    """A request did not get through; it may be tried again later.
+
+    Attributes:
+        ending: How the request ended, which decides whether it may have been paid for.
+        code: Error code of the service, close code of the socket, or exception name.
+        retry_after_s: Seconds the service asked to wait, or None.
+        request_id: The service's own id of the request, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        ending: Ending = Ending.UNKNOWN,
+        code: str = "",
+        retry_after_s: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.ending = ending
+        self.code = code
+        self.retry_after_s = retry_after_s
+        self.request_id = request_id
+
+
+class RateLimited(TransportError):
+    """The service refused the request because of a rate limit; nothing was generated."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "rate_limit_exceeded",
+        retry_after_s: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            ending=Ending.REFUSED,
+            code=code,
+            retry_after_s=retry_after_s,
+            request_id=request_id,
+        )
+
+
+class DeadlinePassed(TransportError):
+    """No complete answer arrived within the time-out; it may have been generated and paid."""
+
+
+class RequestRejected(AnalysisError):
+    """The service refused the request for good; the same request never succeeds.
+
+    Attributes:
+        code: Error code of the service.
+        request_id: The service's own id of the request, or None.
+    """
+
+    def __init__(self, message: str, *, code: str = "", request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+
+class AccountClosed(RequestRejected):
+    """The key was refused, or quota or money is gone: no route of this account can work."""
+
+
+class RouteClosed(RequestRejected):
+    """The route cannot work at this endpoint (unknown model, other dialect, wrong address)."""
+
+
+class ModelRefused(RequestRejected):
+    """The model or a content filter declined to answer; nothing is wrong with the route."""
+
+
+class AnswerDefect(AnalysisError):
+    """A reply arrived and cannot be used.
+
+    Attributes:
+        defect: Short name of the defect, such as `not_json` or `foreign_id`.
+    """
+
+    def __init__(self, message: str, *, defect: str) -> None:
+        super().__init__(message)
+        self.defect = defect
+
+
+class LedgerError(AnalysisError):
+    """The ledger or the output cannot be written, is locked, or belongs to another program."""
+
+
+class LocalProtocolError(AnalysisError):
+    """A part of this package was misused by another part; please report it."""
