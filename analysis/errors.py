@@ -1,6 +1,6 @@
 """The exceptions of the package, ordered by what the caller can do.
 
-Pure. Everybody imports it; it imports nothing of the package.
+Pure. Everybody imports it; it imports only records.
 
     AnalysisError                 everything below
     ├── ConfigurationError        fix the call, the option or the input; nothing was sent

@@ -6,10 +6,18 @@ crosses two folders. Sizes are in tokens, durations in seconds, unless a name sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
+
+_INVISIBLE = re.compile("[\\s\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*")
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether nothing of a text can be seen: spaces of any kind and zero-width characters."""
+    return _INVISIBLE.fullmatch(text) is not None
 
 
 class FailureKind(StrEnum):

@@ -163,7 +163,7 @@ class Settings:
         unit="attempts",
         low=1,
         high=20,
-        reason="one lost handshake is common, three in a row are a dead endpoint: the breaker's job",
+        reason="one lost handshake is common; three in a row are the breaker's business",
     )
     attempts_per_route: int = knob(
         5,

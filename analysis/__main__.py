@@ -1,0 +1,56 @@
+"""The command `semfn`, also as `python -m analysis`.
+
+io. Loads a command's module when it is called, so that `--help` is fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from analysis import __version__
+
+_COMMANDS = {
+    "label-sets": ("analysis.commands.label_sets", "label_sets", "List and show label sets."),
+    "run": ("analysis.commands.run", "run", "Label the chunks of a CSV file."),
+    "simulate": (
+        "analysis.commands.simulate",
+        "simulate",
+        "Serve a simulated endpoint on this machine.",
+    ),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in _COMMANDS.items()])
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: semfn run chunks.csv --topic 'Night trains' --local",
+)
+@click.version_option(__version__, prog_name="semfn")
+def main() -> None:
+    """Label what each chunk of a text does, with an LLM."""
+
+
+if __name__ == "__main__":
+    sys.exit(main(prog_name="semfn"))

@@ -1,0 +1,92 @@
+"""Make the transport of a route.
+
+io. The analyzers call it; each transport is imported when it is first wanted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from analysis.endpoint import Endpoint
+from analysis.errors import ConfigurationError
+from analysis.labels.prompt import PromptBuilder
+from analysis.settings import ROUTES, Settings
+from analysis.transport import LimitsListener, Transport
+from analysis.wire.session import SessionSettings
+
+TOOL_NAME = "set_labels"
+TOOL_DESCRIPTION = "Hand in the labels of all chunks of the request."
+
+
+def check_routes(route: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the routes, given as a sequence or separated by commas, if they can be used.
+
+    Raises:
+        ConfigurationError: If there is none, one twice, or one that does not exist.
+    """
+    names = route.split(",") if isinstance(route, str) else route
+    routes = tuple(name.strip() for name in names if name.strip())
+    for name in routes:
+        if name not in ROUTES:
+            raise ConfigurationError(
+                f"Route {name!r} does not exist. Use one or more of {', '.join(ROUTES)}."
+            )
+    if not routes or len(set(routes)) != len(routes):
+        raise ConfigurationError(
+            f"The routes {', '.join(routes) or '(none)'} must be at least one, each once, of "
+            f"{', '.join(ROUTES)}."
+        )
+    return routes
+
+
+def session_settings(builder: PromptBuilder, model: str) -> SessionSettings:
+    """Return the Realtime session in which this prompt is asked."""
+    return SessionSettings(
+        model=model,
+        instructions=builder.instructions,
+        tool_name=TOOL_NAME,
+        tool_description=TOOL_DESCRIPTION,
+        tool_parameters=builder.schema,
+    )
+
+
+def make_transport(
+    route: str,
+    *,
+    model: str,
+    endpoint: Endpoint,
+    builder: PromptBuilder,
+    timeout_s: float,
+    on_limits: LimitsListener,
+    rng: random.Random,
+    settings: Settings,
+) -> Transport:
+    """Return the transport of a route; nothing is connected yet."""
+    if route == "realtime":
+        from analysis.transport.websocket import RealtimeTransport
+
+        return RealtimeTransport(
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key,
+            settings=session_settings(builder, model),
+            on_limits=on_limits,
+            connect_timeout_s=settings.connect_timeout_s,
+            connect_attempts=settings.connect_attempts,
+            rng=rng,
+        )
+    if route == "rest":
+        from analysis.transport.rest import RestTransport
+
+        return RestTransport(
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key,
+            on_limits=on_limits,
+            timeout_s=timeout_s,
+            connect_timeout_s=settings.connect_timeout_s,
+        )
+    from analysis.labels.rules import label_texts
+    from analysis.transport.offline import OfflineTransport
+
+    language = builder.language
+    return OfflineTransport(lambda texts, topic: label_texts(texts, topic, language))

@@ -1,0 +1,103 @@
+"""Whether a route is healthy enough to be used.
+
+Pure. The scheduler asks `gate` before each request and reports every ending. Rate limits (429)
+and answers that the model spoiled say nothing about the route and are not reported.
+
+    state      event                                             next state
+    closed     failures in a row, or half of the window failed   open
+    closed     refused connection                                open
+    open       its pause is over                                 half-open (one probe of one chunk)
+    half-open  probe answered                                    closed
+    half-open  probe failed                                      open, pause x 1.6
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from enum import Enum
+
+from analysis.settings import SETTINGS, Settings
+
+GROWTH = 1.6
+"""Factor from pause to pause. Source: pacing notes, section 5."""
+
+
+class Gate(Enum):
+    """What a route may be used for now."""
+
+    PASS = "pass"
+    PROBE = "probe"
+    SHUT = "shut"
+
+
+class Breaker:
+    """Health of one route.
+
+    Attributes:
+        ever_worked: At least one request was answered.
+        down_since: Monotonic seconds of the first opening since the last answer, or None.
+    """
+
+    def __init__(self, *, rng: random.Random, settings: Settings = SETTINGS) -> None:
+        self.ever_worked = False
+        self.down_since: float | None = None
+        self._rng = rng
+        self._settings = settings
+        self._open_until: float | None = None
+        self._openings = 0
+        self._in_a_row = 0
+        self._window: deque[bool] = deque(maxlen=settings.breaker_window)
+
+    def __repr__(self) -> str:
+        return f"Breaker(open_until={self._open_until}, in_a_row={self._in_a_row})"
+
+    def gate(self, now: float) -> Gate:
+        """Return what the route may be used for at this time."""
+        if self._open_until is None:
+            return Gate.PASS
+        return Gate.PROBE if now >= self._open_until else Gate.SHUT
+
+    @property
+    def opens_at(self) -> float | None:
+        """When a probe may go; None while the route is closed, that is, in use."""
+        return self._open_until
+
+    def on_success(self) -> bool:
+        """Report an answer; return True if this closed the breaker."""
+        was_open = self._open_until is not None
+        self.ever_worked = True
+        self.down_since = None
+        self._open_until = None
+        self._openings = 0
+        self._in_a_row = 0
+        if was_open:
+            self._window.clear()
+        self._window.append(True)
+        return was_open
+
+    def on_failure(self, *, now: float, is_refused_connection: bool = False) -> bool:
+        """Report a failure of the way; return True if this opened the breaker.
+
+        Failures of requests that were sent before it opened do not prolong the pause.
+        """
+        self._in_a_row += 1
+        self._window.append(False)
+        if self._open_until is not None:
+            if now >= self._open_until:
+                self._open(now)
+            return False
+        failed = self._window.count(False)
+        is_sick = is_refused_connection or self._in_a_row >= self._settings.breaker_failures
+        is_full = len(self._window) == self._window.maxlen
+        if is_sick or (is_full and failed * 2 >= len(self._window)):
+            self.down_since = now
+            self._open(now)
+            return True
+        return False
+
+    def _open(self, now: float) -> None:
+        knobs = self._settings
+        pause = min(knobs.breaker_open_cap_s, knobs.breaker_open_s * GROWTH**self._openings)
+        self._openings += 1
+        self._open_until = now + pause * self._rng.uniform(0.8, 1.2)

@@ -1,0 +1,42 @@
+"""What the scheduler can answer to `poll`, and the shapes of what it is given and gives back.
+
+Pure. The scheduler makes them, dispatch acts on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from analysis.records import Item, Pack, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Hand this pack to this route now, under this request id."""
+
+    request_id: str
+    route: str
+    model: str
+    pack: Pack
+    attempt: int
+    is_probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Call `poll` again at `at`, or after the next outcome or offer if `at` is None."""
+
+    at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Nothing is queued and nothing is in flight."""
+
+
+Decision: TypeAlias = Send | WaitUntil | Finished
+Settled: TypeAlias = tuple[tuple[Item, Verdict], ...]
+Costs: TypeAlias = Callable[[Pack], int]
+Notify: TypeAlias = Callable[[str, str, Mapping[str, str | float]], None]

@@ -1,0 +1,237 @@
+"""The state of one route inside the scheduler, and what is on its way over it.
+
+Pure. Only the scheduler uses it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analysis.control.breaker import Breaker
+from analysis.control.pacing import Pacer
+from analysis.records import ErrorDetail, Failed, FailureKind, Item, Labeled, Pack, Usage, Verdict
+from analysis.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutePlan:
+    """What the scheduler has to know of a route.
+
+    Attributes:
+        name: Such as `realtime`.
+        model: The model that is asked for.
+        account: Equal for routes that share key and host; a refused key closes them together.
+        in_flight: Most requests at once.
+    """
+
+    name: str
+    model: str
+    account: str
+    in_flight: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Parcel:
+    """Chunks that share one history: a pack as offered, or what is left of it.
+
+    Attributes:
+        pack: The chunks.
+        order: Indexes of the routes to try, first one first.
+        stage: Place in `order`.
+        attempts: Requests sent so far in which these chunks travelled.
+        way_failures: Failures of the way on the present route.
+        answers: Unusable answers on the present route.
+        lone_failures: Failures on the present route, while alone, that the chunk itself caused.
+        failed_routes: Routes left because of such failures.
+        last: Why the last request failed.
+        since: When it was offered, monotonic seconds.
+    """
+
+    pack: Pack
+    order: tuple[int, ...]
+    since: float
+    stage: int = 0
+    attempts: int = 0
+    way_failures: int = 0
+    answers: int = 0
+    lone_failures: int = 0
+    failed_routes: int = 0
+    last: ErrorDetail | None = None
+
+    @property
+    def route_index(self) -> int:
+        """Index of the route that this parcel waits for."""
+        return self.order[self.stage]
+
+    @property
+    def has_next_route(self) -> bool:
+        """Whether a further route may still be tried."""
+        return self.stage + 1 < len(self.order)
+
+    @property
+    def has_failed_here(self) -> bool:
+        """Whether these chunks failed on, or were refused by, the present route."""
+        return bool(self.way_failures or self.answers or self.lone_failures)
+
+    def with_pack(self, pack: Pack) -> Parcel:
+        """Return a parcel of the same history with fewer chunks."""
+        return Parcel(
+            pack=pack,
+            order=self.order,
+            since=self.since,
+            stage=self.stage,
+            attempts=self.attempts,
+            way_failures=self.way_failures,
+            answers=self.answers,
+            lone_failures=self.lone_failures,
+            failed_routes=self.failed_routes,
+            last=self.last,
+        )
+
+    def move_on(self) -> None:
+        """Turn to the next route, with a clean record there."""
+        self.stage += 1
+        self.way_failures = self.answers = self.lone_failures = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Flight:
+    """A request that was handed out and has not ended yet."""
+
+    parcel: Parcel
+    route_index: int
+    cost_tokens: int
+    is_probe: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class RouteState:
+    """A route during a run: health, pace, queue and counters."""
+
+    plan: RoutePlan
+    breaker: Breaker
+    pacer: Pacer
+    limit: int
+    queue: deque[Parcel] = field(default_factory=deque)
+    in_flight: int = 0
+    closed: str | None = None
+    sent: int = 0
+    answered: int = 0
+    failed: int = 0
+    rate_limited: int = 0
+    chunks_labeled: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+    def count_answer(self, usage: Usage) -> None:
+        """Count an answered request and what it was billed."""
+        self.answered += 1
+        self.input_tokens += usage.input_tokens
+        self.cached_tokens += usage.cached_tokens
+        self.output_tokens += usage.output_tokens
+
+    def statistics(self) -> dict[str, float | int | str | bool | None]:
+        """Return counters and present limits as plain values."""
+        return {
+            "model": self.plan.model,
+            "requests_sent": self.sent,
+            "requests_answered": self.answered,
+            "requests_failed": self.failed,
+            "rate_limited": self.rate_limited,
+            "chunks_labeled": self.chunks_labeled,
+            "input_tokens": self.input_tokens,
+            "cached_tokens": self.cached_tokens,
+            "output_tokens": self.output_tokens,
+            "in_flight": self.in_flight,
+            "in_flight_limit": self.limit,
+            "requests_per_minute": self.pacer.requests.per_minute,
+            "tokens_per_minute": self.pacer.tokens.per_minute,
+            "is_open": self.closed is None,
+            "closed_because": self.closed,
+        }
+
+
+def cut(parcel: Parcel, first: int) -> list[Parcel]:
+    """Divide a parcel after its first so many chunks."""
+    items, topic = parcel.pack.items, parcel.pack.topic
+    parts = [items[:first], items[first:]]
+    return [parcel.with_pack(Pack(items=part, topic=topic)) for part in parts if part]
+
+
+def singles(parcel: Parcel) -> list[Parcel]:
+    """Divide a parcel into one per chunk."""
+    topic = parcel.pack.topic
+    return [parcel.with_pack(Pack(items=(item,), topic=topic)) for item in parcel.pack.items]
+
+
+def open_routes(
+    plans: Sequence[RoutePlan], *, rng: random.Random, now: float, settings: Settings
+) -> list[RouteState]:
+    """Return the state of each route; those of one account and model share a pacer."""
+    pacers: dict[tuple[str, str], Pacer] = {}
+    states = []
+    for plan in plans:
+        share = (plan.account, plan.model)
+        if share not in pacers:
+            pacers[share] = Pacer(now=now, rng=rng, settings=settings)
+        breaker = Breaker(rng=rng, settings=settings)
+        state = RouteState(plan=plan, breaker=breaker, pacer=pacers[share], limit=plan.in_flight)
+        states.append(state)
+    return states
+
+
+def label_items(
+    parcel: Parcel,
+    route: str,
+    labels: Mapping[int, tuple[str, ...]],
+    usage: Usage,
+    model: str,
+    latency_s: float,
+) -> Iterator[tuple[Item, Verdict]]:
+    """Yield the verdict on each chunk of an answered request that got a label."""
+    shares = usage.shares(len(parcel.pack.items))
+    for item, share in zip(parcel.pack.items, shares, strict=True):
+        if item.ticket in labels:
+            yield (
+                item,
+                Labeled(
+                    chunk_id=item.chunk.id,
+                    labels=labels[item.ticket],
+                    route=route,
+                    model=model,
+                    attempts=parcel.attempts,
+                    pack=len(parcel.pack.items),
+                    latency_s=latency_s,
+                    usage=share,
+                ),
+            )
+
+
+def fail_items(parcel: Parcel, plan: RoutePlan) -> tuple[tuple[Item, Verdict], ...]:
+    """Return the verdicts on chunks that nothing helped, with what went wrong last."""
+    detail = parcel.last or ErrorDetail(kind=FailureKind.UNAVAILABLE, message="no answer")
+    return tuple(
+        (
+            item,
+            Failed(
+                chunk_id=item.chunk.id,
+                error=detail,
+                route=plan.name,
+                model=plan.model,
+                attempts=parcel.attempts,
+                pack=len(parcel.pack.items),
+            ),
+        )
+        for item in parcel.pack.items
+    )
+
+
+def all_down_since(routes: Sequence[RouteState]) -> float | None:
+    """Return when the last usable route went down; None if one is up or none is usable."""
+    usable = [route.breaker.down_since for route in routes if route.closed is None]
+    downs = [down for down in usable if down is not None]
+    return max(downs) if downs and len(downs) == len(usable) else None

@@ -1,0 +1,171 @@
+"""Read a reply into labels per chunk, or name the defect that voids it.
+
+Pure. dispatch calls `check` with every reply.
+
+What counts (design 4.1): an item counts when it is complete, its id was asked for in this request
+and occurs once, and its labels are in the set and allowed together. Complete items of a short or
+cut answer count; the rest is missing and asked again. A foreign or doubled id voids the whole
+answer, and so does closed JSON that does not parse. Broken JSON is never repaired: the reader below
+takes whole items from the front and stops at the first thing that is not one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from analysis.labels.label_set import LabelSet
+from analysis.records import Ask, TextReply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a reply is worth.
+
+    Attributes:
+        labels: Ticket -> its labels, for the items that count.
+        missing: Tickets without a usable item, in the order of the request.
+        defect: Name of what voided the whole answer, or None. Then `labels` is empty.
+        note: What was wrong, for people; empty when nothing was.
+    """
+
+    labels: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    missing: tuple[int, ...] = ()
+    defect: str | None = None
+    note: str = ""
+
+
+class _Void(Exception):
+    """Raised inside this module when the whole answer is void."""
+
+    def __init__(self, defect: str, note: str) -> None:
+        super().__init__(note)
+        self.defect = defect
+
+
+class _Answer(msgspec.Struct):
+    answers: list[Any]
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+def check(reply: TextReply, ask: Ask, label_set: LabelSet) -> Checked:
+    """Return the labels that the reply gives to the chunks of this request.
+
+    Never raises on what the model wrote.
+    """
+    everything = tuple(ask.tickets.values())
+    try:
+        items, end = _items(reply.text)
+        labels = _labels(items, ask, label_set)
+    except _Void as void:
+        return Checked(missing=everything, defect=void.defect, note=str(void))
+    missing = tuple(ticket for ticket in everything if ticket not in labels)
+    note = "" if not missing else f"{len(missing)} of {len(everything)} chunks unanswered{end}"
+    return Checked(labels=labels, missing=missing, note=note)
+
+
+def _items(text: str) -> tuple[Sequence[Any], str]:
+    """Return the complete items of the answer, and how it ended if it was cut."""
+    if not text.strip():
+        raise _Void("empty", "the answer is empty")
+    try:
+        items = _ANSWER.decode(text.encode())
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return _items_of_cut(text), "; the answer was cut"
+    if text.count('"id"') != len(items.answers):
+        return _items_of_cut(text), ""  # the slow reader notices a key that occurs twice
+    return items.answers, ""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Void("doubled_key", "an item of the answer has the same key twice")
+    return found
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_unique)
+_SPACE = " \t\r\n"
+
+
+def _items_of_cut(text: str) -> list[Any]:
+    """Take whole items from `{"answers": [item, item ...`, which may end anywhere.
+
+    A closed answer must be closed right; anything else than an item, a comma or the end voids it.
+    """
+    items: list[Any] = []
+    place = _skip(text, 0)
+    for mark in ("{", '"answers"', ":", "["):
+        if not text.startswith(mark, place):
+            if mark.startswith(text[place:]):
+                return items  # cut inside the opening
+            raise _Void("not_json", f"the answer does not open as asked: {text[:60]!r}")
+        place = _skip(text, place + len(mark))
+    while place < len(text) and text[place] != "]":
+        if text[place] != "{":
+            raise _Void("not_json", f"no item at character {place} of the answer")
+        try:
+            item, place = _READER.raw_decode(text, place)
+        except ValueError as broken:
+            if _is_open(text, place):
+                return items  # cut inside an item, which therefore does not count
+            raise _Void("not_json", f"broken item in the answer: {broken}") from broken
+        items.append(item)
+        place = _skip(text, place)
+        if text.startswith(",", place):
+            place = _skip(text, place + 1)
+        elif place < len(text) and text[place] != "]":
+            raise _Void("not_json", f"no comma at character {place} of the answer")
+    rest = "".join(text[place:].split())
+    if rest not in ("", "]", "]}"):
+        raise _Void("not_json", f"the answer does not close as asked: {text[-60:]!r}")
+    return items
+
+
+def _skip(text: str, place: int) -> int:
+    while place < len(text) and text[place] in _SPACE:
+        place += 1
+    return place
+
+
+def _is_open(text: str, start: int) -> bool:
+    """Tell whether the object that begins at `start` is still open at the end of the text."""
+    depth, in_string, escaped = 0, False, False
+    for mark in text[start:]:
+        if escaped:
+            escaped = False
+        elif in_string:
+            escaped = mark == "\\"
+            in_string = mark != '"'
+        elif mark == '"':
+            in_string = True
+        elif mark in "{[":
+            depth += 1
+        elif mark in "}]":
+            depth -= 1
+            if depth == 0:
+                return False
+    return True
+
+
+def _labels(items: Sequence[Any], ask: Ask, label_set: LabelSet) -> dict[int, tuple[str, ...]]:
+    seen: set[str] = set()
+    labels: dict[int, tuple[str, ...]] = {}
+    for item in items:
+        short_id = item.get("id") if isinstance(item, dict) else None
+        if not isinstance(short_id, str) or short_id not in ask.tickets:
+            raise _Void("foreign_id", f"the answer names an id that was not asked: {short_id!r}")
+        if short_id in seen:
+            raise _Void("doubled_id", f"the answer names the id {short_id!r} twice")
+        seen.add(short_id)
+        given = item.get("labels")
+        if isinstance(given, list) and all(isinstance(label, str) for label in given):
+            if label_set.allows(given):
+                labels[ask.tickets[short_id]] = tuple(given)
+    return labels

@@ -1,0 +1,257 @@
+"""What a run did, counted from the ledger and the output; and how it says so.
+
+io only for reading the package's price table. pipeline/run.py makes the summary, commands print it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from analysis.analyzer import Analyzer, Estimate
+from analysis.pipeline.ledger import LedgerTotals, RouteTotals, UnknownRequests, VerdictRow
+from analysis.pipeline.tables import Table
+from analysis.prices import price_table
+from analysis.records import FailureKind, Usage
+
+SUMMARY_VERSION = 1
+"""Moves when a field of the summary changes its meaning or goes."""
+
+SIMULATED_MODELS = frozenset({"offline-rules", "digest-labels"})
+"""Models that are no language model: labels of the local service or of rules."""
+
+
+class StopKind(Enum):
+    """Why a run ended early; the value is the exit code."""
+
+    SERVICE = 3
+    DISK = 5
+    INTERRUPTED = 130
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counters of one run, filled while the output is derived."""
+
+    labeled_now: int = 0
+    labeled: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    by_route: Counter[tuple[str, str]] = field(default_factory=Counter)
+    by_label: Counter[str] = field(default_factory=Counter)
+
+    def clear_rows(self) -> None:
+        """Forget what was counted about rows, before they are counted anew."""
+        self.labeled = 0
+        for counter in (self.errors, self.by_route, self.by_label):
+            counter.clear()
+        self.examples.clear()
+
+    def add_row(self, verdict: VerdictRow | None) -> None:
+        """Count one row of the output."""
+        if verdict is None:
+            self.errors[FailureKind.STOPPED] += 1
+        elif verdict.labels:
+            self.labeled += 1
+            self.by_route[(verdict.route or "", verdict.model or "")] += 1
+            self.by_label[verdict.labels[0]] += 1
+        else:
+            kind = verdict.error_kind or ""
+            self.errors[kind] += 1
+            self.examples.setdefault(kind, verdict.error_message or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a run did.
+
+    Attributes:
+        exit_code: As documented for the command.
+        rows: Rows of the input.
+        labeled: Rows of the output with a label, reused ones included.
+        reused: Rows whose label the ledger held before the run.
+        labeled_now: Rows labelled by this run.
+        errors: Error kind -> rows of the output.
+        examples: Error kind -> the message of the first such row.
+        routes: One entry per route and model: rows, requests, billed tokens of this run, cost.
+        other_model_rows: Labelled rows of routes that ask for another model than the first route.
+        by_label: Primary label -> rows.
+        usage: Tokens billed in this run.
+        cost_usd: By the price table, or None if a model is not listed.
+        price_date: Day of the price table.
+        unknown_requests: Requests of this and earlier runs that may have been paid without answer.
+        unknown_chunks: Chunks in those of earlier runs.
+        late_answers: Second labels that were dropped.
+        duration_s: Start to end of the run.
+        label_s: Of it, the time in which requests were sent.
+        simulated: Labels came from the local service or from rules, so no figure is a real one.
+        stopped: Why the run ended early, or empty.
+        paths: `input`, `output`, `ledger`, `summary`.
+        record: Settings and versions of the run.
+        notes: What the reader of the input assumed.
+    """
+
+    run_id: str
+    exit_code: int
+    rows: int
+    labeled: int
+    reused: int
+    labeled_now: int
+    errors: Mapping[str, int]
+    examples: Mapping[str, str]
+    routes: Sequence[Mapping[str, Any]]
+    other_model_rows: int
+    by_label: Mapping[str, int]
+    usage: Usage
+    cost_usd: float | None
+    price_date: str
+    requests: Mapping[str, int]
+    unknown_requests: int
+    unknown_chunks: int
+    late_answers: int
+    started_at: str
+    ended_at: str
+    duration_s: float
+    label_s: float
+    simulated: bool
+    stopped: str
+    paths: Mapping[str, str]
+    record: Mapping[str, str]
+    notes: Sequence[str]
+    estimate: Mapping[str, Any]
+
+    @property
+    def failed(self) -> int:
+        """Rows without a label that should have one: neither empty nor merely not reached."""
+        ignored = (FailureKind.EMPTY, FailureKind.STOPPED)
+        return sum(count for kind, count in self.errors.items() if kind not in ignored)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON-ready values, with its version."""
+        found: dict[str, Any] = {"summary_version": SUMMARY_VERSION}
+        for name in self.__slots__:
+            value = getattr(self, name)
+            found[name] = value.to_dict() if isinstance(value, Usage) else value
+        found["failed"] = self.failed
+        return found
+
+
+def summarize(
+    *,
+    run_id: str,
+    started_at: datetime,
+    ended_at: datetime,
+    label_s: float,
+    table: Table,
+    paths: Mapping[str, Path],
+    plan_rows: int,
+    reused: int,
+    estimate: Estimate,
+    counts: Counts,
+    totals: LedgerTotals,
+    unknown: UnknownRequests,
+    analyzer: Analyzer,
+    record: Mapping[str, str],
+    stop: StopKind | None,
+    reason: str,
+    max_failed: float,
+) -> RunSummary:
+    """Put together what a run did.
+
+    Args:
+        max_failed: Failed rows up to which the run counts as done; below 1 and above 0 a share of
+            the rows.
+    """
+    usage, cost = _bill(totals.run)
+    routes = [_route_entry(entry, counts) for entry in totals.run]
+    models = {model for _, model in counts.by_route}
+    summary = RunSummary(
+        run_id=run_id,
+        exit_code=stop.value if stop else 0,
+        rows=plan_rows,
+        labeled=counts.labeled,
+        reused=reused,
+        labeled_now=counts.labeled_now,
+        errors={str(kind): count for kind, count in sorted(counts.errors.items())},
+        examples=dict(sorted(counts.examples.items())),
+        routes=routes,
+        other_model_rows=_other_model_rows(counts, analyzer),
+        by_label=dict(counts.by_label.most_common()),
+        usage=usage,
+        cost_usd=cost,
+        price_date=price_table().date,
+        requests=dict(totals.run_states),
+        unknown_requests=unknown.requests + totals.run_states.get("unknown", 0),
+        unknown_chunks=unknown.chunks,
+        late_answers=totals.late,
+        started_at=started_at.isoformat(timespec="seconds"),
+        ended_at=ended_at.isoformat(timespec="seconds"),
+        duration_s=round((ended_at - started_at).total_seconds(), 3),
+        label_s=round(label_s, 3),
+        simulated=bool(models & SIMULATED_MODELS)
+        or analyzer.run_key["endpoint"] in ("embedded", "offline"),
+        stopped=reason,
+        paths={name: str(path) for name, path in paths.items()},
+        record=record,
+        notes=table.notes,
+        estimate={
+            "requests": estimate.requests,
+            "input_tokens": estimate.input_tokens,
+            "output_tokens": estimate.output_tokens,
+            "cost_usd": estimate.cost_usd,
+        },
+    )
+    if stop is None and summary.failed > allowed_failures(max_failed, plan_rows):
+        return _with_exit_code(summary, 1)
+    return summary
+
+
+def allowed_failures(max_failed: float, rows: int) -> int:
+    """Return how many failed rows a run may have: a number, or a share of all rows."""
+    return int(max_failed * rows) if 0 < max_failed < 1 else int(max_failed)
+
+
+def first_route(analyzer: Analyzer) -> str:
+    """Return the name of the first route of a run."""
+    return analyzer.run_key["routes"].split("=", 1)[0]
+
+
+def _with_exit_code(summary: RunSummary, code: int) -> RunSummary:
+    values = {name: getattr(summary, name) for name in summary.__slots__}
+    return RunSummary(**values | {"exit_code": code})
+
+
+def _bill(entries: Sequence[RouteTotals]) -> tuple[Usage, float | None]:
+    usage, cost = Usage(), 0.0
+    is_known = True
+    for entry in entries:
+        usage += entry.usage
+        price = price_table().cost_usd(entry.model, entry.usage)
+        is_known = is_known and price is not None
+        cost += price or 0.0
+    return usage, (round(cost, 6) if is_known else None)
+
+
+def _route_entry(entry: RouteTotals, counts: Counts) -> dict[str, Any]:
+    cost = price_table().cost_usd(entry.model, entry.usage)
+    return {
+        "route": entry.route,
+        "model": entry.model,
+        "rows": counts.by_route.get((entry.route, entry.model), 0),
+        "requests": entry.requests,
+        **entry.usage.to_dict(),
+        "cost_usd": None if cost is None else round(cost, 6),
+    }
+
+
+def _other_model_rows(counts: Counts, analyzer: Analyzer) -> int:
+    """Count labelled rows of routes that ask for another model than the first route."""
+    pairs = [entry.split("=", 1) for entry in analyzer.run_key["routes"].split(",")]
+    asked = dict(pairs)
+    own = asked[first_route(analyzer)]
+    return sum(rows for (route, _), rows in counts.by_route.items() if asked.get(route, own) != own)

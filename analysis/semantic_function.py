@@ -1,0 +1,62 @@
+"""The analyzer over REST: HTTPS, Responses API, strict JSON schema.
+
+io. For pipelines and notebooks; works wherever HTTPS does.
+"""
+
+from __future__ import annotations
+
+from analysis.endpoint import Endpoint
+from analysis.labelling import RoutedAnalyzer
+from analysis.labels.label_set import LabelSet
+from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
+from analysis.telemetry import Sink
+
+
+class SemanticRestAnalyzer(RoutedAnalyzer):
+    """Labels chunks over the Responses API.
+
+    Args:
+        api_key: By default the variable OPENAI_API_KEY.
+        base_url: By default the variable OPENAI_BASE_URL, else OpenAI's address.
+        model: By default `gpt-6-luna`.
+        topic: What the text is about; a call's or a chunk's own topic beats it.
+        label_set: Name of a label set, or a `LabelSet`.
+        language: Of the texts: `auto`, `en`, `ru`, `fr` or `zh`.
+        timeout_s: Seconds for one request.
+        max_concurrent: Requests at once; by default 32.
+        on_event: Told about what happens on the way (`telemetry.Event`).
+        seed: For reproducible ids and jitter; by default drawn from the system.
+        settings: Knobs.
+
+    Raises:
+        ConfigurationError: If an argument cannot be used; nothing was sent.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        model: str | None = None,
+        topic: str | None = None,
+        label_set: str | LabelSet = DEFAULT_LABEL_SET,
+        language: str = "auto",
+        timeout_s: float = SETTINGS.timeout_s,
+        max_concurrent: int | None = None,
+        on_event: Sink | None = None,
+        seed: int | None = None,
+        settings: Settings = SETTINGS,
+    ) -> None:
+        super().__init__(
+            routes=("rest",),
+            models={"rest": model} if model else {},
+            endpoint=Endpoint.find(api_key=api_key, base_url=base_url),
+            topic=topic,
+            label_set=label_set,
+            language=language,
+            timeout_s=timeout_s,
+            max_concurrent=max_concurrent,
+            on_event=on_event,
+            seed=seed,
+            settings=settings,
+        )

@@ -1,0 +1,148 @@
+"""The hybrid analyzer: an ordered list of routes; the scheduler decides.
+
+io. Falls back request by request. A route with another model gets a chunk only after that chunk
+failed on, or was refused by, the route before it; every verdict names its route and its model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from analysis.analyzer import ChunkLike
+from analysis.connections import check_routes
+from analysis.control.packing import SMALL_JOB
+from analysis.endpoint import Endpoint
+from analysis.errors import ConfigurationError
+from analysis.labelling import RoutedAnalyzer, as_chunk
+from analysis.labels.label_set import LabelSet
+from analysis.records import Verdict
+from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS, SETTINGS, Settings
+from analysis.telemetry import Sink
+
+DEFAULT_ROUTES = ("realtime", "rest")
+
+
+class HybridSemanticAnalyzer(RoutedAnalyzer):
+    """Labels chunks over several routes, first one first.
+
+    Arguments as in `SemanticRestAnalyzer`; further:
+
+    Args:
+        routes: Names of routes in the order of preference; by default realtime, then rest.
+        model: A model's name for a single route, or a mapping from route to model.
+        max_concurrent: Requests at once on each route; by default each route's own.
+        endpoint: Address and key found before; then `api_key` and `base_url` stay out.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        model: str | Mapping[str, str] | None = None,
+        topic: str | None = None,
+        label_set: str | LabelSet = DEFAULT_LABEL_SET,
+        language: str = "auto",
+        timeout_s: float = SETTINGS.timeout_s,
+        routes: str | Sequence[str] = DEFAULT_ROUTES,
+        max_concurrent: int | None = None,
+        on_event: Sink | None = None,
+        seed: int | None = None,
+        settings: Settings = SETTINGS,
+        endpoint: Endpoint | None = None,
+    ) -> None:
+        checked = check_routes(routes)
+        if endpoint is None:
+            endpoint = (
+                Endpoint.none()
+                if checked == ("offline",)
+                else Endpoint.find(api_key=api_key, base_url=base_url)
+            )
+        super().__init__(
+            routes=checked,
+            models=models_by_route(model, checked),
+            endpoint=endpoint,
+            topic=topic,
+            label_set=label_set,
+            language=language,
+            timeout_s=timeout_s,
+            max_concurrent=max_concurrent,
+            on_event=on_event,
+            seed=seed,
+            settings=settings,
+        )
+
+    async def analyze_batch(
+        self,
+        chunks: Iterable[ChunkLike],
+        topic: str | None = None,
+        *,
+        chunks_per_request: int | None = None,
+        adaptive_batching: bool = True,
+        max_concurrent: int | None = None,
+    ) -> list[Verdict]:
+        """Return one verdict per chunk, in input order.
+
+        Args:
+            chunks: `Chunk`s, mappings with `id` and `text`, or pairs (id, text).
+            topic: Beats the topic of the constructor.
+            chunks_per_request: Fixes the packing.
+            adaptive_batching: Choose packing and first route by the size of the job: up to 50
+                chunks go one by one over the routes as ordered, more go ten by ten and over REST
+                first. False: ten by ten, routes as ordered.
+            max_concurrent: Requests at once on each route from now on.
+
+        Raises: As `RoutedAnalyzer.analyze_batch`.
+        """
+        listed = [as_chunk(chunk) for chunk in chunks]
+        if max_concurrent is not None:
+            if max_concurrent < 1:
+                raise ConfigurationError(
+                    f"max_concurrent is {max_concurrent}; it must be at least 1."
+                )
+            self._ready().scheduler.limit_in_flight(max_concurrent)
+        order = self._order(len(listed)) if adaptive_batching else None
+        fixed = None if adaptive_batching else self._settings.chunks_per_request
+        per_request = self._per_request(chunks_per_request or fixed, len(listed))
+        return await self._collect(listed, topic=topic, per_request=per_request, order=order)
+
+    def _order(self, job_size: int) -> tuple[int, ...] | None:
+        """Return the routes for a job of this size as indexes, or None for the given order."""
+        if job_size <= SMALL_JOB or "rest" not in self.routes or self.routes[0] == "rest":
+            return None
+        rest = self.routes.index("rest")
+        others = tuple(place for place in range(len(self.routes)) if place != rest)
+        self._ready().tell(
+            "notice",
+            f"{job_size} chunks are more than {SMALL_JOB}: rest goes first, with the model "
+            f"{self.models['rest']}.",
+            {"chunks": job_size},
+        )
+        return (rest, *others)
+
+
+def models_by_route(
+    model: str | Mapping[str, str] | None, routes: tuple[str, ...]
+) -> dict[str, str]:
+    """Return route -> model as the caller wants it.
+
+    Raises:
+        ConfigurationError: If one name is given for routes that need different ones, or a route
+            is named that is not used.
+    """
+    if model is None:
+        return {}
+    if isinstance(model, str):
+        if len({DEFAULT_MODELS[route] for route in routes}) > 1:
+            raise ConfigurationError(
+                f"Model {model!r} cannot serve all of {', '.join(routes)}. Name it per route, "
+                f"such as {routes[0]}={model}."
+            )
+        return dict.fromkeys(routes, model)
+    for route in model:
+        if route not in routes:
+            raise ConfigurationError(
+                f"A model is named for the route {route!r}, which is not used. Routes of this "
+                f"run: {', '.join(routes)}."
+            )
+    return dict(model)

@@ -1,0 +1,200 @@
+"""The analyzer over the Realtime API: one persistent WebSocket, text only.
+
+io. Every request is a response outside of the conversation, with its own input and our id in its
+metadata: several run at once on the session, none sees another's chunks, and nothing waits for
+time to pass.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.connections import session_settings
+from analysis.endpoint import Endpoint
+from analysis.errors import ConfigurationError, LocalProtocolError
+from analysis.labelling import RoutedAnalyzer
+from analysis.labels.label_set import LabelSet
+from analysis.settings import (
+    DEFAULT_LABEL_SET,
+    DIALECTS,
+    SETTINGS,
+    TEMPERATURE_RANGE,
+    Settings,
+)
+from analysis.telemetry import Sink
+from analysis.transport.websocket import RealtimeTransport
+
+logger = logging.getLogger("analysis")
+
+_AUDIO_FORMAT = "pcm16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeSessionConfig:
+    """Settings of a Realtime session for text.
+
+    Attributes:
+        topic: What the text is about; beats the analyzer's topic, is beaten by the call's.
+        temperature: 0.6 to 1.2. The GA dialect has no temperature: there it is checked, not sent.
+        modalities: Only `["text"]`.
+        turn_detection: `{"type": "server_vad", "create_response": False}`; no response may be
+            made by itself.
+        input_audio_format: `pcm16`; the service wants one even for text.
+        output_audio_format: `pcm16`.
+        dialect: `auto` or `ga`.
+
+    Raises:
+        ConfigurationError: If the service would refuse a value; names the allowed ones.
+    """
+
+    topic: str | None = None
+    temperature: float = TEMPERATURE_RANGE[0]
+    modalities: Sequence[str] = ("text",)
+    turn_detection: Mapping[str, Any] | str = field(
+        default_factory=lambda: {"type": "server_vad", "create_response": False}
+    )
+    input_audio_format: str = _AUDIO_FORMAT
+    output_audio_format: str = _AUDIO_FORMAT
+    dialect: str = "auto"
+
+    def __post_init__(self) -> None:
+        low, high = TEMPERATURE_RANGE
+        is_number = isinstance(self.temperature, int | float)
+        if not is_number or isinstance(self.temperature, bool):
+            raise ConfigurationError(f"temperature must be a number from {low} to {high}.")
+        if not low <= self.temperature <= high:
+            raise ConfigurationError(
+                f"temperature is {self.temperature}; a Realtime session takes {low} to {high}."
+            )
+        if isinstance(self.modalities, str) or list(self.modalities) != ["text"]:
+            raise ConfigurationError(
+                f'modalities is {self.modalities!r}; the only allowed value is ["text"], since '
+                "labels are text and audio would be billed as audio."
+            )
+        _check_turn_detection(self.turn_detection)
+        for name in ("input_audio_format", "output_audio_format"):
+            if getattr(self, name) != _AUDIO_FORMAT:
+                raise ConfigurationError(
+                    f"{name} is {getattr(self, name)!r}; the allowed value is {_AUDIO_FORMAT!r}."
+                )
+        check_dialect(self.dialect)
+
+
+def _check_turn_detection(value: Mapping[str, Any] | str) -> None:
+    allowed = '{"type": "server_vad", "create_response": False}'
+    if not isinstance(value, Mapping) or value.get("type") != "server_vad":
+        raise ConfigurationError(
+            f"turn_detection is {value!r}; the service has no such value. Allowed: {allowed}."
+        )
+    if value.get("create_response") is not False:
+        raise ConfigurationError(
+            "turn_detection must have create_response False, else the session would answer by "
+            f"itself. Allowed: {allowed}."
+        )
+
+
+def check_dialect(dialect: str) -> None:
+    """Refuse a dialect that this version does not speak.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    if dialect not in DIALECTS:
+        raise ConfigurationError(
+            f"Dialect {dialect!r} is not known. Use one of {', '.join(DIALECTS)}."
+        )
+
+
+class SemanticRealtimeAnalyzer(RoutedAnalyzer):
+    """Labels chunks over one Realtime session.
+
+    Connects at the first call, or by `connect` and `initialize_session`. Arguments as in
+    `SemanticRestAnalyzer`; further:
+
+    Args:
+        model: By default `gpt-realtime-2.1-mini`.
+        max_concurrent: Responses at once on the session; by default 8.
+        dialect: `auto` or `ga`.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        model: str | None = None,
+        topic: str | None = None,
+        label_set: str | LabelSet = DEFAULT_LABEL_SET,
+        language: str = "auto",
+        timeout_s: float = SETTINGS.timeout_s,
+        max_concurrent: int | None = None,
+        dialect: str = "auto",
+        on_event: Sink | None = None,
+        seed: int | None = None,
+        settings: Settings = SETTINGS,
+    ) -> None:
+        check_dialect(dialect)
+        super().__init__(
+            routes=("realtime",),
+            models={"realtime": model} if model else {},
+            endpoint=Endpoint.find(api_key=api_key, base_url=base_url),
+            topic=topic,
+            label_set=label_set,
+            language=language,
+            timeout_s=timeout_s,
+            max_concurrent=max_concurrent,
+            on_event=on_event,
+            seed=seed,
+            settings=settings,
+        )
+        self._has_told_temperature = False
+
+    async def connect(self) -> None:
+        """Open the WebSocket and wait for the server's greeting.
+
+        Raises:
+            TransportError: If the endpoint cannot be reached.
+            RequestRejected: If it refused the key, the model or the dialect.
+        """
+        await self._session().connect()
+
+    async def initialize_session(self, config: RealtimeSessionConfig | None = None) -> None:
+        """Set the session up and wait until the server has confirmed every setting.
+
+        Connects first if that is not done yet.
+
+        Raises:
+            RequestRejected: If the server refused the settings or put others into effect.
+        """
+        config = config or RealtimeSessionConfig()
+        if config.topic is not None:
+            self.topic = config.topic
+        session = self._session()
+        await session.connect()
+        await session.configure(session_settings(self._builder, self.models["realtime"]))
+        if not self._has_told_temperature:
+            self._has_told_temperature = True
+            self._ready().tell(
+                "notice",
+                f"The session speaks the GA dialect, which has no temperature: "
+                f"{config.temperature:g} was checked and not sent.",
+                {"temperature": config.temperature},
+            )
+
+    @property
+    def session(self) -> Mapping[str, Any]:
+        """Model, dialect and settings in effect, as the server stated them; empty before."""
+        facts = self._session().facts
+        if facts is None:
+            return {}
+        return {"model": facts.model, "dialect": facts.dialect, "settings": dict(facts.settings)}
+
+    def _session(self) -> RealtimeTransport:
+        self._ready()
+        transport = self._transport("realtime")
+        if not isinstance(transport, RealtimeTransport):
+            raise LocalProtocolError("The realtime route has another transport than its own.")
+        return transport

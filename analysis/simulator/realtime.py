@@ -1,0 +1,473 @@
+"""One Realtime connection (GA dialect, text) as a state machine.
+
+Pure: client messages and `now` in; frames, a close or a cut out. `server` owns the socket.
+
+Theory of operation. A session keeps its settings, the items of its default conversation, the
+responses that run, and a queue of steps with the time at which each is due. `receive` and `poll`
+carry out what is due and return what to send; `next_at` says when to poll again. `end` says that
+the socket is gone.
+
+    response, normal      created -> begun -> finished -> limits reported
+    response, refused     created -> failed -> limits reported
+    response, cancelled   created [-> begun] -> cancelled, limits reported
+    response, hanging     created -> paid, never ends
+    response, dropped     created -> paid, connection cut
+    connection            open -> closed (refused, expired, session.close), cut, or ended
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from heapq import heappop, heappush
+from typing import TypeAlias
+
+import msgspec
+
+from analysis.simulator.profile import CLIENT_EVENTS, REALTIME_MODELS
+from analysis.simulator.refusals import Json, Refusal, invalid_value, missing_parameter
+from analysis.simulator.replies import Reply, frame
+from analysis.simulator.service import Job, Question, Receipt, Service, key_of
+from analysis.simulator.sessions import (
+    check_item,
+    default_session,
+    effective_response,
+    forced_tool,
+    text_of,
+    unsupported,
+    updated,
+)
+
+SUBPROTOCOL = "realtime"
+_KEY_PROTOCOL = "openai-insecure-api-key."
+_BETA_PROTOCOL = "openai-beta.realtime-v1"
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """End the connection with a close frame."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """End the connection without a close frame."""
+
+
+Output: TypeAlias = bytes | Close | Cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """What the opening request says."""
+
+    model: str | None
+    key: str | None
+    is_beta: bool = False
+
+
+def read_handshake(query: Mapping[str, str], headers: Mapping[str, str]) -> Handshake:
+    """Read the opening request; header names in lower case or a case-insensitive mapping."""
+    offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
+    tokens = (name for name in offered if name.startswith(_KEY_PROTOCOL))
+    is_beta = "realtime=v1" in headers.get("openai-beta", "") or _BETA_PROTOCOL in offered
+    key = key_of(headers) or next(tokens, "").removeprefix(_KEY_PROTOCOL)
+    return Handshake(model=query.get("model"), key=key or None, is_beta=is_beta)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """A response between its creation and its end."""
+
+    reply: Reply
+    unpaid: Receipt | None = None
+    is_over: bool = False
+
+
+_Step: TypeAlias = Callable[[float], None]
+
+
+class RealtimeSession:
+    """One connection; see the theory of operation above.
+
+    Args:
+        service: The account that the connection belongs to.
+        handshake: What the opening request said; a refused one is answered and closed.
+        now: Monotonic seconds; the first `poll` returns the greeting.
+    """
+
+    def __init__(self, service: Service, handshake: Handshake, *, now: float) -> None:
+        self.is_open = True
+        self._service = service
+        self._profile = service.profile
+        self._model = handshake.model or ""
+        self._key = handshake.key or ""
+        self._out: list[Output] = []
+        self._queue: list[tuple[float, int, _Step, _Running]] = []
+        self._steps = 0
+        self._running: dict[str, _Running] = {}
+        self._items: dict[str, Json] = {}
+        self._conversation_id = service.new_id("conv")
+        self._expires_at = now + self._profile.session_max_age_s
+        self._session = default_session(
+            session_id=service.new_id("sess"),
+            model=service.answerer.name,
+            expires_at=int(service.unix_time(self._expires_at)),
+        )
+        try:
+            service.check_key(handshake.key)
+            _check_handshake(handshake, service.answerer.name)
+        except Refusal as refusal:
+            self._emit_error(refusal, None)
+            reason = ".".join(filter(None, (refusal.kind, refusal.code)))
+            self._close(3000 if refusal.status == 401 else 4000, reason, now)
+        else:
+            self._emit("session.created", session=self._session)
+
+    def __repr__(self) -> str:
+        running = list(self._running.values())
+        return f"RealtimeSession({self._session['id']}, {self.is_open=}, running {running})"
+
+    @property
+    def next_at(self) -> float | None:
+        """When to call `poll` next, or None once the connection is over."""
+        if not self.is_open:
+            return None
+        return min(self._queue[0][0], self._expires_at) if self._queue else self._expires_at
+
+    def receive(self, message: str | bytes, *, now: float) -> list[Output]:
+        """Take a text (str) or binary (bytes) message; return what to send at once."""
+        self._advance(now)
+        if self.is_open:
+            self._read(message, now)
+            self._advance(now)
+        return self._take()
+
+    def poll(self, *, now: float) -> list[Output]:
+        """Return what has become due."""
+        self._advance(now)
+        return self._take()
+
+    def end(self, *, now: float) -> None:
+        """Take note that the socket is gone: answers under way are paid and lost."""
+        self.is_open = False
+        for running in self._running.values():
+            self._pay(running, now, is_delivered=False)
+        self._running.clear()
+        self._queue.clear()
+
+    def _take(self) -> list[Output]:
+        out, self._out = self._out, []
+        return out
+
+    def _advance(self, now: float) -> None:
+        queue = self._queue
+        while queue and queue[0][0] <= min(now, self._expires_at):
+            _, _, step, running = heappop(queue)
+            if not running.is_over:
+                step(now)
+        if self.is_open and now >= self._expires_at:
+            sentence = f"Your session hit the maximum duration of {self._max_age()}."
+            self._emit_error(Refusal(sentence, code="session_expired"), None)
+            self._close(1001, sentence, now)
+
+    def _max_age(self) -> str:
+        age_s = self._profile.session_max_age_s
+        return f"{age_s / 60:g} minutes" if age_s >= 60 else f"{age_s:g} seconds"
+
+    def _schedule(self, at: float, step: _Step, running: _Running) -> None:
+        self._steps += 1
+        heappush(self._queue, (at, self._steps, step, running))
+
+    def _emit(self, kind: str, **fields: object) -> None:
+        self._out.append(frame(self._service, kind, **fields))
+
+    def _emit_error(self, refusal: Refusal, event_id: str | None) -> None:
+        self._emit("error", error={**refusal.fields(), "event_id": event_id})
+
+    def _close(self, code: int, reason: str, now: float) -> None:
+        self._out.append(Close(code=code, reason=reason))
+        self.end(now=now)
+
+    def _pay(self, running: _Running, now: float, *, is_delivered: bool) -> None:
+        if running.unpaid:
+            self._service.pay(running.unpaid, is_delivered=is_delivered, now=now)
+            running.unpaid = None
+
+    # Client events
+
+    def _read(self, message: str | bytes, now: float) -> None:
+        event_id = None
+        try:
+            event = _parse(message)
+            given_id = event.get("event_id")
+            event_id = given_id if isinstance(given_id, str) else None
+            kind = event.get("type")
+            if kind is None:
+                raise Refusal("The 'type' field is missing.", code="invalid_event")
+            if kind not in CLIENT_EVENTS:
+                raise unsupported(kind, CLIENT_EVENTS, "type")
+            _HANDLERS[kind](self, event, now)
+        except Refusal as refusal:
+            self._emit_error(refusal, event_id)
+
+    def _update_session(self, event: Json, now: float) -> None:
+        self._session = updated(self._session, event.get("session"))
+        self._emit("session.updated", session=self._session)
+
+    def _close_session(self, event: Json, now: float) -> None:
+        self._close(1000, "", now)
+
+    def _ignore_audio(self, event: Json, now: float) -> None:
+        """Take audio without a word, as the service does; nobody listens to it here."""
+
+    def _commit_audio(self, event: Json, now: float) -> None:
+        raise Refusal(
+            "Error committing input audio buffer: the buffer is empty.",
+            code="input_audio_buffer_commit_empty",
+        )
+
+    def _clear_audio(self, event: Json, now: float) -> None:
+        self._emit("input_audio_buffer.cleared")
+
+    def _create_item(self, event: Json, now: float) -> None:
+        if "item" not in event:
+            raise missing_parameter("item")
+        given = check_item(event["item"], "item")
+        item_id = given.get("id") or self._service.new_id("item")
+        if item_id in self._items:
+            raise invalid_value(f"Item with id '{item_id}' already exists.", "item.id")
+        after = event.get("previous_item_id")
+        if after not in (None, "root") and after not in self._items:
+            raise _no_item("create", after, "previous_item_id")
+        item = {**given, "id": item_id, "object": "realtime.item", "status": "completed"}
+        if after is None:
+            after = self._last_item_id()
+            self._items[item_id] = item
+        else:
+            before = list(self._items.items())
+            place = 0 if after == "root" else list(self._items).index(after) + 1
+            self._items = dict([*before[:place], (item_id, item), *before[place:]])
+            after = None if after == "root" else after
+        self._emit("conversation.item.added", previous_item_id=after, item=item)
+        self._emit("conversation.item.done", previous_item_id=after, item=item)
+
+    def _retrieve_item(self, event: Json, now: float) -> None:
+        self._emit("conversation.item.retrieved", item=self._find_item(event, "retrieve"))
+
+    def _delete_item(self, event: Json, now: float) -> None:
+        item = self._find_item(event, "delete")
+        del self._items[item["id"]]
+        self._emit("conversation.item.deleted", item_id=item["id"])
+
+    def _truncate_item(self, event: Json, now: float) -> None:
+        self._find_item(event, "truncate")
+        raise invalid_value("Only model output audio messages can be truncated.", "item_id")
+
+    def _find_item(self, event: Json, verb: str) -> Json:
+        item_id = event.get("item_id")
+        if item_id is None:
+            raise missing_parameter("item_id")
+        if item_id not in self._items:
+            raise _no_item(verb, item_id, "item_id")
+        return self._items[item_id]
+
+    def _cancel_response(self, event: Json, now: float) -> None:
+        wanted = event.get("response_id")
+        running = self._running.get(wanted) if wanted else self._active_default()
+        if running is None:
+            raise Refusal(
+                "Cancellation failed: no active response found", code="response_cancel_not_active"
+            )
+        receipt = running.unpaid
+        if receipt:
+            receipt = replace(receipt, output_tokens=running.reply.sent_tokens())
+            running.unpaid = receipt
+        self._pay(running, now, is_delivered=False)
+        self._out += running.reply.cancelled(receipt)
+        self._conclude(running)
+        running.is_over = True
+        self._report_limits(0, now)
+
+    # Responses
+
+    def _active_default(self) -> _Running | None:
+        running = self._running.values()
+        return next((one for one in running if one.reply.conversation_id), None)
+
+    def _last_item_id(self) -> str | None:
+        return next(reversed(self._items), None)
+
+    def _create_response(self, event: Json, now: float) -> None:
+        settings = effective_response(self._session, event.get("response"))
+        is_default = settings.get("conversation", "auto") != "none"
+        active = self._active_default() if is_default else None
+        if active:
+            raise Refusal(
+                "Conversation already has an active response in progress: "
+                f"{active.reply.id}. Wait until the response is finished before creating a new "
+                "one.",
+                code="conversation_already_has_active_response",
+            )
+        question = self._question(settings)
+        conversation_id = self._conversation_id if is_default else None
+        running = _Running(reply=Reply(self._service, settings, conversation_id))
+        self._running[running.reply.id] = running
+        self._out += running.reply.created()
+        try:
+            job = self._service.start(question, now)
+        except Refusal as refusal:
+            self._schedule(now, partial(self._fail, running, refusal, 0), running)
+            return
+        if job.failure:
+            fail = partial(self._fail, running, job.failure, job.cost_tokens)
+            self._schedule(job.at, fail, running)
+            return
+        running.unpaid = job.receipt
+        if job.draw.is_dropped:
+            self._schedule(job.at, self._drop, running)
+        elif job.draw.is_hanging:
+            self._schedule(job.at, partial(self._hang, running), running)
+        else:
+            begin_at = now + job.latency_s * self._profile.first_delta_share
+            self._schedule(begin_at, partial(self._begin, running, job), running)
+            self._schedule(job.at, partial(self._finish, running, job), running)
+
+    def _question(self, settings: Json) -> Question:
+        """Return the account's view of a response that is to be created."""
+        given = settings.get("input")
+        items = list(self._items.values()) if given is None else [self._resolve(i) for i in given]
+        texts = [text_of(item) for item in items]
+        content = ""
+        for item, text in zip(items, texts, strict=True):
+            if item.get("role") == "user":
+                content = text
+        tool = forced_tool(settings)
+        cap = settings["max_output_tokens"]
+        return Question(
+            route="realtime",
+            model=self._model,
+            key=self._key,
+            content=content,
+            size_bytes=sum(len(text.encode()) for text in (settings["instructions"], *texts)),
+            schema=tool.get("parameters") if tool else None,
+            max_output_tokens=None if cap == "inf" else cap,
+            metadata=settings.get("metadata") or {},
+        )
+
+    def _resolve(self, item: Json) -> Json:
+        if item["type"] != "item_reference":
+            return item
+        if item["id"] not in self._items:
+            raise _no_item("reference", item["id"], "response.input")
+        return self._items[item["id"]]
+
+    def _drop(self, now: float) -> None:
+        self._out.append(Cut())
+        self.end(now=now)
+
+    def _hang(self, running: _Running, now: float) -> None:
+        self._pay(running, now, is_delivered=False)
+
+    def _fail(self, running: _Running, refusal: Refusal, cost_tokens: int, now: float) -> None:
+        self._out += running.reply.failed(refusal)
+        self._conclude(running)
+        self._report_limits(cost_tokens, now)
+
+    def _begin(self, running: _Running, job: Job, now: float) -> None:
+        self._out += running.reply.begun(job, self._last_item_id())
+
+    def _finish(self, running: _Running, job: Job, now: float) -> None:
+        reply = running.reply
+        self._pay(running, now, is_delivered=True)
+        self._out += reply.finished(job.receipt, self._last_item_id())
+        if reply.conversation_id:
+            self._items[reply.item["id"]] = reply.item
+        self._conclude(running)
+        lag_s = job.latency_s * self._profile.limits_lag_share
+        self._schedule(job.at + lag_s, partial(self._report_limits, job.cost_tokens), running)
+
+    def _conclude(self, running: _Running) -> None:
+        del self._running[running.reply.id]
+
+    def _report_limits(self, cost_tokens: int, now: float) -> None:
+        limits = [
+            {
+                "name": state.name,
+                "limit": state.limit,
+                "remaining": state.remaining,
+                "reset_seconds": round(state.reset_s, 3),
+            }
+            for state in self._service.limits.report(cost_tokens, now)
+            if state.name == "tokens" or self._profile.is_requests_limit_reported
+        ]
+        self._emit("rate_limits.updated", rate_limits=limits)
+
+
+_HANDLERS: dict[str, Callable[[RealtimeSession, Json, float], None]] = {
+    "session.update": RealtimeSession._update_session,
+    "session.close": RealtimeSession._close_session,
+    "input_audio_buffer.append": RealtimeSession._ignore_audio,
+    "session.input_audio_buffer.append": RealtimeSession._ignore_audio,
+    "input_audio_buffer.commit": RealtimeSession._commit_audio,
+    "input_audio_buffer.clear": RealtimeSession._clear_audio,
+    "conversation.item.create": RealtimeSession._create_item,
+    "conversation.item.truncate": RealtimeSession._truncate_item,
+    "conversation.item.delete": RealtimeSession._delete_item,
+    "conversation.item.retrieve": RealtimeSession._retrieve_item,
+    "response.create": RealtimeSession._create_response,
+    "response.cancel": RealtimeSession._cancel_response,
+}
+"""Client event -> what handles it; the keys are those of `CLIENT_EVENTS`."""
+
+
+def _parse(message: str | bytes) -> Json:
+    """Return the JSON object in a client message.
+
+    Raises:
+        Refusal: If it is binary, no JSON, or no object.
+    """
+    if isinstance(message, bytes):
+        raise Refusal(
+            "Expected a text WebSocket message; binary frames are not supported.",
+            code="invalid_event",
+        )
+    try:
+        event = _decode(message)
+    except msgspec.DecodeError as error:
+        raise Refusal(
+            f"Invalid event: failed to parse JSON value. {error}", code="invalid_json"
+        ) from error
+    if not isinstance(event, dict):
+        raise Refusal("Invalid event: expected a JSON object.", code="invalid_event")
+    return event
+
+
+def _check_handshake(handshake: Handshake, answerer_name: str) -> None:
+    if handshake.is_beta:
+        raise Refusal(
+            "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
+            code="beta_api_shape_disabled",
+        )
+    if not handshake.model:
+        raise Refusal(
+            "You must provide a model parameter, for example "
+            "/v1/realtime?model=gpt-realtime-2.1-mini.",
+            code="missing_model",
+        )
+    if handshake.model not in REALTIME_MODELS and handshake.model != answerer_name:
+        raise Refusal(
+            f'Model "{handshake.model}" is not supported in realtime mode.', code="invalid_model"
+        )
+
+
+def _no_item(verb: str, item_id: object, param: str) -> Refusal:
+    return Refusal(
+        f"Item with id '{item_id}' not found in the conversation.",
+        code=f"item_{verb}_invalid_item_id",
+        param=param,
+    )

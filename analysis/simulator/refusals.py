@@ -1,0 +1,124 @@
+"""What the service says instead of an answer, and the checks that lead to it.
+
+Pure. `responses` and `realtime` check what they are sent; both protocols spell errors alike.
+Sources: sections 2.3, 3.6 and 5.3 of the protocol notes; other wordings are guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, TypeAlias
+
+from analysis.simulator.profile import (
+    METADATA_KEY_CHARACTERS,
+    METADATA_PAIRS,
+    METADATA_VALUE_CHARACTERS,
+)
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Refusal(Exception):
+    """What the service says instead of an answer: HTTP status and the fields of its error."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        kind: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.kind = kind
+        self.code = code
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def fields(self) -> Json:
+        """Return the error object of the protocol."""
+        return {
+            "message": self.message,
+            "type": self.kind,
+            "param": self.param,
+            "code": self.code,
+        }
+
+
+def invalid_value(message: str, param: str) -> Refusal:
+    """Return the refusal of a value that the field does not take."""
+    return Refusal(message, code="invalid_value", param=param)
+
+
+def missing_parameter(param: str) -> Refusal:
+    """Return the refusal of a request without a field that it needs."""
+    return Refusal(
+        f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
+    )
+
+
+def check_type(value: object, kind: type, name: str, param: str) -> Any:
+    """Return the value if it is of the type, a boolean not being an integer.
+
+    Raises:
+        Refusal: With code `invalid_type`, else.
+    """
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise Refusal(
+            f"Invalid type for '{param}': expected {name}, but got {type(value).__name__} instead.",
+            code="invalid_type",
+            param=param,
+        )
+    return value
+
+
+def check_fields(value: object, allowed: Collection[str], param: str) -> Json:
+    """Return the value if it is an object with allowed fields only; `param` "" is the root.
+
+    Raises:
+        Refusal: If it is no object or has an unknown field.
+    """
+    fields: Json = check_type(value, dict, "an object", param)
+    for name in fields:
+        if name not in allowed:
+            path = f"{param}.{name}" if param else name
+            raise Refusal(f"Unknown parameter: '{path}'.", code="unknown_parameter", param=path)
+    return fields
+
+
+def check_length(text: str, longest: int, param: str) -> None:
+    """Raise `Refusal` if the text has more characters than allowed."""
+    if len(text) > longest:
+        raise Refusal(
+            f"Invalid '{param}': string too long. Expected a string with maximum length "
+            f"{longest}, but got a string with length {len(text)} instead.",
+            code="string_above_max_length",
+            param=param,
+        )
+
+
+def check_metadata(value: object, param: str) -> dict[str, str]:
+    """Return the metadata if it keeps the bounds of the protocol.
+
+    Raises:
+        Refusal: If it has too many pairs, a long key, or a value that is long or no string.
+    """
+    if value is None:
+        return {}
+    pairs: dict[str, str] = check_type(value, dict, "an object", param)
+    if len(pairs) > METADATA_PAIRS:
+        raise Refusal(
+            f"Invalid '{param}': too many properties. Expected an object with at most "
+            f"{METADATA_PAIRS} properties, but got an object with {len(pairs)} properties instead.",
+            code="object_above_max_properties",
+            param=param,
+        )
+    for key, text in pairs.items():
+        path = f"{param}.{key}"
+        check_length(key, METADATA_KEY_CHARACTERS, path)
+        check_length(check_type(text, str, "a string", path), METADATA_VALUE_CHARACTERS, path)
+    return pairs

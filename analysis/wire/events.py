@@ -1,0 +1,109 @@
+"""The vocabulary of a Realtime connection: what `RealtimeConnection` tells its transport.
+
+Pure. `wire/realtime.py` makes these values, `transport/websocket.py` acts on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from analysis.errors import AnswerDefect, RequestRejected, TransportError
+from analysis.records import RateLimit, TextReply
+
+RequestFailure: TypeAlias = TransportError | RequestRejected | AnswerDefect
+"""Every way in which a request ends without an answer."""
+
+
+class Breach(StrEnum):
+    """What a peer did against the protocol; the reason of a `Violation`."""
+
+    MALFORMED = "malformed"
+    LATE_REPLY = "late_reply"
+    UNKNOWN_REPLY = "unknown_reply"
+    CROSSED_IDS = "crossed_ids"
+    REPEATED_GREETING = "repeated_greeting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionGreeted:
+    """The server opened a session in the GA dialect; `settings` are its defaults."""
+
+    model: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfigured:
+    """The server confirmed our settings; `settings` is the session as it is in effect."""
+
+    model: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRefused:
+    """The server refused our settings, or confirmed others than ours."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The answer to the request of this id arrived."""
+
+    request_id: str
+    reply: TextReply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEnded:
+    """The request of this id ended without an answer; `error` says why."""
+
+    request_id: str
+    error: RequestFailure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSeen:
+    """The server stated its rate limits."""
+
+    limits: tuple[RateLimit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionFault:
+    """The connection is over; every waiting request has ended before this event."""
+
+    error: TransportError | RequestRejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """An event that nobody here needs; `type` is its name, or `error.<code>`."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """The peer broke the protocol; `detail` holds ids and names, never a text."""
+
+    reason: Breach
+    detail: str
+
+
+Event: TypeAlias = (
+    SessionGreeted
+    | SessionConfigured
+    | SessionRefused
+    | Answered
+    | RequestEnded
+    | LimitsSeen
+    | ConnectionFault
+    | Ignored
+    | Violation
+)

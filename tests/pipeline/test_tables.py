@@ -1,0 +1,477 @@
+"""What columns mean: ids, texts, topics; the scan of a file; output columns and output paths."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
+from analysis.pipeline.tables import (
+    OUTPUT_COLUMNS,
+    Row,
+    Scan,
+    check_writable,
+    default_output,
+    is_blank,
+    open_table,
+    scan,
+    verdict_cells,
+    write_table,
+)
+from analysis.records import Chunk
+
+
+def made(folder: Path, text: str, name: str = "chunks.csv") -> Path:
+    """Write a file and return its path."""
+    path = folder / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def refusal(call: Callable[[], object], kind: type[Exception] = InputError) -> str:
+    """Return the message of the error that the call must raise."""
+    with pytest.raises(kind) as caught:
+        call()
+    assert kind is caught.type
+    return str(caught.value)
+
+
+def assert_says(message: str, *parts: str) -> None:
+    """Assert that each part stands in the message."""
+    assert [part for part in parts if part not in message] == [], message
+
+
+@pytest.mark.parametrize(
+    ("header", "near"),
+    [
+        ("id,Chunk_Text,x", "'Chunk_Text'"),
+        ("id, TEXT ,text_2", "' TEXT ', 'text_2'"),
+        ("id,texte", "'texte'"),
+        ("id,content", "'content'"),
+    ],
+)
+def test_missing_text_column_names_the_nearest(tmp_path: Path, header: str, near: str) -> None:
+    """Without a text column the message shows what is there and what may be meant."""
+    path = made(tmp_path, f"{header}\n")
+    message = refusal(lambda: open_table(path))
+    assert_says(message, f"{path} has no column 'text'", "found: 'id'", f"Nearest: {near}.")
+    assert_says(message, "Pass --text-column NAME.")
+
+
+def test_file_without_header_shows_its_first_line_cut(tmp_path: Path) -> None:
+    """When the first line is data, the message says what it must be and shows its start only."""
+    message = refusal(lambda: open_table(made(tmp_path, f"1,{'ab' * 50}\x1b[31m,x\n")))
+    assert_says(message, "first line must name the columns", f"'1', '{'ab' * 20}…', 'x'.")
+
+
+def test_many_columns_are_not_all_listed(tmp_path: Path) -> None:
+    """A message stays readable with 300 columns."""
+    header = ",".join(f"c{index}" for index in range(300))
+    message = refusal(lambda: open_table(made(tmp_path, f"{header}\n")))
+    assert_says(message, "'c19' and 280 more.")
+
+
+def test_single_wrong_column_suggests_the_delimiter(tmp_path: Path) -> None:
+    """A header that did not split may have another delimiter."""
+    message = refusal(lambda: open_table(made(tmp_path, "id:text\n1:a\n")))
+    assert_says(message, "'id:text'", "pass --delimiter")
+
+
+@pytest.mark.parametrize("role", ["id", "text", "document", "topic"])
+def test_named_column_must_exist(tmp_path: Path, role: str) -> None:
+    """A column that the user names and the file lacks is an error with the option's name."""
+    path = made(tmp_path, "id,text,document,topic,Body\n")
+    columns = {f"{role}_column": "body"}
+    message = refusal(lambda: open_table(path, **columns))  # type: ignore[arg-type]
+    assert_says(message, "no column 'body'", "Nearest: 'Body'.", f"--{role}-column NAME")
+
+
+@pytest.mark.parametrize("name", ["id", "text", "document", "topic"])
+def test_doubled_column_that_is_used_is_refused(tmp_path: Path, name: str) -> None:
+    """Two columns of one used name cannot be told apart."""
+    path = made(tmp_path, f"id,text,document,topic,{name}\n")
+    message = refusal(lambda: open_table(path))
+    assert_says(message, f"2 columns named '{name}'", f"--{name}-column")
+
+
+def test_doubled_column_that_is_not_used_is_kept(tmp_path: Path) -> None:
+    """Columns that mean nothing to us may have any names."""
+    table = open_table(made(tmp_path, "text,x,x,,\na,1,2,3,4\n"))
+    assert table.columns == ("text", "x", "x", "", "")
+    assert [row.cells for row in table.rows()] == [("a", "1", "2", "3", "4")]
+
+
+@pytest.mark.parametrize("name", OUTPUT_COLUMNS)
+def test_labeled_file_is_refused_as_input(tmp_path: Path, name: str) -> None:
+    """An input with a column of ours is refused with the cure."""
+    message = refusal(lambda: open_table(made(tmp_path, f"id,text,{name}\n")))
+    assert_says(message, f"already has the column {name}", "Rename or drop it")
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_limit_below_one_is_refused(tmp_path: Path, limit: int) -> None:
+    """A limit that leaves no row is an error in the option."""
+    path = made(tmp_path, "text\na\n")
+    assert_says(refusal(lambda: open_table(path, limit=limit), ConfigurationError), "Pass 1")
+
+
+@pytest.mark.parametrize("row", ["2,b", "2,b,x,y", "2", " "])
+def test_ragged_row_names_line_and_counts(tmp_path: Path, row: str) -> None:
+    """A row with too few or too many cells is an error, at its own line, blank lines skipped."""
+    path = made(tmp_path, f'id,text,topic\n1,"a\nb",x\n\n{row}\n3,c,x\n')
+    table = open_table(path)
+    message = refusal(lambda: scan(table))
+    cells = row.count(",") + 1
+    assert_says(message, f"line 5 (row 2): {cells} cells, but the header has 3 columns")
+    assert_says(message, "',' needs quotes")
+
+
+def test_empty_ids_name_the_first_five_rows(tmp_path: Path) -> None:
+    """A row without id could not be reported; the message counts them all."""
+    table = open_table(made(tmp_path, "id,text\n0,a\n" + ",a\n" * 7), topic="t")
+    assert_says(refusal(lambda: scan(table)), "empty id: 7, first rows 2, 3, 4, 5, 6.", "--id-col")
+
+
+def test_duplicate_ids_name_five_ids_with_both_rows(tmp_path: Path) -> None:
+    """Repeated ids are counted and the first five are named, across slices of the file."""
+    names = [*range(5_000), 3, 3, *range(4_000, 4_010)]
+    path = made(tmp_path, "id,text\n" + "".join(f"{name},a\n" for name in names))
+    message = refusal(lambda: scan(open_table(path, topic="t")))
+    assert_says(message, "earlier row: 12, first ids '3' (rows 4 and 5001), '4000' (rows 4001 ")
+    assert_says(message, "'4003' (rows 4004 and 5006). Make", "--id-column")
+    assert "4004'" not in message
+
+
+def test_ids_compare_as_raw_strings(tmp_path: Path) -> None:
+    """Spaces, leading zeros, case and Unicode forms make different ids."""
+    ids = ["1", "01", "1.0", " 1", "1 ", "a", "A", "é", "e\u0301", "\u200b1"]
+    table = open_table(made(tmp_path, "id,text\n" + "".join(f"{name},x\n" for name in ids)))
+    assert len(ids) == scan(table, needs_topic=False).rows
+    assert ids == [row.chunk.id for row in table.rows()]
+
+
+def test_all_problems_come_in_one_message(tmp_path: Path) -> None:
+    """Empty ids, repeated ids and missing topics are reported together."""
+    table = open_table(made(tmp_path, "id,text\n1,a\n1,b\n,c\n"))
+    message = refusal(lambda: scan(table))
+    assert_says(message, "empty id: 1", "earlier row: 1", "without a topic: 3")
+
+
+@pytest.mark.parametrize("cell", ["", " ", "\u00a0", "\u200b"])
+def test_row_without_topic_is_refused_with_both_cures(tmp_path: Path, cell: str) -> None:
+    """The first row that has a text and no topic is named; rows without text need none."""
+    path = made(tmp_path, f"id,text,topic\n1,a,x\n2,,{cell}\n3,c,{cell}\n4,d,{cell}\n")
+    message = refusal(lambda: scan(open_table(path)))
+    assert_says(message, "without a topic: 2, first row 3. Pass --topic, or fill a topic column.")
+    assert_says(refusal(lambda: scan(open_table(path, topic=" "))), "first row 3")
+
+
+def test_missing_topic_suggests_a_column_like_it(tmp_path: Path) -> None:
+    """A topic column under another spelling is named as the cure."""
+    table = open_table(made(tmp_path, "id,text, Topic \n1,a,x\n"))
+    assert_says(refusal(lambda: scan(table)), "perhaps --topic-column ' Topic '.")
+
+
+def test_topic_check_can_be_left_out(tmp_path: Path) -> None:
+    """A caller that needs no topic reads the same file."""
+    table = open_table(made(tmp_path, "id,text\n1,a\n"))
+    assert Scan(rows=1, empty=0, first_empty=()) == scan(table, needs_topic=False)
+
+
+def test_full_disk_for_the_ids_is_a_ledger_error(tmp_path: Path) -> None:
+    """When the list of ids cannot be kept, the message names the folder's cure."""
+    resource = pytest.importorskip("resource")
+    names = "".join(f"{'x' * 1_000}{number},a\n" for number in range(50_000))
+    table = open_table(made(tmp_path, f"id,text\n{names}"), topic="t")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        message = refusal(lambda: scan(table), LedgerError)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_says(message, "Cannot keep the ids", "TMPDIR")
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_file_that_changes_is_refused(tmp_path: Path, when: str) -> None:
+    """A pass over a file that is not the one that was opened never ends as if all were well."""
+    path = made(tmp_path, "id,text\n1,a\n2,b\n")
+    table = open_table(path)
+    rows = table.rows()
+    if when == "while":
+        assert next(rows).chunk.text == "a"
+    made(tmp_path, "id,text\n1,a\n2,b\n3,c\n")
+    assert_says(refusal(lambda: list(rows)), f"{path} changed while it was in use")
+
+
+def test_file_that_vanished_is_refused(tmp_path: Path) -> None:
+    """A later pass names the missing file."""
+    path = made(tmp_path, "text\na\n")
+    table = open_table(path)
+    path.unlink()
+    assert_says(refusal(lambda: list(table.rows())), "no such file")
+
+
+def test_row_has_number_line_cells_and_chunk(tmp_path: Path) -> None:
+    """A row carries all that the run needs, the cells as they are in the file."""
+    text = 'topic,id,document,text,n\nown,7,d1,"a\nb", x\n,8,,c,\n\n  ,9,d2,d,\n'
+    table = open_table(made(tmp_path, text), topic="given")
+    expected = [
+        (1, 2, Chunk(id="7", text="a\nb", topic="own", document="d1")),
+        (2, 4, Chunk(id="8", text="c", topic="given", document=None)),
+        (3, 6, Chunk(id="9", text="d", topic="given", document="d2")),
+    ]
+    assert expected == [(row.number, row.line, row.chunk) for row in table.rows()]
+    assert next(table.rows()).cells == ("own", "7", "d1", "a\nb", " x")
+
+
+def test_columns_may_be_named(tmp_path: Path) -> None:
+    """Named columns are taken instead of the usual ones, which then mean nothing."""
+    path = made(tmp_path, "id,text,document,topic,k,body,doc,about\n1,2,3,4,5,6,7,8\n")
+    table = open_table(
+        path, id_column="k", text_column="body", document_column="doc", topic_column="about"
+    )
+    expected = Chunk(id="5", text="6", topic="8", document="7")
+    assert expected == next(table.rows()).chunk
+    used = "columns used: id from 'k', text from 'body', document from 'doc', topic from 'about'"
+    assert (used,) == table.notes
+
+
+def test_row_number_is_the_id_without_an_id_column(tmp_path: Path) -> None:
+    """Without ids rows are numbered, and the user is told, also which column is nearly it."""
+    table = open_table(made(tmp_path, "chunk_ID,text\nx,a\n\ny,b\n"))
+    assert [row.chunk.id for row in table.rows()] == ["1", "2"]
+    assert_says(
+        "\n".join(table.notes),
+        "columns used: text from 'text'",
+        "no column 'id': the row number is the id",
+        "column 'chunk_ID' is not used as id; --id-column would use it",
+    )
+
+
+def test_table_tells_how_the_file_is_written(tmp_path: Path) -> None:
+    """What the output needs to look like the input can be asked, and what was assumed."""
+    table = open_table(made(tmp_path, "\ufeffid;text\n1;a\n"))
+    assert (
+        table.source,
+        table.delimiter,
+        table.encoding,
+        table.has_bom,
+    ) == ("chunks.csv", ";", "utf-8", True)
+    assert table.notes[0] == "delimiter ';' taken from the header"
+
+
+def test_single_column_file_is_enough(tmp_path: Path) -> None:
+    """A file with texts only is a table; other delimiters inside texts do not matter."""
+    table = open_table(made(tmp_path, "text\na;b\nc|d\n"))
+    assert [row.chunk.text for row in table.rows()] == ["a;b", "c|d"]
+
+
+def test_header_only_is_an_empty_table(tmp_path: Path) -> None:
+    """No rows is nothing to do, not an error."""
+    assert Scan(rows=0, empty=0, first_empty=()) == scan(open_table(made(tmp_path, "id,text")))
+
+
+def test_limit_reads_the_first_rows_only(tmp_path: Path) -> None:
+    """Rows behind the limit are neither read nor checked."""
+    table = open_table(made(tmp_path, "id,text\n1,a\n2,b\nbroken\n"), limit=2, topic="t")
+    assert [row.chunk.id for row in table.rows()] == ["1", "2"]
+    assert scan(table).rows == 2
+
+
+def test_rows_can_be_read_again_and_at_the_same_time(tmp_path: Path) -> None:
+    """Each pass starts from the first row, also while another one is under way."""
+    table = open_table(made(tmp_path, "id,text\n1,a\n2,b\n"))
+    first, second = table.rows(), table.rows()
+    assert next(first) == next(second)
+    assert list(first) == list(second)
+    assert len(list(table.rows())) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "is_invisible"),
+    [
+        ("", True),
+        (" \t\r\n\x0b\u3000\u2028", True),
+        ("\u00a0", True),
+        ("\u200b \ufeff\u2060\u200d\u00ad", True),
+        ("NULL", False),
+        ("nan", False),
+        ("-", False),
+        ("\u200bа", False),
+    ],
+)
+def test_blank_is_what_nobody_can_see(text: str, is_invisible: bool) -> None:
+    """Spaces of any kind and zero-width characters are blank; words like NULL are text."""
+    assert is_invisible == is_blank(text)
+
+
+def test_scan_counts_rows_and_empty_texts(tmp_path: Path) -> None:
+    """Rows without a visible text are counted and the first five are named."""
+    texts = ["", "a", " ", '"\n\n"', "\u00a0", "N/A", "\u200b", ""]
+    path = made(tmp_path, "id,text\n" + "".join(f"{n},{t}\n" for n, t in enumerate(texts)))
+    expected = Scan(rows=8, empty=6, first_empty=(1, 3, 4, 5, 7))
+    assert expected == scan(open_table(path, topic="t"))
+
+
+def test_scan_shows_each_row_once_in_bounded_slices(tmp_path: Path) -> None:
+    """The visitor sees all rows in order; a slice is bounded in rows and in characters."""
+    texts = ["a"] * 2_500 + ["x" * 900_000] * 6
+    path = made(tmp_path, "text\n" + "\n".join(texts))
+    table = open_table(path, topic="t")
+    seen: list[tuple[int, int]] = []
+
+    def visit(rows: Sequence[Row]) -> None:
+        seen.append((rows[0].number, len(rows)))
+
+    assert scan(table, visit).rows == 2_506
+    assert seen == [(1, 2_000), (2_001, 505), (2_506, 1)]
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """Ten times the rows need no more Python memory."""
+    peaks = []
+    for count in (5_000, 50_000):
+        rows = "".join(f"{number},text {number}\n" for number in range(count))
+        table = open_table(made(tmp_path, f"id,text\n{rows}"), topic="t")
+        del rows
+        tracemalloc.start()
+        assert count == scan(table).rows
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_verdict_cells_of_a_label() -> None:
+    """Numbers have fixed decimals; a second label has its own column."""
+    cells = verdict_cells(
+        labels=("example", "noise"),
+        confidence=0.98765,
+        route="rest",
+        model="m",
+        pack=10,
+        attempts=2,
+        latency_s=0.41237,
+        error=None,
+    )
+    assert cells == ("example", "noise", "0.9877", "rest", "m", "10", "2", "412.4", "")
+    assert len(OUTPUT_COLUMNS) == len(cells)
+
+
+def test_verdict_cells_without_a_label_make_up_nothing() -> None:
+    """What is unknown stays empty; only the kind of the error is there."""
+    cells = verdict_cells(
+        labels=(),
+        confidence=None,
+        route=None,
+        model=None,
+        pack=0,
+        attempts=0,
+        latency_s=None,
+        error="empty",
+    )
+    assert cells == ("", "", "", "", "", "0", "0", "", "empty")
+
+
+def test_third_label_is_our_own_mistake() -> None:
+    """A label without a column is never dropped in silence."""
+    none = {"confidence": None, "route": None, "model": None, "latency_s": None, "error": None}
+    message = refusal(
+        lambda: verdict_cells(labels=("a", "b", "c"), pack=1, attempts=1, **none),
+        LocalProtocolError,
+    )
+    assert_says(message, "at most two labels, not 3")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("chunks.csv", "chunks.labeled.csv"),
+        ("chunks.csv.gz", "chunks.labeled.csv"),
+        ("data.tsv", "data.labeled.tsv"),
+        ("data.TSV.GZ", "data.labeled.tsv"),
+        ("a.b.CSV", "a.b.labeled.csv"),
+        ("notes.v1", "notes.v1.labeled.csv"),
+        ("notes", "notes.labeled.csv"),
+    ],
+)
+def test_default_output_is_beside_the_input(tmp_path: Path, name: str, expected: str) -> None:
+    """The output's name follows from the input's; inputs of other names do not share one."""
+    assert tmp_path / expected == default_output(tmp_path / name)
+
+
+def test_output_that_is_the_input_is_refused(tmp_path: Path) -> None:
+    """The input is never replaced, whatever way leads to it."""
+    path, link = made(tmp_path, "text\n"), tmp_path / "link.csv"
+    link.symlink_to(path)
+    for output in (path, link, tmp_path / "." / "chunks.csv"):
+        message = refusal(
+            lambda output=output: check_writable(output, inputs=[path]),  # type: ignore[misc]
+            ConfigurationError,
+        )
+        assert_says(message, "is the input itself", "-o")
+
+
+def test_output_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    """The folder is not made; the message names it."""
+    message = refusal(lambda: check_writable(tmp_path / "no" / "out.csv"), ConfigurationError)
+    assert_says(message, f"there is no folder {tmp_path / 'no'}", "Make it")
+    assert os.listdir(tmp_path) == []
+
+
+def test_output_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
+    """A folder, a device, a name that is too long and a file as folder cannot be written."""
+    path = made(tmp_path, "text\n")
+    for output, part in (
+        (tmp_path, "folder or device"),
+        (Path(os.devnull), "folder or device"),
+        (tmp_path / ("x" * 300), "too long"),
+        (path / "out.csv", "Not a directory"),
+    ):
+        message = refusal(
+            lambda output=output: check_writable(output),  # type: ignore[misc]
+            ConfigurationError,
+        )
+        assert_says(message, "Cannot write", part, "-o")
+
+
+def test_output_in_a_folder_without_the_right_to_write_is_refused() -> None:
+    """A folder that takes no files is found before anything is sent."""
+    folder = Path("/proc/self")
+    if not folder.exists():
+        pytest.skip("needs a folder that refuses files to every user")
+    assert_says(
+        refusal(lambda: check_writable(folder / "out.csv"), ConfigurationError), "Cannot write"
+    )
+
+
+def test_writable_output_leaves_no_trace(tmp_path: Path) -> None:
+    """The check itself changes nothing."""
+    path = made(tmp_path, "text\n")
+    check_writable(tmp_path / "out.csv", inputs=[path])
+    check_writable(path)
+    assert (os.listdir(tmp_path), path.read_bytes()) == (["chunks.csv"], b"text\n")
+
+
+def test_labeled_copy_keeps_the_input_and_adds_the_columns(tmp_path: Path) -> None:
+    """Input cells come out untouched and in order, packed or not, before the nine columns."""
+    path = tmp_path / "chunks.csv.gz"
+    path.write_bytes(gzip.compress('text;id\n"a;\r""\n";1\n b\u2028;2\n'.encode()))
+    table = open_table(path, topic="t")
+    verdict = ("noise", "", "", "rest", "m", "1", "1", "5.0", "")
+    write_table(
+        default_output(path),
+        (*table.columns, *OUTPUT_COLUMNS),
+        ((*row.cells, *verdict) for row in table.rows()),
+        delimiter=table.delimiter,
+        bom=table.has_bom,
+    )
+    expected = f"text;id;{';'.join(OUTPUT_COLUMNS)}\n" + "".join(
+        f"{cells};{';'.join(verdict)}\n" for cells in ('"a;\r""\n";1', " b\u2028;2")
+    )
+    assert expected.encode() == (tmp_path / "chunks.labeled.csv").read_bytes()

@@ -1,0 +1,270 @@
+"""The rest route against a small server in the same loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
+
+import pytest
+from aiohttp import web
+
+from analysis.errors import (
+    AccountClosed,
+    AnswerDefect,
+    DeadlinePassed,
+    RateLimited,
+    RequestRejected,
+    RouteClosed,
+    TransportError,
+)
+from analysis.records import Ending, RateLimit
+from analysis.transport.rest import RestTransport
+from analysis.wire import responses
+
+from .examples import request
+
+Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+FOREVER_S = 30.0
+"""A limit that no test reaches unless something hangs."""
+
+
+async def obedient(asked: web.Request) -> web.StreamResponse:
+    """Answer with the content that was asked."""
+    body = await asked.json()
+    part = {"type": "output_text", "text": body["input"][0]["content"]}
+    response = {
+        "id": "resp_1",
+        "status": "completed",
+        "model": "gpt-6-luna-2026",
+        "output": [{"type": "message", "content": [part]}],
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+        "metadata": body["metadata"],
+    }
+    headers = {"x-request-id": "req_7", "x-ratelimit-limit-requests": "60"}
+    return web.json_response(response, headers=headers)
+
+
+def fixed(status: int, body: bytes = b"", **headers: str) -> Answer:
+    """Return an answerer that always says the same."""
+
+    async def answer(asked: web.Request) -> web.StreamResponse:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.Response(status=status, body=body, headers=names)
+
+    return answer
+
+
+def error_body(code: str, message: str = "no") -> bytes:
+    """Return an error body."""
+    error = {"message": message, "type": "t", "param": None, "code": code}
+    return json.dumps({"error": error}).encode()
+
+
+@contextlib.asynccontextmanager
+async def route(answer: Answer, **options: Any) -> AsyncIterator[RestTransport]:
+    """Run a server and a transport that speaks to it."""
+    app = web.Application()
+    app.router.add_post("/v1/responses", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    transport = RestTransport(
+        base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-secret-key", **options
+    )
+    try:
+        async with asyncio.timeout(FOREVER_S):
+            yield transport
+    finally:
+        await transport.close()
+        await runner.cleanup()
+
+
+@pytest.mark.asyncio
+async def test_a_request_is_one_post_with_our_body_and_key() -> None:
+    """The body is the one of wire/responses, byte for byte what the server reads."""
+    seen: list[tuple[Any, str]] = []
+
+    async def answer(asked: web.Request) -> web.StreamResponse:
+        seen.append((await asked.json(), asked.headers["Authorization"]))
+        return await obedient(asked)
+
+    async with route(answer, temperature=0.5) as transport:
+        await transport.open()
+        reply = await transport.ask(request())
+    assert [(responses.body(request(), temperature=0.5), "Bearer sk-secret-key")] == seen
+    assert (request().ask.content, "gpt-6-luna-2026", 3, "req_7") == (
+        reply.text,
+        reply.model,
+        reply.usage.input_tokens,
+        reply.service_request_id,
+    )
+
+
+@pytest.mark.asyncio
+async def test_many_requests_are_under_way_at_once() -> None:
+    """No pool holds back what dispatch decided to send."""
+    count = 100
+    gathered = asyncio.Barrier(count)
+
+    async def together(asked: web.Request) -> web.StreamResponse:
+        await gathered.wait()
+        return await obedient(asked)
+
+    async with route(together) as transport:
+        asked = [request(f"r{number}") for number in range(count)]
+        replies = await asyncio.gather(*(transport.ask(one) for one in asked))
+        assert [one.ask.content for one in asked] == [reply.text for reply in replies]
+
+
+@pytest.mark.parametrize("answer", [obedient, fixed(429, b"", x_ratelimit_limit_requests="60")])
+@pytest.mark.asyncio
+async def test_limits_reach_the_listener_with_answers_and_refusals(answer: Answer) -> None:
+    """A 429 tells most about the limits."""
+    heard: list[tuple[str, tuple[RateLimit, ...]]] = []
+    async with route(answer, on_limits=lambda name, said: heard.append((name, said))) as transport:
+        with contextlib.suppress(RateLimited):
+            await transport.ask(request())
+    assert [("rest", (RateLimit(name="requests", limit=60),))] == heard
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "ending"),
+    [
+        (fixed(401, error_body("invalid_api_key")), AccountClosed, None),
+        (fixed(403), AccountClosed, None),
+        (fixed(404, error_body("model_not_found")), RouteClosed, None),
+        (fixed(404), RouteClosed, None),
+        (fixed(307, location="http://127.0.0.1:1/v1/responses"), RouteClosed, None),
+        (fixed(400, error_body("unknown_parameter")), RequestRejected, None),
+        (fixed(422), RequestRejected, None),
+        (fixed(429, error_body("rate_limit_exceeded")), RateLimited, Ending.REFUSED),
+        (fixed(429, error_body("insufficient_quota")), AccountClosed, None),
+        (fixed(429, error_body("x", "Request too large for m")), RequestRejected, None),
+        (fixed(500), TransportError, Ending.REFUSED),
+        (fixed(503), TransportError, Ending.REFUSED),
+        (fixed(504), TransportError, Ending.UNKNOWN),
+        (fixed(408), TransportError, Ending.UNKNOWN),
+        (fixed(200), TransportError, Ending.UNKNOWN),
+        (fixed(204), TransportError, Ending.UNKNOWN),
+        (fixed(200, b"<html>"), AnswerDefect, None),
+    ],
+)
+@pytest.mark.asyncio
+async def test_statuses_become_our_errors(
+    answer: Answer, expected: type, ending: Ending | None
+) -> None:
+    """One request is one POST, whatever comes back: the carrier's retries are off."""
+    calls = 0
+
+    async def counting(asked: web.Request) -> web.StreamResponse:
+        nonlocal calls
+        calls += 1
+        return await answer(asked)
+
+    async with route(counting) as transport:
+        with pytest.raises(expected) as caught:
+            await transport.ask(request())
+    assert (expected, ending, 1) == (caught.type, getattr(caught.value, "ending", None), calls)
+
+
+@pytest.mark.asyncio
+async def test_a_wait_asked_for_in_headers_is_kept() -> None:
+    """The finest source counts, and the service's id of the request is kept."""
+    answer = fixed(429, error_body("slow_down"), retry_after_ms="250", x_request_id="req_9")
+    async with route(answer) as transport:
+        with pytest.raises(RateLimited) as caught:
+            await transport.ask(request())
+    assert (0.25, "slow_down", "req_9") == (
+        caught.value.retry_after_s,
+        caught.value.code,
+        caught.value.request_id,
+    )
+
+
+@pytest.mark.asyncio
+async def test_nobody_there_means_that_nothing_was_sent() -> None:
+    """A refused connection is surely unpaid."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    transport = RestTransport(base_url=f"http://127.0.0.1:{port}/v1", api_key="k")
+    with pytest.raises(TransportError) as caught:
+        await transport.ask(request())
+    await transport.close()
+    assert (TransportError, Ending.UNSENT) == (caught.type, caught.value.ending)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+
+
+@pytest.mark.parametrize("answer", [b"", HEAD, HEAD + b'{"id":', b"nonsense\r\n\r\n"])
+@pytest.mark.asyncio
+async def test_a_reply_that_breaks_off_may_have_been_paid(answer: bytes) -> None:
+    """The request had been written, so nobody knows."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        transport = RestTransport(base_url=f"http://127.0.0.1:{port}/v1", api_key="k")
+        with pytest.raises(TransportError) as caught:
+            await transport.ask(request())
+        await transport.close()
+    assert (TransportError, Ending.UNKNOWN) == (caught.type, caught.value.ending)
+
+
+@pytest.mark.asyncio
+async def test_no_reply_in_time_is_a_passed_deadline() -> None:
+    """It may have been generated, so the ending is unknown."""
+    never = asyncio.Event()
+
+    async def hang(asked: web.Request) -> web.StreamResponse:
+        await never.wait()
+        return web.Response()
+
+    async with route(hang, timeout_s=0.1) as transport:
+        with pytest.raises(DeadlinePassed) as caught:
+            await transport.ask(request())
+        never.set()
+    assert Ending.UNKNOWN is caught.value.ending
+
+
+@pytest.mark.asyncio
+async def test_cancelling_an_ask_passes_through() -> None:
+    """Cancellation is no error of ours."""
+    started, never = asyncio.Event(), asyncio.Event()
+
+    async def hang(asked: web.Request) -> web.StreamResponse:
+        started.set()
+        await never.wait()
+        return web.Response()
+
+    async with route(hang) as transport:
+        task = asyncio.create_task(transport.ask(request()))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        never.set()
+
+
+@pytest.mark.asyncio
+async def test_closing_may_be_repeated_and_an_ask_opens_again() -> None:
+    """A closed transport holds no connections."""
+    async with route(obedient) as transport:
+        await transport.ask(request())
+        await transport.close()
+        await transport.close()
+        assert request().ask.content == (await transport.ask(request())).text

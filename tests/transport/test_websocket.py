@@ -1,0 +1,263 @@
+"""The realtime route: requests and answers, against a server in the same loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from analysis.errors import (
+    ConfigurationError,
+    RequestRejected,
+    RouteClosed,
+    TransportError,
+)
+from analysis.records import Ending, RateLimit, TextReply
+from analysis.transport.websocket import SessionFacts
+
+from .examples import SETTINGS, request
+from .scripted import Service, Session, obedient, route
+
+
+@pytest.mark.asyncio
+async def test_the_handshake_goes_to_the_realtime_address_with_the_key() -> None:
+    """The model stands in the address, the key in the header, and no beta header is sent."""
+    async with route(service := Service(obedient)) as transport:
+        await transport.open()
+        (asked,) = service.requests
+        assert "/v1/realtime?model=gpt-realtime-2.1-mini" == asked.path
+        assert "Bearer sk-secret-key" == asked.headers["Authorization"]
+        assert {"OpenAI-Beta", "Sec-WebSocket-Extensions"}.isdisjoint(asked.headers)
+
+
+@pytest.mark.asyncio
+async def test_many_requests_share_one_connection_and_get_their_own_answers() -> None:
+    """Concurrent first asks connect once; each answer is the content of its own request."""
+    async with route(service := Service(obedient)) as transport:
+        asked = [request(f"r{number}") for number in range(20)]
+        replies = await asyncio.gather(*(transport.ask(one) for one in asked))
+        assert [one.ask.content for one in asked] == [reply.text for reply in replies]
+        assert (1, 1, 0) == (
+            service.connections,
+            transport.counters.connections,
+            transport.counters.reconnects,
+        )
+
+
+@pytest.mark.asyncio
+async def test_answers_in_reverse_order_reach_their_own_requests() -> None:
+    """Matching is by id, so the order of arrival does not matter."""
+
+    async def reversing(session: Session) -> None:
+        await session.greet()
+        await session.take_update()
+        asks = [await session.heard() for _ in range(5)]
+        for number, ask in enumerate(asks):
+            await session.begin(ask, f"p{number}")
+        for number, ask in reversed(list(enumerate(asks))):
+            await session.finish(ask, f"p{number}")
+
+    async with route(Service(reversing)) as transport:
+        asked = [request(f"r{number}") for number in range(5)]
+        replies = await asyncio.gather(*(transport.ask(one) for one in asked))
+        assert [one.ask.content for one in asked] == [reply.text for reply in replies]
+
+
+@pytest.mark.asyncio
+async def test_facts_are_what_the_server_said() -> None:
+    """First its defaults, then the settings in effect."""
+    async with route(Service(obedient)) as transport:
+        seen = [transport.facts]
+        await transport.connect()
+        seen.append(transport.facts)
+        await transport.open()
+        seen.append(transport.facts)
+    before, greeted, configured = seen
+    assert before is None
+    assert isinstance(greeted, SessionFacts) and isinstance(configured, SessionFacts)
+    assert ("ga", "m-2026") == (greeted.dialect, greeted.model)
+    assert (["audio"], ["text"]) == (
+        greeted.settings["output_modalities"],
+        configured.settings["output_modalities"],
+    )
+
+
+@pytest.mark.asyncio
+async def test_limits_reach_the_listener_under_the_routes_name() -> None:
+    """Whoever paces hears what the service says."""
+
+    async def telling(session: Session) -> None:
+        await session.say("rate_limits.updated", rate_limits=[{"name": "tokens", "limit": 9}])
+        await obedient(session)
+
+    heard: list[tuple[str, tuple[RateLimit, ...]]] = []
+    service = Service(telling)
+    async with route(service, on_limits=lambda name, said: heard.append((name, said))) as transport:
+        await transport.open()
+    assert [("realtime", (RateLimit(name="tokens", limit=9),))] == heard
+
+
+@pytest.mark.asyncio
+async def test_a_dead_socket_ends_what_waits_and_the_next_ask_reconnects() -> None:
+    """What was on the wire may have been paid; the next request gets a new session."""
+
+    async def dying(session: Session) -> None:
+        await session.greet()
+        await session.take_update()
+        for _ in range(3):
+            await session.heard()
+        session.socket.transport.abort()
+
+    async with route(service := Service(dying, obedient)) as transport:
+        asked = [transport.ask(request(f"r{number}")) for number in range(3)]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert [(TransportError, Ending.UNKNOWN)] * 3 == [
+            (type(error), getattr(error, "ending", None)) for error in errors
+        ]
+        reply = await transport.ask(request("r9"))
+        assert (request("r9").ask.content, 2, 1) == (
+            reply.text,
+            service.connections,
+            transport.counters.reconnects,
+        )
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_ask_is_forgotten_and_its_late_reply_counted() -> None:
+    """The reply to somebody who has gone reaches nobody."""
+    first_heard, go_on = asyncio.Event(), asyncio.Event()
+
+    async def late(session: Session) -> None:
+        await session.greet()
+        await session.take_update()
+        first = await session.heard()
+        first_heard.set()
+        await go_on.wait()
+        await session.begin(first, "p1")
+        await session.finish(first, "p1")
+        second = await session.heard()
+        await session.finish(second, "p2")
+
+    async with route(Service(late)) as transport:
+        leaving = asyncio.create_task(transport.ask(request("r1")))
+        await first_heard.wait()
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        go_on.set()
+        reply = await transport.ask(request("r2"))
+        assert (request("r2").ask.content, 1) == (reply.text, transport.counters.late_replies)
+        assert {"late_reply": 1} == transport.counters.violations
+
+
+@pytest.mark.asyncio
+async def test_unknown_events_are_counted() -> None:
+    """A new event of the service changes nothing."""
+
+    async def chatty(session: Session) -> None:
+        await session.greet()
+        await session.say("brand.new")
+        await session.take_update()
+
+    async with route(Service(chatty)) as transport:
+        await transport.open()
+        assert {"brand.new": 1} == transport.counters.ignored
+
+
+@pytest.mark.asyncio
+async def test_a_refused_update_keeps_the_session_of_before() -> None:
+    """The server's words reach the caller, and asking goes on."""
+
+    async def strict(session: Session) -> None:
+        await session.greet()
+        await session.take_update()
+        await session.refuse(await session.heard(), "invalid_value")
+        ask = await session.heard()
+        await session.finish(ask, "p1")
+
+    async with route(service := Service(strict)) as transport:
+        await transport.open()
+        with pytest.raises(RequestRejected, match="no") as caught:
+            await transport.configure(replace(SETTINGS, instructions="Other."))
+        assert "invalid_value" == caught.value.code
+        assert isinstance(await transport.ask(request()), TextReply)
+        assert 1 == service.connections
+
+
+@pytest.mark.asyncio
+async def test_a_new_configuration_outlives_the_socket() -> None:
+    """After a reconnect the session has the settings that were confirmed last."""
+
+    async def dying(session: Session) -> None:
+        await session.greet()
+        await session.take_update()
+        await session.take_update()
+        await session.heard()
+        await session.socket.close()
+
+    async with route(Service(dying, obedient)) as transport:
+        await transport.open()
+        await transport.configure(replace(SETTINGS, instructions="Other."))
+        with pytest.raises(TransportError):
+            await transport.ask(request("r1"))
+        await transport.ask(request("r2"))
+        assert transport.facts is not None
+        assert "Other." == transport.facts.settings["instructions"]
+
+
+@pytest.mark.asyncio
+async def test_another_model_needs_another_session() -> None:
+    """The mistake is named before anything is sent."""
+    async with route(service := Service(obedient)) as transport:
+        with pytest.raises(ConfigurationError, match="gpt-realtime-mini"):
+            await transport.configure(replace(SETTINGS, model="gpt-realtime-mini"))
+        assert 0 == service.connections
+
+
+@pytest.mark.asyncio
+async def test_settings_refused_on_opening_close_the_route() -> None:
+    """No request of this route can work, and nobody tries again."""
+
+    async def strict(session: Session) -> None:
+        await session.greet()
+        await session.refuse(await session.heard(), "unknown_parameter")
+
+    async with route(service := Service(strict)) as transport:
+        with pytest.raises(RouteClosed, match="unknown_parameter"):
+            await transport.open()
+        assert 1 == service.connections
+
+
+@pytest.mark.asyncio
+async def test_closing_ends_what_waits_and_may_be_repeated() -> None:
+    """A request on the wire may have been paid; a later ask opens a new session."""
+
+    async def silent(session: Session) -> None:
+        await session.greet()
+        await session.take_update()
+        heard.set()
+
+    heard = asyncio.Event()
+    async with route(service := Service(silent, obedient)) as transport:
+        waiting = asyncio.create_task(transport.ask(request("r1")))
+        await heard.wait()
+        await asyncio.sleep(0)
+        await transport.close()
+        await transport.close()
+        with pytest.raises(TransportError):
+            await waiting
+        assert isinstance(await transport.ask(request("r2")), TextReply)
+        assert 2 == service.connections
+
+
+@pytest.mark.asyncio
+async def test_the_key_never_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even when everything is logged at the finest level."""
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="analysis.transport.websocket.frames")
+    async with route(Service(obedient)) as transport:
+        await transport.ask(request())
+    ours = [one.getMessage() for one in caplog.records if one.name != "websockets.server"]
+    assert [] == [text for text in ours if "sk-secret-key" in text or "text of r1" in text]

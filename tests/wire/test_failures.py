@@ -1,0 +1,301 @@
+"""What foreign errors mean, row by row."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from analysis.errors import AccountClosed, RateLimited, RequestRejected, RouteClosed, TransportError
+from analysis.records import Ending
+from analysis.wire import failures
+
+TPM = (
+    "Rate limit reached for gpt-6-luna in organization org-x on tokens per min (TPM): Limit 40000, "
+    "Used 39000, Requested 9000. Please try again in {}. Visit the console to learn more."
+)
+TOO_LARGE = (
+    "Request too large for gpt-6-luna in organization org-x on tokens per min (TPM): Limit 30000, "
+    "Requested 31538."
+)
+
+
+def error_body(kind: str = "", code: str | None = None, message: str = "words") -> bytes:
+    """Return an error body as the service sends it."""
+    error = {"message": message, "type": kind, "param": None, "code": code}
+    return json.dumps({"error": error}).encode()
+
+
+def read(status: int, body: bytes, **headers: str) -> failures.Failure:
+    """Read a status with headers given by Python names."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return failures.from_status(status, headers=names, body=body)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "unknown_parameter",
+        "invalid_value",
+        "missing_required_parameter",
+        "decimal_below_min_value",
+        "string_above_max_length",
+        "context_length_exceeded",
+        "unsupported_parameter",
+        "a_code_of_next_year",
+    ],
+)
+def test_a_400_is_final_for_the_request(code: str) -> None:
+    """A refused request keeps the service's code and is no fault of route or account."""
+    found = read(400, error_body("invalid_request_error", code))
+    assert (RequestRejected, code) == (type(found), getattr(found, "code", None))
+
+
+@pytest.mark.parametrize("status", [413, 422, 400])
+def test_a_4xx_without_a_readable_body_is_final_for_the_request(status: int) -> None:
+    """A page of HTML in place of an error object does not disturb the mapping."""
+    assert type(read(status, b"<html>no</html>")) is RequestRejected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, error_body("invalid_request_error", "invalid_api_key"), AccountClosed),
+        (401, b"", AccountClosed),
+        (403, error_body("invalid_request_error", "unsupported_country"), AccountClosed),
+        (404, error_body("invalid_request_error", "model_not_found"), RouteClosed),
+        (404, b"not found", RouteClosed),
+        (400, error_body("invalid_request_error", "invalid_model"), RouteClosed),
+        (307, b"", RouteClosed),
+    ],
+)
+def test_key_permission_model_and_address(status: int, body: bytes, kind: type) -> None:
+    """A refused key closes the account, an unknown model or address closes the route."""
+    assert type(read(status, body)) is kind
+
+
+def test_a_redirect_names_its_target() -> None:
+    """The person reads where the endpoint wanted to send the key."""
+    assert "https://b.example/v1" in str(read(301, b"", location="https://b.example/v1"))
+
+
+@pytest.mark.parametrize(
+    ("status", "ending"),
+    [
+        (408, Ending.UNKNOWN),
+        (409, Ending.REFUSED),
+        (500, Ending.REFUSED),
+        (502, Ending.REFUSED),
+        (503, Ending.REFUSED),
+        (504, Ending.UNKNOWN),
+        (524, Ending.UNKNOWN),
+    ],
+)
+def test_server_errors_say_whether_they_may_have_been_paid(status: int, ending: Ending) -> None:
+    """Only a time-out on the service's side leaves it open whether an answer was generated."""
+    found = read(status, error_body("server_error", None))
+    assert isinstance(found, TransportError)
+    assert (TransportError, ending) == (type(found), found.ending)
+
+
+@pytest.mark.parametrize("kind", ["tokens", "requests", "rate_limit_error"])
+def test_a_rate_limit_says_how_long_to_wait(kind: str) -> None:
+    """Without a header the words of the message count."""
+    found = read(429, error_body(kind, "rate_limit_exceeded", TPM.format("644ms")))
+    assert isinstance(found, RateLimited)
+    assert (0.644, Ending.REFUSED) == (found.retry_after_s, found.ending)
+
+
+def test_a_429_without_words_is_a_rate_limit() -> None:
+    """An unreadable 429 slows down and ends nothing."""
+    found = read(429, b"")
+    assert isinstance(found, RateLimited)
+    assert ("rate_limit_exceeded", None) == (found.code, found.retry_after_s)
+
+
+def test_a_request_too_large_is_final() -> None:
+    """No wait lets a request pass that exceeds a whole minute."""
+    found = read(429, error_body("tokens", "rate_limit_exceeded", TOO_LARGE))
+    assert isinstance(found, RequestRejected)
+    assert "request_too_large" == found.code
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_slow_down_is_a_rate_limit_whatever_the_status(status: int) -> None:
+    """The code beats the status, and is kept, since it asks for a longer pause."""
+    found = read(status, error_body("requests", "slow_down"), retry_after="7")
+    assert isinstance(found, RateLimited)
+    assert ("slow_down", 7.0) == (found.code, found.retry_after_s)
+
+
+@pytest.mark.parametrize("code", sorted(failures.BILLING_CODES))
+@pytest.mark.parametrize("place", ["code", "type"])
+def test_billing_closes_the_account(code: str, place: str) -> None:
+    """Quota and credit are recognized by code and by type, and never retried."""
+    body = error_body("requests", code) if place == "code" else error_body(code, None)
+    assert type(read(429, body)) is AccountClosed
+
+
+def test_an_overloaded_server_is_tried_again_after_its_wait() -> None:
+    """A 503 keeps the wait that the service asked for."""
+    found = read(503, error_body("server_error", "server_is_overloaded"), retry_after="3")
+    assert isinstance(found, TransportError)
+    assert ("server_is_overloaded", 3.0) == (found.code, found.retry_after_s)
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "seconds"),
+    [
+        ({"retry-after-ms": "250", "retry-after": "9"}, TPM.format("6.946s"), 0.25),
+        ({"retry-after": "9"}, TPM.format("6.946s"), 9.0),
+        ({"retry-after": "1.5"}, "", 1.5),
+        ({}, TPM.format("6.946s"), 6.946),
+        ({}, TPM.format("1m2.5s"), 62.5),
+        ({}, "Try again in a while.", None),
+        ({"retry-after": "soon"}, TPM.format("644ms"), 0.644),
+        (
+            {
+                "retry-after": "Sat, 21 Nov 2026 10:00:30 GMT",
+                "date": "Sat, 21 Nov 2026 10:00:00 GMT",
+            },
+            "",
+            30.0,
+        ),
+        ({"retry-after": "Sat, 21 Nov 2026 10:00:30 GMT"}, "", None),
+        ({"retry-after": "Sat, 21 Nov 2026", "date": "today"}, "", None),
+        ({"retry-after": "-5"}, "", None),
+        ({"retry-after": "nan"}, "", None),
+    ],
+)
+def test_the_wait_is_taken_from_the_finest_source(
+    headers: dict[str, str], message: str, seconds: float | None
+) -> None:
+    """Milliseconds beat seconds, headers beat words; a date is read by the service's clock."""
+    assert seconds == pytest.approx(failures.retry_after_s(headers, message))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("17ms", 0.017),
+        ("1s", 1.0),
+        ("1m30.5s", 90.5),
+        ("6m0s", 360.0),
+        ("2h45m", 9900.0),
+        ("250µs", 0.00025),
+        ("", None),
+        ("5", None),
+        ("soon", None),
+        ("1s later", None),
+    ],
+)
+def test_durations_are_read_as_go_writes_them(text: str, seconds: float | None) -> None:
+    """Anything else than such a duration is None."""
+    assert seconds == pytest.approx(failures.duration_s(text))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "expected", "ending"),
+    [
+        ("rate_limit_exceeded", "tokens", RateLimited, Ending.REFUSED),
+        ("insufficient_quota", "insufficient_quota", AccountClosed, None),
+        ("", "insufficient_quota", AccountClosed, None),
+        ("credit_balance_exhausted", "", AccountClosed, None),
+        ("inference_not_authorized_error", "", AccountClosed, None),
+        ("server_error", "server_error", TransportError, Ending.REFUSED),
+        ("", "server_error", TransportError, Ending.REFUSED),
+        ("invalid_prompt", "", RequestRejected, None),
+        ("", "invalid_request_error", RequestRejected, None),
+        ("conversation_already_has_active_response", "invalid_request_error", RouteClosed, None),
+        ("never_heard_of", "", TransportError, Ending.UNKNOWN),
+        ("", "", TransportError, Ending.UNKNOWN),
+    ],
+)
+def test_error_objects_without_a_status(
+    code: str, kind: str, expected: type, ending: Ending | None
+) -> None:
+    """Code and type decide; what nobody knows is tried again and may have been paid."""
+    found = failures.from_code(code=code, kind=kind, message="words")
+    assert (expected, ending) == (type(found), getattr(found, "ending", None))
+
+
+@pytest.mark.parametrize(
+    ("close_code", "reason", "expected"),
+    [
+        (3000, "invalid_request_error.invalid_api_key", AccountClosed),
+        (3000, "authentication failed", AccountClosed),
+        (3000, "invalid_request_error", RouteClosed),
+        (4000, "invalid_request_error.invalid_model", RouteClosed),
+        (4000, "invalid_request_error.beta_api_shape_disabled", RouteClosed),
+        (4000, "", RouteClosed),
+        (4000, "insufficient_quota.insufficient_quota", AccountClosed),
+        (1001, "Your session hit the maximum duration of 60 minutes.", TransportError),
+        (1006, "", TransportError),
+        (1011, "server_error", TransportError),
+        (1009, "", TransportError),
+    ],
+)
+def test_close_codes(close_code: int, reason: str, expected: type) -> None:
+    """3000 and 4000 are final, any other close leaves open what was paid."""
+    found = failures.at_close(close_code, reason)
+    assert expected is type(found)
+    assert getattr(found, "ending", Ending.UNKNOWN) is Ending.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (401, b"", AccountClosed),
+        (403, b"", AccountClosed),
+        (404, b"", RouteClosed),
+        (400, error_body("", "OpperationNotSupported"), RouteClosed),
+        (302, b"", RouteClosed),
+        (429, error_body("tokens", "rate_limit_exceeded"), RateLimited),
+        (503, b"", TransportError),
+        (504, b"", TransportError),
+    ],
+)
+def test_a_refused_handshake_never_counts_as_sent(status: int, body: bytes, expected: type) -> None:
+    """A request that had no socket yet was not sent, whatever the status."""
+    found = failures.at_handshake(status, headers={}, body=body)
+    assert expected is type(found)
+    assert getattr(found, "ending", None) in (None, Ending.UNSENT, Ending.REFUSED)
+    assert getattr(found, "ending", None) is not Ending.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("invalid_api_key", "Incorrect API key provided: abc.", AccountClosed),
+        ("", "Missing bearer or basic authentication in header", AccountClosed),
+        ("invalid_model", 'Model "x" is not supported in realtime mode', RouteClosed),
+        ("missing_model", "You must provide a model parameter", RouteClosed),
+        ("beta_api_shape_disabled", "no longer supported", RouteClosed),
+        ("never_heard_of", "no", RouteClosed),
+        ("server_error", "sorry", TransportError),
+    ],
+)
+def test_an_error_in_place_of_a_greeting(code: str, message: str, expected: type) -> None:
+    """The five captured handshake errors, and what is unknown, close; a server error does not."""
+    found = failures.at_greeting(code=code, kind="invalid_request_error", message=message)
+    if code == "server_error":
+        found = failures.at_greeting(code=code, kind="server_error", message=message)
+    assert expected is type(found)
+    assert getattr(found, "ending", Ending.UNSENT) is Ending.UNSENT
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Incorrect API key provided: sk-abc*****xyz. See", "[key]. See"),
+        ("Incorrect API key provided: hunter2.", "provided: [key]."),
+        ("sent Bearer abcdef today", "Bearer [key] today"),
+        ("two\nlines", "two lines"),
+        ("x" * 500, "[cut]"),
+    ],
+)
+def test_words_of_the_service_are_fit_for_logs(said: str, kept: str) -> None:
+    """Keys are blotted out, and a long message, which may quote a text, is cut."""
+    found = failures.spoken(said)
+    assert found.endswith(kept)
+    assert "abc" not in found and "hunter2" not in found
