@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from analysis.analyzer import ChunkLike
 from analysis.connections import check_routes
-from analysis.control.packing import SMALL_JOB
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
 from analysis.labelling import RoutedAnalyzer, as_chunk
@@ -108,13 +107,14 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
 
     def _order(self, job_size: int) -> tuple[int, ...] | None:
         """Return the routes for a job of this size as indexes, or None for the given order."""
-        if job_size <= SMALL_JOB or "rest" not in self.routes or self.routes[0] == "rest":
+        is_small = self._per_request(None, job_size) == 1
+        if is_small or "rest" not in self.routes or self.routes[0] == "rest":
             return None
         rest = self.routes.index("rest")
         others = tuple(place for place in range(len(self.routes)) if place != rest)
         self._ready().tell(
             "notice",
-            f"{job_size} chunks are more than {SMALL_JOB}: rest goes first, with the model "
+            f"{job_size} chunks are no small job: rest goes first, with the model "
             f"{self.models['rest']}.",
             {"chunks": job_size},
         )

@@ -31,12 +31,6 @@ from analysis.settings import LANGUAGES
 DEFAULT = "topic_development"
 """The label of a text without clear evidence for another one."""
 
-_LONG = 2_400
-"""Sizes above never get another label: no cue tells what so long a text does as a whole."""
-
-_STEP = 400
-"""Every so many characters of size, one more point is needed."""
-
 _OPENING = 900
 """Up to this size an opening cue decides."""
 
@@ -49,15 +43,25 @@ _HAN_SIZE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """When a label is given: `need` points; `max_size` None means more points for longer texts."""
+    """When a label is given.
+
+    Attributes:
+        need: Points for a short text.
+        step: One more point is needed for every so many characters of size.
+        max_size: Longer texts never get the label.
+    """
 
     label: str
     need: int = 2
-    max_size: int | None = None
+    step: int = 400
+    max_size: int = 2_400
+
+    def need_at(self, size: int) -> int:
+        return self.need + size // self.step
 
 
 _RULES = (
-    _Rule(label="noise", max_size=260),
+    _Rule(label="noise", step=120, max_size=360),
     _Rule(label="topic_change", max_size=300),
     _Rule(label="transition", max_size=170),
     _Rule(label="humour_irony"),
@@ -179,12 +183,12 @@ def _label(text: str, stems: Sequence[str], language: str) -> tuple[str, ...]:
         return ("noise",)
     spoken = detect_language(lowered) if language == "auto" else language
     size = len(lowered) * (_HAN_SIZE if spoken == "zh" else 1)
-    if size > _LONG:
-        return (DEFAULT,)
     margins: dict[str, int] = {}
     for rule in _RULES:
+        if size > rule.max_size:
+            continue
         points = _points(rule, _cues(spoken)[rule.label], lowered, text, size)
-        need = _need(rule, size)
+        need = rule.need_at(size)
         if rule.label == "noise" and any(stem in lowered for stem in stems):
             need += 1
         if points >= need:
@@ -202,16 +206,10 @@ def _is_addresses(lowered: str) -> bool:
 _ADDRESS = re.compile(r"https?://|www\.|[\w.+-]+@[\w-]+\.")
 
 
-def _need(rule: _Rule, size: int) -> int:
-    return rule.need if rule.max_size is not None else rule.need + size // _STEP
-
-
 def _points(rule: _Rule, cues: _Cues, lowered: str, text: str, size: int) -> int:
-    if rule.max_size is not None and size > rule.max_size:
-        return 0
     points = 2 * len(cues.strong.findall(lowered)) if cues.strong else 0
     if cues.opening and size <= _OPENING and cues.opening.match(lowered):
-        points += _need(rule, size)
+        points += rule.need_at(size)
     if not (cues.weak_unless and cues.weak_unless.search(lowered)):
         weak = sum(1 for pattern in cues.weak if pattern.search(lowered))
         if cues.cased and cues.cased.match(text):

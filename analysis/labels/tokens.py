@@ -79,7 +79,7 @@ def estimate(text: str) -> int:
     count = text.encode("utf-8", "surrogatepass").translate(_CLASSES).count
     small, capitals, cyrillic, han = count(_L), count(_U), count(_C), count(_H)
     counts = (small, count(_W), capitals, count(_D), count(_P), count(_X), cyrillic, han)
-    total = sum(map(operator.mul, counts, _COMMON))
+    total: float = sum(map(operator.mul, counts, _COMMON))
     scripts = (small + capitals > 0) + (cyrillic > 0) + (han > 0)
     if sum(counts) < len(text):  # most texts hold none of these, which saves a third of the time
         for name, share, is_letter in _RARE:

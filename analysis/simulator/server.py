@@ -40,7 +40,7 @@ LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024
 """The protocol names 15 MiB for one event, section 4.4."""
 LARGEST_BACKLOG_BYTES = 64 * 1024 * 1024
 """A client that leaves so much unread is cut off, so that memory stays bounded."""
-CLOSE_TIMEOUT_S = 0.5
+CLOSE_TIMEOUT_S = 0.25
 """How long a peer may take to answer a close frame, and a request to end at shutdown."""
 
 

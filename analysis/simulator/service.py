@@ -224,10 +224,19 @@ class Service:
         """Accept a request and decide how it goes on.
 
         Raises:
-            Refusal: With status 429 if a limit refuses it; nothing is paid then.
+            Refusal: If it exceeds the context or, with status 429, if a limit refuses it; nothing
+                is paid then.
         """
         schema = encode(question.schema) if question.schema is not None else b""
         input_tokens = tokens_of(question.size_bytes + len(schema))
+        longest = self.profile.context_tokens
+        if input_tokens > longest:
+            raise Refusal(
+                f"Your input exceeds the context window of this model: {input_tokens} tokens, at "
+                f"most {longest} are allowed.",
+                code="context_length_exceeded",
+                param="input",
+            )
         cap = question.max_output_tokens
         cost_tokens = input_tokens + max(cap or 0, self.profile.output_estimate_tokens)
         self.limits.admit(question.model, cost_tokens, now)

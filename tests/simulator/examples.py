@@ -116,7 +116,9 @@ def kinds(outputs: Sequence[Output]) -> list[str]:
     return [kind for index, kind in enumerate(types) if index == 0 or types[index - 1] != kind]
 
 
-def send(session: RealtimeSession, kind: str, *, now: float = 0.0, **fields: Any) -> list[Output]:
+def send(
+    session: RealtimeSession, kind: str, /, *, now: float = 0.0, **fields: Any
+) -> list[Output]:
     """Send one client event and return what comes at once."""
     return session.receive(json.dumps({"type": kind, **fields}), now=now)
 

@@ -76,6 +76,14 @@ def test_usage_counts_bytes() -> None:
     assert (3, 1) == (receipt.input_tokens, receipt.output_tokens)
 
 
+def test_input_above_the_context_is_refused() -> None:
+    """The bound is inclusive, and what exceeds it costs nothing."""
+    account = service(tpm=10, profile=type(PROFILE)(context_tokens=2, output_estimate_tokens=1))
+    with pytest.raises(Refusal, match="3 tokens, at most 2"):
+        account.start(question("x", schema=None, size_bytes=9), 0.0)
+    assert 2 == account.start(question("x", schema=None, size_bytes=8), 0.0).receipt.input_tokens
+
+
 def test_cap_cuts_the_answer() -> None:
     """An answer above the cap is cut to it and billed so."""
     job = service().start(question(pack("one"), max_output_tokens=2), 0.0)
@@ -147,7 +155,12 @@ def test_payment_record_holds_what_a_checker_needs() -> None:
 
 def test_keys_come_in_two_headers() -> None:
     """Bearer and `api-key` are read, other schemes are not."""
-    given = ({"authorization": "Bearer k"}, {"api-key": "k"}, {"authorization": "Basic k"}, {})
+    given: tuple[dict[str, str], ...] = (
+        {"authorization": "Bearer k"},
+        {"api-key": "k"},
+        {"authorization": "Basic k"},
+        {},
+    )
     assert ["k", "k", None, None] == [key_of(headers) for headers in given]
 
 

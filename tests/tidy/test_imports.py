@@ -16,7 +16,8 @@ from tests.tidy.source_tree import (
 
 VALUES = frozenset({"records", "errors", "settings"})
 PROMISE = VALUES | {"labels", "telemetry", "prices"}
-ANALYZERS = PROMISE | {"analyzer", "dispatch", "transport"}
+ROUTED = PROMISE | {"analyzer", "connections", "dispatch", "endpoint", "tally", "transport"}
+ANALYZERS = ROUTED | {"labelling"}
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "records": frozenset(),
@@ -31,6 +32,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "transport": VALUES | {"wire"},
     "dispatch": VALUES | {"control", "labels", "wire", "transport", "telemetry"},
     "analyzer": PROMISE,
+    "endpoint": VALUES,
+    "tally": PROMISE | {"analyzer", "control"},
+    "connections": VALUES | {"endpoint", "labels", "transport", "wire"},
+    "labelling": ROUTED | {"control"},
     "semantic_function": ANALYZERS,
     "semantic_function_realtime": ANALYZERS,
     "semantic_function_hybrid": ANALYZERS,
