@@ -1,6 +1,7 @@
-"""After an outcome: what kind of failure it is and what follows from it.
+"""After an outcome: what kind of failure it is, and what becomes of its chunks.
 
-Pure. One table from error to rule; the scheduler carries the rules out.
+Pure. One table from error to rule, and per rule a function that counts the failure in the parcel's
+history and names the fate of what becomes of it. The scheduler asks here and carries it out.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
+from analysis.control.routes import Parcel, cut, singles
 from analysis.errors import (
     AccountClosed,
     AnalysisError,
@@ -22,6 +25,9 @@ from analysis.errors import (
 )
 from analysis.records import Ending, FailureKind
 from analysis.settings import SETTINGS, Settings
+
+LONE_FAILURES = 2
+"""Failures that end a chunk: alone on so many routes, or so often on the only one (design 4.1)."""
 
 
 class Follow(Enum):
@@ -64,6 +70,68 @@ def rule_for(error: AnalysisError) -> Rule:
     raise error  # not a failure of a request: a bug or the disk, which no retry cures
 
 
+class Fate(Enum):
+    """What becomes of a parcel after a failure."""
+
+    AT_ONCE = "at_once"  # to the front of its queue
+    AFTER_PAUSE = "after_pause"  # to the front of its queue, after a backoff
+    BEHIND = "behind"  # to the end of its queue
+    NEXT_ROUTE = "next_route"  # to the front of the next route's queue
+    FAILED = "failed"  # its chunks get their verdict
+
+
+Fates: TypeAlias = list[tuple[Fate, Parcel]]
+
+
+def after_lost_way(
+    parcel: Parcel, *, is_probe: bool, has_next: bool, settings: Settings = SETTINGS
+) -> Fates:
+    """Follow `AGAIN`: the request or its reply got lost.
+
+    A failed probe says nothing about its chunk, which was free to be any other one; the next probe
+    is to be another one, so that a chunk which breaks the way does not pass for an outage.
+    Chunks that have used up their tries together get one more, each alone, for the same reason.
+    """
+    if is_probe:
+        return [(Fate.BEHIND, parcel)]
+    parcel.way_failures += 1
+    if parcel.way_failures < settings.attempts_per_route:
+        return [(Fate.AFTER_PAUSE, parcel)]
+    if len(parcel.pack.items) > 1:
+        parcel.way_failures = settings.attempts_per_route - 1
+        return [(Fate.AFTER_PAUSE, part) for part in singles(parcel)]
+    return [(Fate.NEXT_ROUTE if has_next else Fate.FAILED, parcel)]
+
+
+def after_rejection(parcel: Parcel, *, has_next: bool) -> Fates:
+    """Follow `DIVIDE`: the service or the model refused these chunks."""
+    count = len(parcel.pack.items)
+    if count == 1:
+        return _after_lone_failure(parcel, has_next=has_next)
+    parcel.answers += 1
+    return [(Fate.AT_ONCE, half) for half in cut(parcel, (count + 1) // 2)]
+
+
+def after_bad_answer(parcel: Parcel, *, has_next: bool, settings: Settings = SETTINGS) -> Fates:
+    """Follow `REASK`: the answer held no usable label for these chunks."""
+    if len(parcel.pack.items) == 1:
+        return _after_lone_failure(parcel, has_next=has_next)
+    parcel.answers += 1
+    is_last = parcel.answers >= settings.answer_attempts - 1
+    return [(Fate.AT_ONCE, part) for part in (singles(parcel) if is_last else [parcel])]
+
+
+def _after_lone_failure(parcel: Parcel, *, has_next: bool) -> Fates:
+    """A chunk alone in its request failed because of itself: once more, or not."""
+    parcel.lone_failures += 1
+    if parcel.failed_routes + 1 >= LONE_FAILURES or parcel.lone_failures >= LONE_FAILURES:
+        return [(Fate.FAILED, parcel)]
+    if not has_next:
+        return [(Fate.AFTER_PAUSE, parcel)]
+    parcel.failed_routes += 1
+    return [(Fate.NEXT_ROUTE, parcel)]
+
+
 def backoff_s(failures: int, *, rng: random.Random, settings: Settings = SETTINGS) -> float:
     """Return how long to wait after so many failures, from 1: full jitter, capped.
 
@@ -75,4 +143,7 @@ def backoff_s(failures: int, *, rng: random.Random, settings: Settings = SETTING
 
 def is_unpaid(error: AnalysisError) -> bool:
     """Tell whether it is certain that nothing was generated for the failed request."""
-    return not isinstance(error, TransportError) or error.ending in (Ending.REFUSED, Ending.UNSENT)
+    if isinstance(error, TransportError):
+        return error.ending in (Ending.REFUSED, Ending.UNSENT)
+    # A defect is a bad answer and a model's refusal an answer in its own way: both were generated.
+    return isinstance(error, RequestRejected) and not isinstance(error, ModelRefused)

@@ -15,18 +15,16 @@ import csv
 import difflib
 import gzip
 import io
-import os
 import re
-import shutil
 import stat
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.errors import ConfigurationError, InputError
 
 CANDIDATES = (",", ";", "\t", "|")
 """Delimiters that are tried when the usual one does not split the header."""
@@ -150,61 +148,6 @@ def records(dialect: Dialect) -> Generator[tuple[int, list[str]], None, None]:
             if cells:
                 yield place.row_line, cells
             place.end_row()
-
-
-def write_table(
-    path: Path | str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    delimiter: str,
-    bom: bool,
-    encoding: str = "utf-8",
-) -> None:
-    """Write a whole table, or leave what is there as it is; .gz is packed.
-
-    The rows go to a temporary file in the same folder, which is synced and then renamed. An
-    exception of the iterator itself passes through, and the temporary file is removed.
-
-    Raises:
-        LedgerError: If the file cannot be written.
-    """
-    # Behind a symbolic link it is the file that is replaced, not the link.
-    target = Path(os.path.realpath(path))
-    try:
-        temporary, raw = open_temporary(target.parent)
-        with ExitStack() as undo:
-            undo.callback(temporary.unlink)
-            with raw:
-                if target.exists():
-                    shutil.copymode(target, temporary)
-                # No name and no time inside: the same rows give the same bytes.
-                with (
-                    gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0)
-                    if target.suffix.lower() == ".gz"
-                    else nullcontext(raw)
-                ) as packed:
-                    text = io.TextIOWrapper(packed, encoding, newline="")
-                    _write_rows(text, columns, rows, delimiter=delimiter, bom=bom)
-                    text.detach()
-                raw.flush()
-                os.fsync(raw.fileno())
-            os.replace(temporary, target)
-            undo.pop_all()
-        _sync_folder(target.parent)
-    except (OSError, UnicodeEncodeError, csv.Error) as error:
-        raise LedgerError(f"Cannot write {path}: {cause(error)}.") from error
-
-
-def open_temporary(folder: Path) -> tuple[Path, BinaryIO]:
-    """Make a new hidden file in `folder`, with the permissions that any new file gets."""
-    number = 0
-    while True:
-        path = folder / f".semfn-{os.getpid()}-{number}.tmp"
-        try:
-            return path, path.open("xb")
-        except FileExistsError:
-            number += 1  # another table of this process, or left by a dead one with this number
 
 
 class _Place:
@@ -449,44 +392,3 @@ def cause(error: Exception) -> str:
     """Return the reason in an exception's own words, without number and path."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return (text or type(error).__name__).rstrip(".")
-
-
-class _LineFeeds:
-    """Ends each row with LF.
-
-    The csv module quotes a lone CR in a cell only when its own row end holds one (before Python
-    3.13), so the writer is told CRLF, and this cuts it.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, row: str) -> int:
-        return self._stream.write(row[:-2] + "\n")
-
-
-def _write_rows(
-    text: TextIO,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    delimiter: str,
-    bom: bool,
-) -> None:
-    # The other UTF codecs write their mark themselves, and no other encoding has one.
-    if bom and codecs.lookup(text.encoding).name in ("utf-8", "utf-16-le", "utf-16-be"):
-        text.write("\ufeff")
-    writer = csv.writer(_LineFeeds(text), delimiter=delimiter, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    text.flush()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; Windows cannot open folders."""
-    if os.name != "nt":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

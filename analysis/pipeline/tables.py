@@ -1,43 +1,28 @@
 """Tables in and out: rows of a CSV file as chunks, and verdicts as columns beside them.
 
 io. Called by the run and by the commands that look at a file before it is sent. The input is read
-as a stream, as often as needed; the output is written whole or not at all. How the file itself is
-read and written is up to `analysis.pipeline.dialect`.
+as a stream, as often as needed. How the file itself is read is up to `analysis.pipeline.dialect`,
+and the output is the business of `analysis.pipeline.output`.
 """
 
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import sqlite3
-import stat
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
-from analysis.pipeline.dialect import Dialect, cause, check_file, detect, open_temporary, records
-from analysis.pipeline.dialect import write_table as write_table
+from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.pipeline.dialect import Dialect, check_file, detect, records
+from analysis.pipeline.output import OUTPUT_COLUMNS
 from analysis.records import Chunk
 from analysis.records import is_blank as is_blank
 from analysis.settings import SETTINGS
-
-OUTPUT_COLUMNS = (
-    "semantic_function",
-    "semantic_function_2",
-    "semfn_confidence",
-    "semfn_route",
-    "semfn_model",
-    "semfn_pack",
-    "semfn_attempts",
-    "semfn_latency_ms",
-    "semfn_error",
-)
-"""Columns that a run appends, in this order."""
 
 _ROLES = ("id", "text", "document", "topic")
 _SHOWN_ROWS = 5  # how many rows or ids a message names
@@ -401,74 +386,6 @@ def _column_notes(columns: tuple[str, ...], roles: Mapping[str, int]) -> tuple[s
             option = f"--{role}-column would use it"
             notes.append(f"column {_shown(near[0])} is not used as {role}; {option}")
     return tuple(notes)
-
-
-def verdict_cells(
-    *,
-    labels: Sequence[str],
-    confidence: float | None,
-    route: str | None,
-    model: str | None,
-    pack: int,
-    attempts: int,
-    latency_s: float | None,
-    error: str | None,
-) -> tuple[str, ...]:
-    """Return the cells of `OUTPUT_COLUMNS` for one verdict; what is None becomes an empty cell."""
-    if len(labels) > 2:
-        raise LocalProtocolError(f"A verdict has at most two labels, not {len(labels)}.")
-    primary, secondary = (*labels, "", "")[:2]
-    return (
-        primary,
-        secondary,
-        "" if confidence is None else f"{confidence:.4f}",
-        route or "",
-        model or "",
-        str(pack),
-        str(attempts),
-        "" if latency_s is None else f"{latency_s * 1000:.1f}",
-        error or "",
-    )
-
-
-def default_output(path: Path | str) -> Path:
-    """Return where the labeled table goes: chunks.csv.gz -> chunks.labeled.csv beside it."""
-    path = Path(path)
-    name = path.with_suffix("").name if path.suffix.lower() == ".gz" else path.name
-    stem, suffix = os.path.splitext(name)
-    match suffix.lower():
-        case ".csv":
-            return path.with_name(f"{stem}.labeled.csv")
-        case ".tsv":
-            return path.with_name(f"{stem}.labeled.tsv")
-        case _:  # kept in the name: notes.v1 and notes.v2 must not share an output
-            return path.with_name(f"{name}.labeled.csv")
-
-
-def check_writable(path: Path | str, *, inputs: Iterable[Path | str] = ()) -> None:
-    """Check, before anything is paid for, that `write_table` can put a file at `path`.
-
-    Raises:
-        ConfigurationError: If it cannot, or if the file is one of the inputs.
-    """
-    path = Path(path)
-    cure = "Pass another output with -o."
-    try:
-        mode = path.stat().st_mode if path.exists() else stat.S_IFREG
-        if not stat.S_ISREG(mode):
-            raise ConfigurationError(f"Cannot write {path}: it is a folder or device. {cure}")
-        for source in inputs:
-            if path.exists() and Path(source).exists() and path.samefile(source):
-                raise ConfigurationError(f"Output {path} is the input itself. {cure}")
-        temporary, raw = open_temporary(Path(os.path.realpath(path)).parent)
-        raw.close()
-        temporary.unlink()
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"Cannot write {path}: there is no folder {path.parent}. Make it, or {cure.lower()}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"Cannot write {path}: {cause(error)}. {cure}") from error
 
 
 def _shown(name: str) -> str:
