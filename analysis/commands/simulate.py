@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analysis.simulator.profile import ROUTES
+
 if TYPE_CHECKING:
     from analysis.simulator.server import LocalService
     from analysis.simulator.service import Answerer
@@ -22,11 +24,25 @@ if TYPE_CHECKING:
 @click.option("--port", default=0, show_default=True, help="Port to bind; 0 takes a free one.")
 @click.option("--api-key", help="Only key that is accepted; without it any key is good.")
 @click.option(
+    "--dialect",
+    type=click.Choice(("ga", "beta")),
+    default="ga",
+    show_default=True,
+    help="Dialect of the Realtime route.",
+)
+@click.option(
     "--latency-ms",
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
     help="Median latency of an answer; 0 answers at once.",
+)
+@click.option(
+    "--ms-per-token",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Milliseconds per token of an answer, on top of the latency.",
 )
 @click.option("--rpm", type=click.IntRange(min=1), help="Requests per minute; default no limit.")
 @click.option("--tpm", type=click.IntRange(min=1), help="Tokens per minute; default no limit.")
@@ -36,6 +52,24 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="KIND=PROBABILITY",
     help="Fault per request: drop, error_500, hang, delay or shuffle. May be repeated.",
+)
+@click.option(
+    "--outage",
+    "outages",
+    multiple=True,
+    metavar="ROUTE=START:SECONDS",
+    help="A route is out from START seconds after the start on. May be repeated.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(ROUTES),
+    help="Leave a route out: its address is unknown. May be repeated.",
+)
+@click.option(
+    "--no-json-schema",
+    is_flag=True,
+    help="Refuse JSON schemas for answers on the HTTP routes.",
 )
 @click.option("--seed", type=int, help="Seed of ids, latencies and faults; default fixed.")
 @click.option(
@@ -59,10 +93,15 @@ def simulate(
     host: str,
     port: int,
     api_key: str | None,
+    dialect: str,
     latency_ms: float,
+    ms_per_token: float,
     rpm: int | None,
     tpm: int | None,
     faults: tuple[str, ...],
+    outages: tuple[str, ...],
+    without: tuple[str, ...],
+    no_json_schema: bool,
     seed: int | None,
     payment_log: Path | None,
     digest_labels: bool,
@@ -77,6 +116,7 @@ def simulate(
 
     from analysis.errors import ConfigurationError
     from analysis.simulator import faults as catalogue
+    from analysis.simulator import outages as plan
     from analysis.simulator.profile import DEFAULT_SEED, PROFILE
     from analysis.simulator.server import LocalService, PaymentLog
     from analysis.simulator.service import Service
@@ -91,10 +131,15 @@ def simulate(
                 _answerer(is_digest=digest_labels),
                 seed=DEFAULT_SEED if seed is None else seed,
                 api_key=api_key,
+                dialect=dialect,
+                endpoints=frozenset(ROUTES) - frozenset(without),
+                has_json_schema=not no_json_schema,
                 latency_ms=latency_ms,
+                ms_per_token=ms_per_token,
                 rpm=rpm,
                 tpm=tpm,
                 faults=catalogue.parse(faults),
+                outages=plan.parse(outages),
                 payment=payment,
                 profile=replace(PROFILE, session_max_age_s=age_s),
             )

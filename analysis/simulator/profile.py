@@ -3,6 +3,20 @@
 Pure. The rest of the folder reads it. Figures of the client are measured against these values, so
 they are never tuned; when one moves, the change is reported. Sources name the sections of the
 protocol notes; G marks a guess.
+
+Latency. One model holds for every route. From the moment at which a request is complete (the last
+byte of an HTTP body, the frame `response.create`) to the last frame of its answer (the HTTP
+response, `response.done`) it takes
+
+    first_s + output_tokens * ms_per_token / 1000
+
+where `first_s` is drawn once per request from a log-normal distribution with the median
+`latency_ms` and the sigma `latency_sigma`; the faults `delay` and `shuffle` add to `first_s`. HTTP
+routes answer as a whole at the end. A Realtime response is created at once; its item begins after
+`first_s` and its deltas are spread evenly over the generation time that follows, the last one
+leaving with `response.done`. With `ms_per_token` 0 there is no generation time, and all of that
+leaves in one piece. `rate_limits.updated` comes later and is not part of the answer. A refusal
+leaves at once.
 """
 
 from __future__ import annotations
@@ -20,16 +34,14 @@ class Profile:
     Attributes:
         latency_sigma: Sigma of the log-normal latency; 0 makes every latency the median (G).
         delta_characters: Characters of one delta, about two tokens (G).
-        first_delta_share: When the first delta leaves, as a share of the latency; 476 of 518 ms
-            in a capture.
         limits_lag_share: How long after the end `rate_limits.updated` leaves, as a share of the
             latency; 43 of 518 ms in a capture.
         account_rpm: Requests per minute that are reported when none are enforced; tier Grow.
         account_tpm: Tokens per minute that are reported when none are enforced; tier Grow.
         output_estimate_tokens: Output that is reserved when a request names no cap (G).
         is_refused_request_counted: A refused request takes a unit from the requests limit.
-        is_requests_limit_reported: `rate_limits.updated` reports requests beside tokens; the real
-            service reports only tokens.
+        is_requests_limit_reported: `rate_limits.updated` reports requests beside tokens in every
+            dialect; the vendor's GA service reports only tokens.
         session_max_age_s: Longest Realtime session.
         ping_interval_s: Time between the service's PING frames.
         delay_factor: Multiple of the latency that the fault `delay` adds.
@@ -40,7 +52,6 @@ class Profile:
 
     latency_sigma: float = 0.2
     delta_characters: int = 8
-    first_delta_share: float = 0.92
     limits_lag_share: float = 0.083
     account_rpm: int = 30_000
     account_tpm: int = 180_000_000
@@ -57,6 +68,9 @@ class Profile:
 
 PROFILE = Profile()
 
+ROUTES = ("realtime", "responses", "chat", "models")
+"""Parts of the service that can be switched off or be out, one by one."""
+
 TEXT_MODELS = frozenset(
     {
         "gpt-6-luna",
@@ -71,7 +85,7 @@ TEXT_MODELS = frozenset(
         "gpt-6-astra",
     }
 )
-"""Models of the Responses API, section 8.1. Those shut down (8.2) are absent: not found."""
+"""Models of the Responses and chat routes, 8.1. Those shut down (8.2) are absent: not found."""
 
 REALTIME_MODELS = frozenset(
     {
@@ -84,6 +98,18 @@ REALTIME_MODELS = frozenset(
     }
 )
 """Models of the Realtime API, sections 3.1 and 8.1."""
+
+BETA_MODELS = frozenset(
+    {
+        "gpt-4o-realtime-preview",
+        "gpt-4o-realtime-preview-2024-10-01",
+        "gpt-4o-realtime-preview-2024-12-17",
+        "gpt-4o-realtime-preview-2025-06-03",
+        "gpt-4o-mini-realtime-preview",
+        "gpt-4o-mini-realtime-preview-2024-12-17",
+    }
+)
+"""Models that a server of the beta dialect takes as well; shut down at the vendor, section 8.2."""
 
 SHUTDOWN_DATES = {
     "gpt-5-nano": "2026-12-11",
@@ -101,6 +127,9 @@ MODELS_CREATED_AT = 1_790_000_000
 DEFAULT_EFFORTS = {"gpt-4o-mini": None, "gpt-4.1-mini": None}
 """Reasoning effort of models without reasoning; all others default to `medium`, section 7.1."""
 
+MODELS_WITHOUT_MAX_TOKENS = frozenset(name for name in TEXT_MODELS if name.startswith("gpt-6"))
+"""Models that take `max_completion_tokens` only in chat completions, section 7.1."""
+
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MODELS_WITHOUT_NONE = frozenset({"gpt-6-astra", "gpt-5-nano"})
 """Models that refuse reasoning effort `none`, section 7.1 (gpt-5-nano: G)."""
@@ -116,45 +145,6 @@ SERVICE_TIERS = {
 }
 """Tier asked for -> tier reported, section 7.3."""
 
-RESPONSES_FIELDS = frozenset(
-    [
-        "access_programs",
-        "background",
-        "context_management",
-        "conversation",
-        "image",
-        "include",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "metadata",
-        "model",
-        "moderation",
-        "parallel_tool_calls",
-        "previous_response_id",
-        "prompt",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "reasoning",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "truncation",
-        "user",
-    ]
-)
-"""Top-level fields of POST /v1/responses, openai-python 3.52.0."""
-
 RESPONSES_MIN_OUTPUT_TOKENS = 16
 """Smallest `max_output_tokens` of the Responses API, section 7.1."""
 
@@ -163,87 +153,7 @@ SCHEMA_MAX_ENUM_VALUES = 1_000
 SCHEMA_MAX_PROPERTIES = 5_000
 """Bounds of strict schemas, section 7.1."""
 
-CLIENT_EVENTS = (
-    "session.update",
-    "session.close",
-    "input_audio_buffer.append",
-    "session.input_audio_buffer.append",
-    "input_audio_buffer.commit",
-    "input_audio_buffer.clear",
-    "conversation.item.create",
-    "conversation.item.truncate",
-    "conversation.item.delete",
-    "conversation.item.retrieve",
-    "response.create",
-    "response.cancel",
-)
-"""Client events of the Realtime API in the order in which its error message lists them, 4.5."""
-
-SESSION_FIELDS = frozenset(
-    [
-        "type",
-        "model",
-        "output_modalities",
-        "instructions",
-        "tools",
-        "tool_choice",
-        "max_output_tokens",
-        "tracing",
-        "prompt",
-        "truncation",
-        "include",
-        "audio",
-        "reasoning",
-        "parallel_tool_calls",
-    ]
-)
-RESPONSE_FIELDS = frozenset(
-    [
-        "conversation",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "metadata",
-        "output_modalities",
-        "parallel_tool_calls",
-        "prompt",
-        "reasoning",
-        "tool_choice",
-        "tools",
-        "audio",
-    ]
-)
-TOOL_FIELDS = frozenset({"type", "name", "description", "parameters"})
-AUDIO_INPUT_FIELDS = frozenset({"format", "transcription", "noise_reduction", "turn_detection"})
-AUDIO_OUTPUT_FIELDS = frozenset({"format", "voice", "speed"})
-TURN_DETECTION_FIELDS = {
-    "server_vad": frozenset(
-        [
-            "type",
-            "threshold",
-            "prefix_padding_ms",
-            "silence_duration_ms",
-            "idle_timeout_ms",
-            "create_response",
-            "interrupt_response",
-        ]
-    ),
-    "semantic_vad": frozenset({"type", "eagerness", "create_response", "interrupt_response"}),
-}
-"""Fields of the Realtime API, sections 3.1 to 3.5."""
-
-REALTIME_EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
-REALTIME_MAX_OUTPUT_TOKENS = 4_096
-AUDIO_MIN_RATE = 24_000
-TOOL_DESCRIPTION_CHARACTERS = 1_024
-
 METADATA_PAIRS = 16
 METADATA_KEY_CHARACTERS = 64
 METADATA_VALUE_CHARACTERS = 512
 """Bounds of `metadata`, sections 2.4 and 4.1."""
-
-DEFAULT_INSTRUCTIONS = (
-    "Your knowledge cutoff is 2023-10. You are a helpful, witty, and friendly AI. Act like a "
-    "human, but remember that you aren't a human."
-)
-"""Instructions of a session that was given none; opening of the vendor's prompt."""

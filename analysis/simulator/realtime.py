@@ -1,4 +1,4 @@
-"""One Realtime connection (GA dialect, text) as a state machine.
+"""One Realtime connection (text) as a state machine, in the dialect of its service.
 
 Pure: client messages and `now` in; frames, a close or a cut out. `server` owns the socket.
 
@@ -7,17 +7,18 @@ responses that run, and a queue of steps with the time at which each is due. `re
 carry out what is due and return what to send; `next_at` says when to poll again. `end` says that
 the socket is gone.
 
-    response, normal      created -> begun -> finished -> limits reported
+    response, normal      created -> begun [-> spoken ...] -> finished -> limits reported
     response, refused     created -> failed -> limits reported
     response, cancelled   created [-> begun] -> cancelled, limits reported
     response, hanging     created -> paid, never ends
     response, dropped     created -> paid, connection cut
-    connection            open -> closed (refused, expired, session.close), cut, or ended
+    connection            open -> closed (refused, expired, session.close),
+                          cut (dropped, outage), or ended
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush
@@ -25,23 +26,19 @@ from typing import TypeAlias
 
 import msgspec
 
-from analysis.simulator.profile import CLIENT_EVENTS, REALTIME_MODELS
-from analysis.simulator.refusals import Json, Refusal, invalid_value, missing_parameter
-from analysis.simulator.replies import Reply, frame
-from analysis.simulator.service import Job, Question, Receipt, Service, key_of
-from analysis.simulator.sessions import (
-    check_item,
-    default_session,
-    effective_response,
-    forced_tool,
-    text_of,
+from analysis.simulator.fields import check_item, no_item, text_of
+from analysis.simulator.handshake import Handshake, check_handshake
+from analysis.simulator.refusals import (
+    Json,
+    Refusal,
+    invalid_value,
+    missing_parameter,
     unsupported,
-    updated,
 )
+from analysis.simulator.replies import Reply, frame
+from analysis.simulator.service import Job, Question, Receipt, Service
+from analysis.simulator.sessions import default_session, effective_response, forced_tool, updated
 
-SUBPROTOCOL = "realtime"
-_KEY_PROTOCOL = "openai-insecure-api-key."
-_BETA_PROTOCOL = "openai-beta.realtime-v1"
 _decode = msgspec.json.Decoder().decode
 
 
@@ -59,24 +56,6 @@ class Cut:
 
 
 Output: TypeAlias = bytes | Close | Cut
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handshake:
-    """What the opening request says."""
-
-    model: str | None
-    key: str | None
-    is_beta: bool = False
-
-
-def read_handshake(query: Mapping[str, str], headers: Mapping[str, str]) -> Handshake:
-    """Read the opening request; header names in lower case or a case-insensitive mapping."""
-    offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
-    tokens = (name for name in offered if name.startswith(_KEY_PROTOCOL))
-    is_beta = "realtime=v1" in headers.get("openai-beta", "") or _BETA_PROTOCOL in offered
-    key = key_of(headers) or next(tokens, "").removeprefix(_KEY_PROTOCOL)
-    return Handshake(model=query.get("model"), key=key or None, is_beta=is_beta)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,6 +83,7 @@ class RealtimeSession:
         self.is_open = True
         self._service = service
         self._profile = service.profile
+        self._dialect = service.dialect
         self._model = handshake.model or ""
         self._key = handshake.key or ""
         self._out: list[Output] = []
@@ -113,20 +93,25 @@ class RealtimeSession:
         self._items: dict[str, Json] = {}
         self._conversation_id = service.new_id("conv")
         self._expires_at = now + self._profile.session_max_age_s
+        self._cut_at = service.next_outage_at("realtime", now)
+        self._ends_at = min(self._expires_at, self._cut_at)
         self._session = default_session(
+            self._dialect,
             session_id=service.new_id("sess"),
             model=service.answerer.name,
             expires_at=int(service.unix_time(self._expires_at)),
         )
         try:
-            service.check_key(handshake.key)
-            _check_handshake(handshake, service.answerer.name)
+            check_handshake(service, handshake)
         except Refusal as refusal:
             self._emit_error(refusal, None)
             reason = ".".join(filter(None, (refusal.kind, refusal.code)))
             self._close(3000 if refusal.status == 401 else 4000, reason, now)
         else:
             self._emit("session.created", session=self._session)
+            if self._dialect.is_conversation_announced:
+                conversation = {"id": self._conversation_id, "object": "realtime.conversation"}
+                self._emit("conversation.created", conversation=conversation)
 
     def __repr__(self) -> str:
         running = list(self._running.values())
@@ -137,7 +122,7 @@ class RealtimeSession:
         """When to call `poll` next, or None once the connection is over."""
         if not self.is_open:
             return None
-        return min(self._queue[0][0], self._expires_at) if self._queue else self._expires_at
+        return min(self._queue[0][0], self._ends_at) if self._queue else self._ends_at
 
     def receive(self, message: str | bytes, *, now: float) -> list[Output]:
         """Take a text (str) or binary (bytes) message; return what to send at once."""
@@ -166,11 +151,15 @@ class RealtimeSession:
 
     def _advance(self, now: float) -> None:
         queue = self._queue
-        while queue and queue[0][0] <= min(now, self._expires_at):
+        while queue and queue[0][0] <= min(now, self._ends_at):
             _, _, step, running = heappop(queue)
             if not running.is_over:
                 step(now)
-        if self.is_open and now >= self._expires_at:
+        if not self.is_open or now < self._ends_at:
+            return
+        if self._cut_at <= self._expires_at:
+            self._cut(now)
+        else:
             sentence = f"Your session hit the maximum duration of {self._max_age()}."
             self._emit_error(Refusal(sentence, code="session_expired"), None)
             self._close(1001, sentence, now)
@@ -209,15 +198,21 @@ class RealtimeSession:
             kind = event.get("type")
             if kind is None:
                 raise Refusal("The 'type' field is missing.", code="invalid_event")
-            if kind not in CLIENT_EVENTS:
-                raise unsupported(kind, CLIENT_EVENTS, "type")
+            if kind not in self._dialect.client_events:
+                raise unsupported(kind, self._dialect.client_events, "type")
             _HANDLERS[kind](self, event, now)
         except Refusal as refusal:
             self._emit_error(refusal, event_id)
 
     def _update_session(self, event: Json, now: float) -> None:
-        self._session = updated(self._session, event.get("session"))
+        self._session = updated(self._dialect, self._session, event.get("session"))
         self._emit("session.updated", session=self._session)
+
+    def _update_transcription(self, event: Json, now: float) -> None:
+        raise invalid_value(
+            "Passing a transcription session update event to a realtime session is not allowed.",
+            "type",
+        )
 
     def _close_session(self, event: Json, now: float) -> None:
         self._close(1000, "", now)
@@ -237,13 +232,13 @@ class RealtimeSession:
     def _create_item(self, event: Json, now: float) -> None:
         if "item" not in event:
             raise missing_parameter("item")
-        given = check_item(event["item"], "item")
+        given = check_item(event["item"], "item", self._dialect.part_types)
         item_id = given.get("id") or self._service.new_id("item")
         if item_id in self._items:
             raise invalid_value(f"Item with id '{item_id}' already exists.", "item.id")
         after = event.get("previous_item_id")
         if after not in (None, "root") and after not in self._items:
-            raise _no_item("create", after, "previous_item_id")
+            raise no_item("create", after, "previous_item_id")
         item = {**given, "id": item_id, "object": "realtime.item", "status": "completed"}
         if after is None:
             after = self._last_item_id()
@@ -253,8 +248,8 @@ class RealtimeSession:
             place = 0 if after == "root" else list(self._items).index(after) + 1
             self._items = dict([*before[:place], (item_id, item), *before[place:]])
             after = None if after == "root" else after
-        self._emit("conversation.item.added", previous_item_id=after, item=item)
-        self._emit("conversation.item.done", previous_item_id=after, item=item)
+        for kind in (*self._dialect.item_announced, *self._dialect.item_settled):
+            self._emit(kind, previous_item_id=after, item=item)
 
     def _retrieve_item(self, event: Json, now: float) -> None:
         self._emit("conversation.item.retrieved", item=self._find_item(event, "retrieve"))
@@ -273,7 +268,7 @@ class RealtimeSession:
         if item_id is None:
             raise missing_parameter("item_id")
         if item_id not in self._items:
-            raise _no_item(verb, item_id, "item_id")
+            raise no_item(verb, item_id, "item_id")
         return self._items[item_id]
 
     def _cancel_response(self, event: Json, now: float) -> None:
@@ -303,14 +298,12 @@ class RealtimeSession:
         return next(reversed(self._items), None)
 
     def _create_response(self, event: Json, now: float) -> None:
-        settings = effective_response(self._session, event.get("response"))
+        settings = effective_response(self._dialect, self._session, event.get("response"))
         is_default = settings.get("conversation", "auto") != "none"
         active = self._active_default() if is_default else None
         if active:
             raise Refusal(
-                "Conversation already has an active response in progress: "
-                f"{active.reply.id}. Wait until the response is finished before creating a new "
-                "one.",
+                self._dialect.busy_message.format(id=active.reply.id),
                 code="conversation_already_has_active_response",
             )
         question = self._question(settings)
@@ -329,11 +322,11 @@ class RealtimeSession:
             return
         running.unpaid = job.receipt
         if job.draw.is_dropped:
-            self._schedule(job.at, self._drop, running)
+            self._schedule(job.at, self._cut, running)
         elif job.draw.is_hanging:
             self._schedule(job.at, partial(self._hang, running), running)
         else:
-            begin_at = now + job.latency_s * self._profile.first_delta_share
+            begin_at = job.at - job.generation_s
             self._schedule(begin_at, partial(self._begin, running, job), running)
             self._schedule(job.at, partial(self._finish, running, job), running)
 
@@ -347,7 +340,7 @@ class RealtimeSession:
             if item.get("role") == "user":
                 content = text
         tool = forced_tool(settings)
-        cap = settings["max_output_tokens"]
+        cap = settings[self._dialect.output_cap_field]
         return Question(
             route="realtime",
             model=self._model,
@@ -363,10 +356,10 @@ class RealtimeSession:
         if item["type"] != "item_reference":
             return item
         if item["id"] not in self._items:
-            raise _no_item("reference", item["id"], "response.input")
+            raise no_item("reference", item["id"], "response.input")
         return self._items[item["id"]]
 
-    def _drop(self, now: float) -> None:
+    def _cut(self, now: float) -> None:
         self._out.append(Cut())
         self.end(now=now)
 
@@ -380,6 +373,19 @@ class RealtimeSession:
 
     def _begin(self, running: _Running, job: Job, now: float) -> None:
         self._out += running.reply.begun(job, self._last_item_id())
+        if job.generation_s:
+            self._plan_delta(running, job, 1)
+
+    def _plan_delta(self, running: _Running, job: Job, number: int) -> None:
+        """Plan the delta of this number, from 1; the last one is left to `_finish`."""
+        count = running.reply.delta_count
+        if number < count:
+            at = job.at - job.generation_s * (1 - number / count)
+            self._schedule(at, partial(self._speak, running, job, number), running)
+
+    def _speak(self, running: _Running, job: Job, number: int, now: float) -> None:
+        self._out += running.reply.spoken(number)
+        self._plan_delta(running, job, number + 1)
 
     def _finish(self, running: _Running, job: Job, now: float) -> None:
         reply = running.reply
@@ -395,6 +401,7 @@ class RealtimeSession:
         del self._running[running.reply.id]
 
     def _report_limits(self, cost_tokens: int, now: float) -> None:
+        is_each_reported = self._profile.is_requests_limit_reported
         limits = [
             {
                 "name": state.name,
@@ -403,7 +410,7 @@ class RealtimeSession:
                 "reset_seconds": round(state.reset_s, 3),
             }
             for state in self._service.limits.report(cost_tokens, now)
-            if state.name == "tokens" or self._profile.is_requests_limit_reported
+            if is_each_reported or state.name in self._dialect.reported_limits
         ]
         self._emit("rate_limits.updated", rate_limits=limits)
 
@@ -411,6 +418,7 @@ class RealtimeSession:
 _HANDLERS: dict[str, Callable[[RealtimeSession, Json, float], None]] = {
     "session.update": RealtimeSession._update_session,
     "session.close": RealtimeSession._close_session,
+    "transcription_session.update": RealtimeSession._update_transcription,
     "input_audio_buffer.append": RealtimeSession._ignore_audio,
     "session.input_audio_buffer.append": RealtimeSession._ignore_audio,
     "input_audio_buffer.commit": RealtimeSession._commit_audio,
@@ -422,7 +430,7 @@ _HANDLERS: dict[str, Callable[[RealtimeSession, Json, float], None]] = {
     "response.create": RealtimeSession._create_response,
     "response.cancel": RealtimeSession._cancel_response,
 }
-"""Client event -> what handles it; the keys are those of `CLIENT_EVENTS`."""
+"""Client event -> what handles it; holds the client events of every dialect."""
 
 
 def _parse(message: str | bytes) -> Json:
@@ -445,29 +453,3 @@ def _parse(message: str | bytes) -> Json:
     if not isinstance(event, dict):
         raise Refusal("Invalid event: expected a JSON object.", code="invalid_event")
     return event
-
-
-def _check_handshake(handshake: Handshake, answerer_name: str) -> None:
-    if handshake.is_beta:
-        raise Refusal(
-            "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
-            code="beta_api_shape_disabled",
-        )
-    if not handshake.model:
-        raise Refusal(
-            "You must provide a model parameter, for example "
-            "/v1/realtime?model=gpt-realtime-2.1-mini.",
-            code="missing_model",
-        )
-    if handshake.model not in REALTIME_MODELS and handshake.model != answerer_name:
-        raise Refusal(
-            f'Model "{handshake.model}" is not supported in realtime mode.', code="invalid_model"
-        )
-
-
-def _no_item(verb: str, item_id: object, param: str) -> Refusal:
-    return Refusal(
-        f"Item with id '{item_id}' not found in the conversation.",
-        code=f"item_{verb}_invalid_item_id",
-        param=param,
-    )

@@ -1,6 +1,6 @@
 """What the service says instead of an answer, and the checks that lead to it.
 
-Pure. `responses` and `realtime` check what they are sent; both protocols spell errors alike.
+Pure. The protocols check what they are sent with these; all of them spell errors alike.
 Sources: sections 2.3, 3.6 and 5.3 of the protocol notes; other wordings are guesses.
 """
 
@@ -61,6 +61,18 @@ def missing_parameter(param: str) -> Refusal:
     )
 
 
+def unknown_parameter(param: str) -> Refusal:
+    """Return the refusal of a field that is not known."""
+    return Refusal(f"Unknown parameter: '{param}'.", code="unknown_parameter", param=param)
+
+
+def unsupported(value: object, allowed: Collection[str], param: str) -> Refusal:
+    """Return the refusal of a value that is not one of those listed."""
+    names = [f"'{name}'" for name in allowed]
+    listed = " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])}, and {names[-1]}"
+    return invalid_value(f"Invalid value: '{value}'. Supported values are: {listed}.", param)
+
+
 def check_type(value: object, kind: type, name: str, param: str) -> Any:
     """Return the value if it is of the type, a boolean not being an integer.
 
@@ -85,8 +97,7 @@ def check_fields(value: object, allowed: Collection[str], param: str) -> Json:
     fields: Json = check_type(value, dict, "an object", param)
     for name in fields:
         if name not in allowed:
-            path = f"{param}.{name}" if param else name
-            raise Refusal(f"Unknown parameter: '{path}'.", code="unknown_parameter", param=path)
+            raise unknown_parameter(f"{param}.{name}" if param else name)
     return fields
 
 
@@ -99,6 +110,36 @@ def check_length(text: str, longest: int, param: str) -> None:
             code="string_above_max_length",
             param=param,
         )
+
+
+def check_integer(value: object, low: int, high: int | None, param: str) -> int:
+    """Return the value if it is an integer within bounds, else raise `Refusal`."""
+    number: int = check_type(value, int, "an integer", param)
+    _check_bounds(number, low, high, "integer", param)
+    return number
+
+
+def check_decimal(value: object, low: float, high: float, param: str) -> None:
+    """Raise `Refusal` if the value is no number within bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        check_type(value, float, "a decimal", param)
+    else:
+        _check_bounds(value, low, high, "decimal", param)
+
+
+def _check_bounds(value: float, low: float, high: float | None, kind: str, param: str) -> None:
+    if value < low:
+        side, extreme, bound = "below", "min", f">= {low:g}"
+    elif high is not None and value > high:
+        side, extreme, bound = "above", "max", f"<= {high:g}"
+    else:
+        return
+    raise Refusal(
+        f"Invalid '{param}': {kind} {side} {extreme}imum value. Expected a value {bound}, but got "
+        f"{value} instead.",
+        code=f"{kind}_{side}_{extreme}_value",
+        param=param,
+    )
 
 
 def check_metadata(value: object, param: str) -> dict[str, str]:

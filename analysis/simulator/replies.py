@@ -1,31 +1,17 @@
 """The frames of one Realtime response, from `response.created` to `response.done`.
 
-Pure. `realtime` decides when each stage is due; this module spells it out. Order and shapes:
-sections 3.2, 3.3 and 3.5 of the protocol notes.
+Pure. `realtime` decides when each stage is due; this module spells it out in the dialect of the
+service. Order and shapes: sections 2.5, 3.2, 3.3 and 3.5 of the protocol notes.
 """
 
 from __future__ import annotations
 
+from analysis.simulator.dialects import Dialect
 from analysis.simulator.refusals import Json, Refusal
 from analysis.simulator.service import Job, Receipt, Service, encode, tokens_of
 from analysis.simulator.sessions import forced_tool
 
 _OBFUSCATION = "kQ7vX2mZ9pLr4TbW"
-_SPEECH = {
-    "text": {
-        "event": "response.output_text",
-        "part": "text",
-        "content": "output_text",
-        "field": "text",
-    },
-    "audio": {
-        "event": "response.output_audio_transcript",
-        "part": "audio",
-        "content": "output_audio",
-        "field": "transcript",
-    },
-}
-"""How a message is spelled in each modality; a spoken one comes as its transcript only."""
 
 
 def frame(service: Service, kind: str, **fields: object) -> bytes:
@@ -33,18 +19,17 @@ def frame(service: Service, kind: str, **fields: object) -> bytes:
     return encode({"type": kind, "event_id": service.new_id("event"), **fields})
 
 
-def usage_of(receipt: Receipt) -> Json:
+def usage_of(dialect: Dialect, receipt: Receipt) -> Json:
     """Return the usage object of a response."""
     asked, answered = receipt.input_tokens, receipt.output_tokens
-    cached = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
+    cached = dict.fromkeys(dialect.usage_kinds, 0)
     return {
         "total_tokens": asked + answered,
         "input_tokens": asked,
         "output_tokens": answered,
         "input_token_details": {
+            **cached,
             "text_tokens": asked,
-            "audio_tokens": 0,
-            "image_tokens": 0,
             "cached_tokens": 0,
             "cached_tokens_details": cached,
         },
@@ -67,7 +52,9 @@ class Reply:
         self.item: Json = {}
         self._service = service
         self._settings = settings
-        self._speech = _SPEECH[settings["output_modalities"][0]]
+        self._dialect = service.dialect
+        is_spoken = "audio" in settings[self._dialect.modalities_field]
+        self._speech = self._dialect.speech["audio" if is_spoken else "text"]
         self._text = ""
         self._sent = 0
         self._status = "completed"
@@ -80,8 +67,13 @@ class Reply:
         response = self._response("in_progress", None, [], None)
         return [frame(self._service, "response.created", response=response)]
 
+    @property
+    def delta_count(self) -> int:
+        """How many deltas the text makes; known once the reply has begun."""
+        return -(-len(self._text) // self._service.profile.delta_characters)
+
     def begun(self, job: Job, previous_item_id: str | None) -> list[bytes]:
-        """Return the start of the item and the first half of its deltas."""
+        """Return the start of the item."""
         self._text = job.text
         self._status = "incomplete" if job.is_cut else "completed"
         item_id = self._service.new_id("item")
@@ -95,44 +87,37 @@ class Reply:
             self.item = {**base, "type": "message", "role": "assistant", "content": []}
         frames = [self._item_frame("response.output_item.added")]
         if self.conversation_id:
-            frames.append(self._conversation_frame("added", previous_item_id))
+            frames += self._conversation_frames(self._dialect.item_announced, previous_item_id)
         if self.item["type"] == "message":
             frames.append(self._part_frame("added", ""))
-        size = self._service.profile.delta_characters
-        half = -(-len(self._text) // size) // 2
-        return frames + self._deltas(half * size)
+        return frames
+
+    def spoken(self, number: int) -> list[bytes]:
+        """Return the deltas up to this number, from 1."""
+        return self._deltas(number * self._service.profile.delta_characters)
 
     def finished(self, receipt: Receipt, previous_item_id: str | None) -> list[bytes]:
         """Return the rest of the deltas, the ends of all parts, and `response.done`."""
         frames = self._deltas(len(self._text))
-        text, item_id = self._text, self.item["id"]
+        text = self._text
         if self.item["type"] == "message":
             frames.append(
-                self._content_frame(f"{self._speech['event']}.done", {self._speech["field"]: text})
+                self._content_frame(f"{self._speech.event}.done", {self._speech.field: text})
             )
             frames.append(self._part_frame("done", text))
-            content = {"type": self._speech["content"], self._speech["field"]: text}
+            content = {"type": self._speech.content, self._speech.field: text}
             self.item = {**self.item, "status": self._status, "content": [content]}
         else:
-            frames.append(
-                frame(
-                    self._service,
-                    "response.function_call_arguments.done",
-                    response_id=self.id,
-                    item_id=item_id,
-                    output_index=0,
-                    call_id=self.item["call_id"],
-                    name=self.item["name"],
-                    arguments=text,
-                )
-            )
+            frames.append(self._arguments_frame(text))
             self.item = {**self.item, "status": self._status, "arguments": text}
         if self.conversation_id:
-            frames.append(self._conversation_frame("done", previous_item_id))
+            frames += self._conversation_frames(self._dialect.item_settled, previous_item_id)
         frames.append(self._item_frame("response.output_item.done"))
         is_cut = self._status == "incomplete"
         details = {"type": "incomplete", "reason": "max_output_tokens"} if is_cut else None
-        frames.append(self._done_frame(self._status, details, [self.item], usage_of(receipt)))
+        frames.append(
+            self._done_frame(self._status, details, [self.item], usage_of(self._dialect, receipt))
+        )
         return frames
 
     def failed(self, refusal: Refusal) -> list[bytes]:
@@ -148,7 +133,7 @@ class Reply:
             frames.append(self._item_frame("response.output_item.done"))
         details = {"type": "cancelled", "reason": "client_cancelled"}
         output = [self.item] if self.item else []
-        usage = usage_of(receipt) if receipt else None
+        usage = usage_of(self._dialect, receipt) if receipt else None
         return [*frames, self._done_frame("cancelled", details, output, usage)]
 
     def sent_tokens(self) -> int:
@@ -161,32 +146,41 @@ class Reply:
         pieces = [self._text[i : min(i + size, end)] for i in range(self._sent, end, size)]
         self._sent = max(self._sent, end)
         if self.item["type"] == "message":
-            kind = f"{self._speech['event']}.delta"
+            kind = f"{self._speech.event}.delta"
             place: Json = {"content_index": 0}
         else:
             kind = "response.function_call_arguments.delta"
             place = {"call_id": self.item["call_id"]}
         place |= {"response_id": self.id, "item_id": self.item["id"], "output_index": 0}
-        return [
-            frame(
-                self._service,
-                kind,
-                **place,
-                delta=piece,
-                obfuscation=_OBFUSCATION[len(piece) % len(_OBFUSCATION) :],
-            )
-            for piece in pieces
-        ]
+        frames = []
+        for piece in pieces:
+            event = {"type": kind, "event_id": self._service.new_id("event"), **place}
+            event["delta"] = piece
+            if self._dialect.has_obfuscation:
+                event["obfuscation"] = _OBFUSCATION[len(piece) % len(_OBFUSCATION) :]
+            frames.append(encode(event))
+        return frames
 
     def _item_frame(self, kind: str) -> bytes:
         return frame(self._service, kind, response_id=self.id, output_index=0, item=self.item)
 
-    def _conversation_frame(self, stage: str, previous_item_id: str | None) -> bytes:
+    def _conversation_frames(
+        self, kinds: tuple[str, ...], previous_item_id: str | None
+    ) -> list[bytes]:
+        place = {"previous_item_id": previous_item_id, "item": self.item}
+        return [frame(self._service, kind, **place) for kind in kinds]
+
+    def _arguments_frame(self, text: str) -> bytes:
+        name = {"name": self.item["name"]} if self._dialect.is_call_named else {}
         return frame(
             self._service,
-            f"conversation.item.{stage}",
-            previous_item_id=previous_item_id,
-            item=self.item,
+            "response.function_call_arguments.done",
+            response_id=self.id,
+            item_id=self.item["id"],
+            output_index=0,
+            call_id=self.item["call_id"],
+            **name,
+            arguments=text,
         )
 
     def _content_frame(self, kind: str, fields: Json) -> bytes:
@@ -201,7 +195,7 @@ class Reply:
         )
 
     def _part_frame(self, stage: str, text: str) -> bytes:
-        part = {"type": self._speech["part"], self._speech["field"]: text}
+        part = {"type": self._speech.part, self._speech.field: text}
         return self._content_frame(f"response.content_part.{stage}", {"part": part})
 
     def _done_frame(
@@ -213,7 +207,6 @@ class Reply:
     def _response(
         self, status: str, details: Json | None, output: list[Json], usage: Json | None
     ) -> Json:
-        audio = self._settings["audio"]["output"]
         return {
             "object": "realtime.response",
             "id": self.id,
@@ -221,9 +214,7 @@ class Reply:
             "status_details": details,
             "output": output,
             "conversation_id": self.conversation_id,
-            "output_modalities": self._settings["output_modalities"],
-            "max_output_tokens": self._settings["max_output_tokens"],
-            "audio": {"output": {"format": audio["format"], "voice": audio["voice"]}},
+            **self._dialect.response_settings(self._settings),
             "usage": usage,
             "metadata": self._settings.get("metadata"),
         }

@@ -1,6 +1,6 @@
 """The doors of the simulated service: HTTP and WebSocket on a loopback address.
 
-io. Moves bytes and keeps timers; every decision is made in `responses` and `realtime`. The command
+io. Moves bytes and keeps timers; every decision is made in `routes` and `realtime`. The command
 `simulate`, `--local` and tests start it, in their own event loop (`LocalService`) or in a thread
 (`start_in_thread`).
 """
@@ -21,20 +21,13 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from analysis.errors import ConfigurationError
-from analysis.simulator.realtime import (
-    SUBPROTOCOL,
-    Close,
-    Cut,
-    Handshake,
-    Output,
-    RealtimeSession,
-    read_handshake,
-)
-from analysis.simulator.refusals import Json, Refusal
-from analysis.simulator.responses import Delivery, respond
+from analysis.simulator.handshake import SUBPROTOCOL, Handshake, read_handshake
+from analysis.simulator.outcomes import Delivery, HttpOutcome
+from analysis.simulator.realtime import Close, Cut, Output, RealtimeSession
+from analysis.simulator.refusals import Json
+from analysis.simulator.routes import REALTIME_PATH, refuse_upgrade, respond
 from analysis.simulator.service import Service, encode
 
-REALTIME_PATH = "/v1/realtime"
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024
 """The protocol names 15 MiB for one event, section 4.4."""
@@ -100,6 +93,7 @@ class LocalService:
     async def __aenter__(self) -> LocalService:
         loop = asyncio.get_running_loop()
         self._service.epoch_s = time.time() - loop.time()
+        self._service.started_at = loop.time()
 
         def make_request(
             message: Any, payload: Any, protocol: Any, writer: Any, task: Any
@@ -138,9 +132,14 @@ class LocalService:
             self._runner = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path == REALTIME_PATH:
-            return await self._serve_realtime(request)
         loop = asyncio.get_running_loop()
+        if request.path == REALTIME_PATH:
+            refused = refuse_upgrade(self._service, now=loop.time())
+            if refused is not None:
+                return _http(refused)
+            socket = self._make_socket()
+            if socket.can_prepare(request).ok:
+                return await self._serve_realtime(request, socket)
         body = await request.read()
         outcome = respond(
             self._service,
@@ -165,20 +164,20 @@ class LocalService:
         if receipt is not None:
             is_connected = request.transport is not None and not request.transport.is_closing()
             self._service.pay(receipt, is_delivered=is_connected, now=loop.time())
-        return web.Response(body=outcome.body, status=outcome.status, headers=outcome.headers)
+        return _http(outcome)
 
-    async def _serve_realtime(self, request: web.BaseRequest) -> web.StreamResponse:
-        socket = web.WebSocketResponse(
+    def _make_socket(self) -> web.WebSocketResponse:
+        return web.WebSocketResponse(
             protocols=(SUBPROTOCOL,),
             compress=False,
             heartbeat=self._service.profile.ping_interval_s,
             max_msg_size=LARGEST_MESSAGE_BYTES,
             timeout=CLOSE_TIMEOUT_S,
         )
-        if not socket.can_prepare(request).ok:
-            refusal = Refusal("This address takes WebSocket connections only.")
-            content = encode({"error": refusal.fields()})
-            return web.Response(body=content, status=400, content_type="application/json")
+
+    async def _serve_realtime(
+        self, request: web.BaseRequest, socket: web.WebSocketResponse
+    ) -> web.StreamResponse:
         await socket.prepare(request)
         handshake = read_handshake(request.query, request.headers)
         connection = _Connection(self._service, request, socket, handshake=handshake)
@@ -267,6 +266,10 @@ class _Connection:
             transport.abort()
         else:
             transport.write(data)
+
+
+def _http(outcome: HttpOutcome) -> web.Response:
+    return web.Response(body=outcome.body, status=outcome.status, headers=outcome.headers)
 
 
 def _header(size_bytes: int) -> bytes:

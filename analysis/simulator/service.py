@@ -1,6 +1,6 @@
 """The simulated account: keys, limits, chance, answers and payment, whatever the protocol.
 
-Pure: `now` is handed in as monotonic seconds, chance comes from one seed. `responses` and
+Pure: `now` is handed in as monotonic seconds, chance comes from one seed. `responses`, `chat` and
 `realtime` put the protocols on top; `server` owns sockets and files.
 
 The life of a request: `start` checks it against the limits, draws latency and faults, works out
@@ -11,7 +11,7 @@ the answer and returns a `Job` that says when and how it ends. Whoever delivers 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
@@ -20,9 +20,11 @@ from random import Random
 import msgspec
 
 from analysis.errors import ConfigurationError
+from analysis.simulator.dialects import DIALECTS
 from analysis.simulator.faults import Draw, Faults
 from analysis.simulator.limits import Limits
-from analysis.simulator.profile import DEFAULT_SEED, PROFILE, Profile
+from analysis.simulator.outages import Outage, Outages
+from analysis.simulator.profile import DEFAULT_SEED, PROFILE, ROUTES, Profile
 from analysis.simulator.refusals import Json, Refusal
 from analysis.simulator.schemas import FREE_SHAPE, find_shape
 
@@ -87,7 +89,7 @@ class Question:
     """One request as the account sees it, free of its protocol.
 
     Attributes:
-        route: `responses` or `realtime`, for the payment log.
+        route: `responses`, `chat` or `realtime`, for the payment log.
         model: The model asked for; the limits are reported under its name.
         key: The key of the request.
         content: Text of the last user content.
@@ -125,6 +127,7 @@ class Job:
     Attributes:
         at: When it ends.
         latency_s: From acceptance to that time.
+        generation_s: The part of it in which the answer is written, at its end.
         draw: The faults that it meets.
         failure: The error it ends with, or None.
         text: The answer, possibly cut.
@@ -136,6 +139,7 @@ class Job:
 
     at: float
     latency_s: float
+    generation_s: float
     draw: Draw
     failure: Refusal | None
     text: str
@@ -153,12 +157,20 @@ class Service:
         seed: Seed of ids, latencies and faults.
         api_key: The only key that is accepted; None accepts any.
         latency_ms: Median of the latency; 0 answers at once.
+        ms_per_token: Milliseconds per token of the answer on top of that; see `profile`.
         rpm: Requests per minute, or None for no limit.
         tpm: Tokens per minute, or None for no limit.
         faults: Name of a fault -> probability per request.
         payment: Called with one record per paid request, before its answer is sent.
         profile: Constants of the service.
         epoch_s: Unix time at which `now` is 0.
+        dialect: Dialect of the Realtime route, `ga` or `beta`.
+        endpoints: Routes that are there; the others are unknown addresses.
+        has_json_schema: The HTTP routes take a JSON schema for the answer.
+        outages: When which route is out, in seconds since `started_at`.
+
+    Attributes:
+        started_at: When the service started; 0 unless `server` sets it.
     """
 
     def __init__(
@@ -174,18 +186,32 @@ class Service:
         payment: Callable[[Json], None] | None = None,
         profile: Profile = PROFILE,
         epoch_s: float = 0.0,
+        dialect: str = "ga",
+        endpoints: Collection[str] = ROUTES,
+        has_json_schema: bool = True,
+        outages: Iterable[Outage] = (),
+        ms_per_token: float = 0.0,
     ) -> None:
-        if latency_ms < 0 or min(rpm or 1, tpm or 1) < 1 or rpm == 0 or tpm == 0:
+        if min(latency_ms, ms_per_token) < 0:
             raise ConfigurationError(
-                f"Latency {latency_ms} ms, rpm {rpm}, tpm {tpm} cannot be used. "
-                "Latency must be at least 0, limits at least 1."
+                f"Latency {latency_ms} ms and {ms_per_token} ms per token: at least 0 is needed."
             )
+        if min(1 if rpm is None else rpm, 1 if tpm is None else tpm) < 1:
+            raise ConfigurationError(f"Limits rpm {rpm} and tpm {tpm}: at least 1 is needed.")
+        _check_names("Dialect", (dialect,), DIALECTS)
+        _check_names("Endpoint", endpoints, ROUTES)
         self.answerer = answerer
+        self.dialect = DIALECTS[dialect]
+        self.endpoints = frozenset(endpoints)
+        self.has_json_schema = has_json_schema
+        self.started_at = 0.0
+        self._outages = Outages(outages)
         self.profile = profile
         self.epoch_s = epoch_s
         self.limits = Limits(rpm=rpm, tpm=tpm, profile=profile)
         self._api_key = api_key
         self._latency_s = latency_ms / 1_000
+        self._token_s = ms_per_token / 1_000
         self._latencies = Random(f"{seed}-latency")
         self._faults = Faults(faults or {}, Random(f"{seed}-faults"))
         self._tag = f"{Random(f'{seed}-ids').getrandbits(32):08x}"
@@ -202,6 +228,18 @@ class Service:
     def unix_time(self, now: float) -> float:
         """Return the Unix time of a moment."""
         return self.epoch_s + now
+
+    def is_out(self, route: str, now: float) -> bool:
+        """Return whether an outage of the route is under way."""
+        return self._outages.is_out(route, now - self.started_at)
+
+    def next_outage_at(self, route: str, now: float) -> float:
+        """Return when the route is out next: `now` during an outage, infinity if never again."""
+        age_s = now - self.started_at
+        if self._outages.is_out(route, age_s):
+            return now
+        start_s = self._outages.next_start_s(route, age_s)
+        return math.inf if start_s is None else self.started_at + start_s
 
     def check_key(self, key: str | None) -> str:
         """Return the key if it is accepted.
@@ -259,6 +297,8 @@ class Service:
             encoded = encoded[: cap * BYTES_PER_TOKEN]
             text = encoded.decode(errors="ignore")
         output_tokens = tokens_of(len(encoded))
+        generation_s = output_tokens * self._token_s
+        latency_s += generation_s
         used_tokens = 0 if failure else input_tokens + output_tokens
         self.limits.refund(cost_tokens - used_tokens, now + latency_s)
         receipt = Receipt(
@@ -271,6 +311,7 @@ class Service:
         return Job(
             at=now + latency_s,
             latency_s=latency_s,
+            generation_s=generation_s,
             draw=draw,
             failure=failure,
             text=text,
@@ -328,6 +369,12 @@ class Service:
                 "delivered": is_delivered,
             }
         )
+
+
+def _check_names(what: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"{what} {name!r} is unknown. Known: {', '.join(known)}.")
 
 
 def _server_error(message: str) -> Refusal:

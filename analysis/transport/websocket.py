@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import logging
 import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import quote
 
 import websockets
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as websocket_connect
 
 from analysis.errors import (
     AccountClosed,
@@ -32,7 +29,8 @@ from analysis.errors import (
 from analysis.records import Ending, Request, TextReply
 from analysis.settings import SETTINGS
 from analysis.transport import LimitsListener
-from analysis.wire import failures
+from analysis.transport.handshake import dial, host_of, websocket_address
+from analysis.wire import dialects
 from analysis.wire.events import (
     Answered,
     Breach,
@@ -48,38 +46,20 @@ from analysis.wire.events import (
 )
 from analysis.wire.realtime import RealtimeConnection, SessionSettings
 
-FRAME_BYTES = 16 * 1024 * 1024
-"""Largest frame taken; the library's default of 1 MiB ends a session on a long answer."""
-
-PING_S = 20.0
-"""Seconds between pings and until a missing pong ends the socket; as the service pings itself."""
-
-CLOSE_S = 2.0
-"""Seconds to wait for the other side's close frame."""
-
-
-def _silent_logger() -> logging.Logger:
-    """Return a logger for the websockets package that cannot emit the Authorization header.
-
-    The package logs all headers and frames at DEBUG; they hold the key and the texts.
-    """
-    logger = logging.getLogger(f"{__name__}.frames")
-    logger.setLevel(logging.INFO)
-    logger.addFilter(lambda record: record.levelno >= logging.INFO)
-    logger.addHandler(logging.NullHandler())
-    return logger
-
-
-_LOGGER = _silent_logger()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFacts:
-    """What the server said about its session: `settings` are the ones in effect."""
+    """What the server said about its session.
+
+    Attributes:
+        model: As the server names it.
+        settings: The ones in effect, spelled as in the dialect.
+        dialect: `ga` or `beta`.
+    """
 
     model: str
     settings: Mapping[str, Any]
-    dialect: str = "ga"
+    dialect: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,20 +81,13 @@ class RealtimeCounters:
     reconnects: int
 
 
-class _Connect(websocket_connect):
-    """The library's connect without redirects: the key goes to the given address only."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
 class _Link:
     """One socket with its state machine, its reader task and those who wait for it."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, dialect: str) -> None:
         loop = asyncio.get_running_loop()
         self.socket = socket
-        self.connection = RealtimeConnection()
+        self.connection = RealtimeConnection(dialect)
         self.greeted: asyncio.Future[SessionFacts] = loop.create_future()
         self.configured: asyncio.Future[SessionFacts] = loop.create_future()
         self.replies: dict[str, asyncio.Future[TextReply]] = {}
@@ -131,7 +104,7 @@ class RealtimeTransport:
     Args:
         base_url: HTTP address of the API, such as `https://api.openai.com/v1`.
         api_key: Sent as bearer token with the handshake and nowhere else.
-        settings: The session; `configure` changes it.
+        settings: The session and its dialect; `configure` and `update` change it.
         on_limits: Told about each statement of rate limits.
         connect_timeout_s: For the handshake, for the greeting, and for the settings, each.
         connect_attempts: How often a lost handshake is tried in a row.
@@ -155,7 +128,7 @@ class RealtimeTransport:
         backoff_base_s: float = SETTINGS.backoff_base_s,
         backoff_cap_s: float = SETTINGS.backoff_cap_s,
     ) -> None:
-        self._address = _websocket_address(base_url)
+        self._address = websocket_address(base_url, "realtime")
         self._api_key = api_key
         self._settings = settings
         self._rng = rng
@@ -198,7 +171,7 @@ class RealtimeTransport:
             RouteClosed: If it refused the model or does not speak the protocol.
         """
         async with self._lock:
-            await self._connected()
+            await self._connected(self._settings)
 
     async def configure(self, settings: SessionSettings) -> None:
         """Send the settings and wait for the server's own confirmation; connects if needed.
@@ -206,17 +179,40 @@ class RealtimeTransport:
         After a refusal the server keeps its settings of before, and so does this transport.
 
         Raises:
-            ConfigurationError: If the settings name another model than the session has.
+            ConfigurationError: If the settings want another model or dialect than the session has.
             TransportError: If the socket was lost or no confirmation came in time.
             RequestRejected: If the server refused the settings; with the server's words.
         """
-        if settings.model != self._settings.model:
-            raise ConfigurationError(
-                f"A session of {self._settings.model} cannot change to {settings.model}. Open "
-                "another one for another model."
-            )
         async with self._lock:
-            await self._configured(await self._connected(), settings)
+            self._check_change(settings)
+            await self._configured(await self._connected(settings), settings)
+
+    async def update(self, settings: SessionSettings) -> SessionFacts:
+        """Change the settings of the session while requests are in flight.
+
+        Those requests end under the settings with which they were asked; later ones wait for the
+        server's confirmation. After a refusal the session goes on with the settings of before, and
+        a reconnect sends those, too. Opens the session first if it is not open.
+
+        Returns:
+            The session as it is in effect now.
+
+        Raises:
+            ConfigurationError: If the settings want another model or dialect than the session has.
+            TransportError: If the socket was lost or no confirmation came in time.
+            RequestRejected: If the server refused the settings; with the server's words.
+        """
+        async with self._lock:
+            self._check_change(settings)
+            link = await self._opened()
+            self._check_change(settings)
+            try:
+                return await self._configured(link, settings)
+            except RequestRejected:
+                # A server that took other settings than ours has lost those of before.
+                if link.is_alive and not link.connection.is_ready:
+                    await self._configured(link, self._settings)
+                raise
 
     async def open(self) -> None:
         """Connect and configure, if that is not done yet.
@@ -271,9 +267,25 @@ class RealtimeTransport:
                 self._last_failure = error
                 raise
 
+    def _check_change(self, settings: SessionSettings) -> None:
+        """Refuse settings that only another session could have."""
+        if settings.model != self._settings.model:
+            raise ConfigurationError(
+                f"A session of {self._settings.model} cannot change to {settings.model}. Open "
+                "another one for another model."
+            )
+        link = self._link
+        if link is None or not link.is_alive or settings.dialect == dialects.AUTO:
+            return
+        if settings.dialect != link.connection.dialect:
+            raise ConfigurationError(
+                f"The session is open in the dialect {link.connection.dialect!r} and cannot change "
+                f"to {settings.dialect!r}. Close it first, or use dialect {dialects.AUTO!r}."
+            )
+
     async def _opened(self) -> _Link:
         """Connect and configure as far as that is needed. The caller holds the lock."""
-        link = await self._connected()
+        link = await self._connected(self._settings)
         if not link.connection.is_ready:
             try:
                 await self._configured(link, self._settings)
@@ -283,7 +295,7 @@ class RealtimeTransport:
                 raise RouteClosed(str(error), code=error.code) from error
         return link
 
-    async def _connected(self) -> _Link:
+    async def _connected(self, settings: SessionSettings) -> _Link:
         """Return a link that the server greeted. The caller holds the lock."""
         if self._link is not None and self._link.is_alive:
             return self._link
@@ -293,7 +305,7 @@ class RealtimeTransport:
             wait=self._wait_s,
             reraise=True,
         )
-        link: _Link = await attempts(self._greeted)
+        link: _Link = await attempts(self._greeted, settings)
         self._link = link
         return link
 
@@ -305,9 +317,16 @@ class RealtimeTransport:
         reach: float = self._backoff_base_s * 2.0 ** (state.attempt_number - 1)
         return self._rng.uniform(0.0, min(self._backoff_cap_s, reach))
 
-    async def _greeted(self) -> _Link:
+    async def _greeted(self, settings: SessionSettings) -> _Link:
         """Open one socket and wait for its greeting."""
-        link = _Link(await self._dial())
+        forced = dialects.wanted(settings.dialect)
+        socket = await dial(
+            f"{self._address}?model={quote(settings.model, safe='')}",
+            api_key=self._api_key,
+            headers=forced.headers if forced else {},
+            timeout_s=self._connect_timeout_s,
+        )
+        link = _Link(socket, settings.dialect)
         link.reader = asyncio.create_task(self._read(link))
         try:
             async with asyncio.timeout(self._connect_timeout_s):
@@ -325,53 +344,7 @@ class RealtimeTransport:
         self._connections += 1
         return link
 
-    async def _dial(self) -> ClientConnection:
-        """Return an open socket.
-
-        Raises:
-            TransportError: If there is nobody, or nobody in time; nothing was sent.
-            RequestRejected: If the handshake was refused for good.
-        """
-        proxy: Literal[True] | None = None if _is_loopback(self._host) else True
-        try:
-            return await _Connect(
-                f"{self._address}?model={quote(self._settings.model, safe='')}",
-                additional_headers={"Authorization": f"Bearer {self._api_key}"},
-                compression=None,
-                proxy=proxy,
-                open_timeout=self._connect_timeout_s,
-                close_timeout=CLOSE_S,
-                ping_interval=PING_S,
-                ping_timeout=PING_S,
-                max_size=FRAME_BYTES,
-                logger=_LOGGER,
-            )
-        except websockets.InvalidStatus as error:
-            response = error.response
-            headers = {name.lower(): value for name, value in response.headers.raw_items()}
-            raise failures.at_handshake(
-                response.status_code, headers=headers, body=bytes(response.body or b"")
-            ) from error
-        except (websockets.InvalidHeader, websockets.InvalidUpgrade) as error:
-            raise RouteClosed(
-                f"{self._host} does not speak WebSocket properly ({failures.spoken(str(error))}). "
-                "Check the base URL.",
-                code=type(error).__name__,
-            ) from error
-        except (websockets.InvalidURI, websockets.InvalidProxy, ImportError) as error:
-            raise RouteClosed(
-                f"The address {self._host} or its proxy cannot be used "
-                f"({failures.spoken(str(error))}). Check the base URL and the proxy variables.",
-                code=type(error).__name__,
-            ) from error
-        except (OSError, websockets.InvalidHandshake) as error:
-            raise TransportError(
-                f"No connection to {self._host}: {failures.spoken(str(error))}",
-                ending=Ending.UNSENT,
-                code=type(error).__name__,
-            ) from error
-
-    async def _configured(self, link: _Link, settings: SessionSettings) -> None:
+    async def _configured(self, link: _Link, settings: SessionSettings) -> SessionFacts:
         """Send the settings and wait until they are in effect. The caller holds the lock."""
         link.configured = asyncio.get_running_loop().create_future()
         frame = link.connection.configure(settings)
@@ -379,7 +352,7 @@ class RealtimeTransport:
             async with asyncio.timeout(self._connect_timeout_s):
                 with contextlib.suppress(websockets.ConnectionClosed):
                     await link.socket.send(frame)
-                self._facts = await link.configured
+                facts = await link.configured
         except TimeoutError as error:
             await self._drop(link)
             raise TransportError(
@@ -391,7 +364,8 @@ class RealtimeTransport:
             # Whether the server takes the update is unknown now, so this session is of no use.
             await self._drop(link)
             raise
-        self._settings = settings
+        self._settings, self._facts = settings, facts
+        return facts
 
     async def _drop(self, link: _Link) -> None:
         """Close a socket and wait until its reader has ended everything."""
@@ -426,9 +400,9 @@ class RealtimeTransport:
                 if self._on_limits is not None:
                     self._on_limits(self.route, event.limits)
             case SessionGreeted():
-                _resolve(link.greeted, SessionFacts(model=event.model, settings=event.settings))
+                _resolve(link.greeted, _facts(event))
             case SessionConfigured():
-                _resolve(link.configured, SessionFacts(model=event.model, settings=event.settings))
+                _resolve(link.configured, _facts(event))
             case SessionRefused():
                 text = f"The server refused the session settings ({event.code}): {event.message}"
                 _fail(link.configured, RequestRejected(text, code=event.code))
@@ -442,13 +416,11 @@ class RealtimeTransport:
 
     @property
     def _host(self) -> str:
-        return urlsplit(self._address).hostname or self._address
+        return host_of(self._address)
 
 
-def _websocket_address(base_url: str) -> str:
-    scheme, _, rest = base_url.rstrip("/").partition("://")
-    schemes = {"http": "ws", "https": "wss"}
-    return f"{schemes.get(scheme, scheme)}://{rest}/realtime"
+def _facts(event: SessionGreeted | SessionConfigured) -> SessionFacts:
+    return SessionFacts(model=event.model, settings=event.settings, dialect=event.dialect)
 
 
 def _resolve(waiter: asyncio.Future[Any] | None, value: Any) -> None:
@@ -461,12 +433,3 @@ def _fail(waiter: asyncio.Future[Any] | None, error: BaseException) -> None:
     if waiter is not None and not waiter.done():
         waiter.set_exception(error)
         waiter.exception()  # Marks it as seen: nobody may be waiting at this moment.
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

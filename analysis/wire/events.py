@@ -29,9 +29,10 @@ class Breach(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionGreeted:
-    """The server opened a session in the GA dialect; `settings` are its defaults."""
+    """The server opened a session in a dialect that we take; `settings` are its defaults."""
 
     model: str
+    dialect: str
     settings: Mapping[str, Any]
 
 
@@ -40,6 +41,7 @@ class SessionConfigured:
     """The server confirmed our settings; `settings` is the session as it is in effect."""
 
     model: str
+    dialect: str
     settings: Mapping[str, Any]
 
 

@@ -37,7 +37,10 @@ ROUTE_CODES = {
     "model_not_found": "The endpoint does not know this model; name another one.",
     "invalid_model": "The endpoint does not offer this model here; name another one.",
     "missing_model": "The endpoint got no model; name one.",
-    "beta_api_shape_disabled": "The endpoint takes the GA form of the Realtime protocol only.",
+    "beta_api_shape_disabled": (
+        "The endpoint takes the GA form of the Realtime protocol only. Do not force the dialect "
+        "'beta': use 'auto' or 'ga'."
+    ),
     "conversation_already_has_active_response": (
         "The endpoint cannot answer outside of its one conversation; use another route."
     ),
@@ -75,6 +78,12 @@ REFUSED_STATUSES = frozenset({409, 500, 502, 503})
 MESSAGE_LIMIT = 400
 """Characters kept of a service's words; a longer one may quote the text that was sent."""
 
+MODEL_CODES = frozenset({"model_not_found", "DeploymentNotFound"})
+"""Codes of a 404 that is about the model; the second one is Azure's."""
+
+_MODEL_WORDS = re.compile(r"(?<![/\w.-])(?:model|deployment)\b", re.IGNORECASE)
+"""The word in a sentence, not as a part of an address."""
+
 _UNIT_SECONDS = {
     "h": 3600.0,
     "m": 60.0,
@@ -99,8 +108,10 @@ class _Error(msgspec.Struct):
     code: str | int | None = None
 
 
-class _Envelope(msgspec.Struct):
-    error: _Error | None = None
+class _Envelope(_Error):
+    """An error body; compatible servers also send its fields bare, or a mere sentence."""
+
+    error: _Error | str | None = None
 
 
 def duration_s(text: str) -> float | None:
@@ -203,6 +214,12 @@ def from_status(status: int, *, headers: Mapping[str, str], body: bytes) -> Fail
                 code=code or "403",
                 request_id=request_id,
             )
+        case 404 if _is_about_model(error):
+            return RouteClosed(
+                f"{ROUTE_CODES['model_not_found']} ({words})",
+                code="model_not_found",
+                request_id=request_id,
+            )
         case 404:
             return RouteClosed(
                 f"The endpoint has no such address ({words}). Check the base URL.",
@@ -231,6 +248,14 @@ def from_status(status: int, *, headers: Mapping[str, str], body: bytes) -> Fail
                 code=code or kind or str(status),
                 request_id=request_id,
             )
+
+
+def is_unknown_address(status: int, body: bytes) -> bool:
+    """Return whether a server says that nothing is at an address; nothing was generated then.
+
+    A 404 about the model or the deployment says that the address is right.
+    """
+    return status in (405, 501) or (status == 404 and not _is_about_model(_error_of(body)))
 
 
 def at_handshake(status: int, *, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -273,7 +298,11 @@ def at_close(close_code: int, reason: str) -> Failure:
     if close_code in (3000, 4000):
         if _speaks_of_key(reason):
             return _key_refused(words, str(close_code), None)
-        return RouteClosed(f"The endpoint closed the session for good ({words}).", code=reason)
+        return RouteClosed(
+            f"The endpoint closed the session for good ({words}). Check address and model; if the "
+            "dialect 'beta' is forced, use 'auto' or 'ga'.",
+            code=reason,
+        )
     return TransportError(
         f"The connection ended before the answer ({words}).",
         ending=Ending.UNKNOWN,
@@ -336,9 +365,16 @@ def _speaks_of_key(text: str) -> bool:
     return "invalid_api_key" in text or "authentication" in text.lower()
 
 
+def _is_about_model(error: _Error) -> bool:
+    return error.code in MODEL_CODES or bool(_MODEL_WORDS.search(error.message or ""))
+
+
 def _error_of(body: bytes) -> _Error:
     try:
-        return msgspec.json.decode(body, type=_Envelope).error or _Error()
+        found = msgspec.json.decode(body, type=_Envelope)
+        if isinstance(found.error, str):
+            return _Error(message=found.error)
+        return found if found.error is None else found.error
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _Error()
 

@@ -1,18 +1,19 @@
-"""One Realtime connection (GA dialect) as a state machine; replies are matched by id only.
+"""One Realtime connection as a state machine; replies are matched by id only.
 
 Pure. `transport/websocket.py` feeds it frames and acts on the events it returns. It never raises
 on what the peer sends; `LocalProtocolError` means that our own side misused it.
 
-Theory of operation. The server greets with `session.created`; we send one `session.update` and
-wait for the server's own `session.updated`, whose settings are compared with what we sent: a
-rejected update is dropped whole and leaves the model with a voice prompt and audio output. Then
+Theory of operation. The server greets with `session.created`, which shows its dialect
+(`wire/dialects.py`); we send one `session.update` in it and wait for the server's own
+`session.updated`, whose settings are compared with what we sent: a rejected update is dropped
+whole and leaves the model with a voice prompt and audio output. Then
 every request is an out-of-band response: it sees no other one, many run at once, and its id
 travels in `metadata.rid`. `response.created` binds the service's response id to ours and
 `response.done` ends the request; if the two ids of a reply contradict each other, nobody gets it.
 
     state        input                          next         events
-    greeting     session.created, GA shape      greeted      SessionGreeted
-    greeting     session.created, other shape   closed       ConnectionFault(RouteClosed)
+    greeting     session.created, our dialect   greeted      SessionGreeted
+    greeting     session.created, another one   closed       ConnectionFault(RouteClosed)
     greeting     error                          closed       ConnectionFault
     greeted      configure()                    configuring  (frame)
     ready        configure()                    configuring  (frame)
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -45,7 +47,7 @@ from analysis.errors import (
     TransportError,
 )
 from analysis.records import Ending, RateLimit, Request
-from analysis.wire import failures, replies
+from analysis.wire import dialects, failures, replies
 from analysis.wire.events import (
     Answered,
     Breach,
@@ -72,24 +74,6 @@ IGNORED_NAMES = 64
 
 NAME_LIMIT = 100
 """Characters kept of a name that a peer made up; ours have at most 64."""
-
-UNNEEDED = frozenset(
-    {
-        "conversation.created",
-        "conversation.item.added",
-        "conversation.item.created",
-        "conversation.item.done",
-        "response.output_item.added",
-        "response.output_item.done",
-        "response.content_part.added",
-        "response.content_part.done",
-        "response.output_text.delta",
-        "response.output_text.done",
-        "response.function_call_arguments.delta",
-        "response.function_call_arguments.done",
-    }
-)
-"""Events of the normal course whose content comes again, whole, in `response.done`."""
 
 
 class _Peek(msgspec.Struct):
@@ -126,6 +110,14 @@ _limits_frame = msgspec.json.Decoder(_LimitsFrame).decode
 _response_frame = msgspec.json.Decoder(_ResponseFrame).decode
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A request without ending: the function that it was told to call, and its response."""
+
+    tool_name: str
+    response_id: str | None = None
+
+
 class _State(Enum):
     GREETING = "greeting"
     GREETED = "greeted"
@@ -135,9 +127,19 @@ class _State(Enum):
 
 
 class RealtimeConnection:
-    """One connection; see the module docstring for its states."""
+    """One connection; see the module docstring for its states.
 
-    def __init__(self) -> None:
+    Args:
+        dialect: `auto` takes the one that the server greets in; `ga` or `beta` takes no other.
+
+    Raises:
+        ConfigurationError: If there is no such dialect.
+    """
+
+    def __init__(self, dialect: str = dialects.AUTO) -> None:
+        self._forced = dialects.wanted(dialect)
+        self._dialect = self._forced or dialects.GA
+        self._has_conversation = False
         self._state = _State.GREETING
         self._before_update = _State.GREETED
         self._update_id = ""
@@ -146,7 +148,7 @@ class RealtimeConnection:
         self._tool_name = ""
         self._asked_tool = ""
         self._model = ""
-        self._waiting: dict[str, str | None] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._requests: dict[str, str] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._asked = 0
@@ -154,6 +156,7 @@ class RealtimeConnection:
         self._has_echo = False
         self.ignored: dict[str, int] = {}
         self._handlers: dict[str, Callable[[bytes | str], tuple[Event, ...]]] = {
+            "conversation.created": self._on_conversation_created,
             "session.created": self._on_session_created,
             "session.updated": self._on_session_updated,
             "response.created": self._on_response_created,
@@ -164,7 +167,8 @@ class RealtimeConnection:
 
     def __repr__(self) -> str:
         return (
-            f"<RealtimeConnection {self._state.value}, model {self._model!r}, "
+            f"<RealtimeConnection {self._state.value}, {self._dialect.name}, "
+            f"model {self._model!r}, "
             f"waiting {list(self._waiting)}>"
         )
 
@@ -183,8 +187,15 @@ class RealtimeConnection:
         """Whether the connection is over."""
         return self._state is _State.CLOSED
 
+    @property
+    def dialect(self) -> str:
+        """Name of the dialect that is spoken; says nothing before the greeting."""
+        return self._dialect.name
+
     def configure(self, settings: SessionSettings) -> str:
         """Return the frame that sets the session; the answer is an event of `receive`.
+
+        Requests may be waiting; they end as if nothing had happened, by the settings of before.
 
         Raises:
             LocalProtocolError: If there is no greeting yet, or an update is under way.
@@ -195,7 +206,7 @@ class RealtimeConnection:
         self._update_id = f"session-{self._updates}"
         self._before_update = self._state
         self._state = _State.CONFIGURING
-        self._sent = settings.to_session()
+        self._sent = settings.to_session(self._dialect)
         self._asked_tool = settings.tool_name
         return _encode(
             {"type": "session.update", "event_id": self._update_id, "session": self._sent}
@@ -212,7 +223,7 @@ class RealtimeConnection:
             raise LocalProtocolError(f"ask() in state {self._state.value}.")
         if rid in self._waiting or rid in self._ended:
             raise LocalProtocolError(f"Request id {rid} was used before.")
-        self._waiting[rid] = None
+        self._waiting[rid] = _Waiting(self._tool_name)
         self._asked += 1
         return _encode(
             {
@@ -221,7 +232,7 @@ class RealtimeConnection:
                 "response": {
                     "conversation": "none",
                     "metadata": {"rid": rid},
-                    "output_modalities": ["text"],
+                    self._dialect.modalities: ["text"],
                     "input": [
                         {
                             "type": "message",
@@ -229,7 +240,7 @@ class RealtimeConnection:
                             "content": [{"type": "input_text", "text": request.ask.content}],
                         }
                     ],
-                    "max_output_tokens": request.ask.max_output_tokens,
+                    self._dialect.output_cap: request.ask.max_output_tokens,
                 },
             }
         )
@@ -245,7 +256,7 @@ class RealtimeConnection:
             return ()
         try:
             name = _peek(frame).type
-            if name in UNNEEDED:
+            if name in dialects.PASSING:
                 return ()
             handler = self._handlers.get(name)
             return self._ignore(name) if handler is None else handler(frame)
@@ -281,21 +292,29 @@ class RealtimeConnection:
 
     # Session
 
+    def _on_conversation_created(self, frame: bytes | str) -> tuple[Event, ...]:
+        self._has_conversation = True
+        return ()
+
     def _on_session_created(self, frame: bytes | str) -> tuple[Event, ...]:
         session = _session_frame(frame).session
         if self._state is not _State.GREETING:
             return (Violation(reason=Breach.REPEATED_GREETING, detail=self._state.value),)
-        if session.get("type") != "realtime":
-            return self._shut(_other_dialect)
+        chosen = dialects.choose(
+            session, forced=self._forced, has_conversation=self._has_conversation
+        )
+        if isinstance(chosen, RouteClosed):
+            return self._shut(lambda: chosen)
+        self._dialect = chosen
         self._model = _name_of_model(session)
         self._state = _State.GREETED
-        return (SessionGreeted(model=self._model, settings=session),)
+        return (SessionGreeted(model=self._model, dialect=self.dialect, settings=session),)
 
     def _on_session_updated(self, frame: bytes | str) -> tuple[Event, ...]:
         session = _session_frame(frame).session
         if self._state is not _State.CONFIGURING:
             return self._ignore("session.updated")
-        wrong = difference(self._sent, session)
+        wrong = difference(self._dialect, self._sent, session)
         if wrong is not None:
             self._state = _State.GREETED
             return (
@@ -307,7 +326,7 @@ class RealtimeConnection:
         self._state = _State.READY
         self._tool_name = self._asked_tool
         self._model = _name_of_model(session) or self._model
-        return (SessionConfigured(model=self._model, settings=session),)
+        return (SessionConfigured(model=self._model, dialect=self.dialect, settings=session),)
 
     # Replies
 
@@ -322,12 +341,12 @@ class RealtimeConnection:
             return ()
         if rid not in self._waiting:
             return (self._unknown(rid),)
-        bound = self._waiting[rid]
+        bound = self._waiting[rid].response_id
         if bound == response_id:
             return ()
         if bound is not None or response_id in self._requests or response_id in self._ended:
             return self._crossed(rid, response_id)
-        self._waiting[rid] = response_id
+        self._waiting[rid].response_id = response_id
         self._requests[response_id] = rid
         return ()
 
@@ -342,7 +361,7 @@ class RealtimeConnection:
         self._has_echo = True
         if rid not in self._waiting:
             return (self._unknown(rid),) if owner is None else self._crossed(rid, response_id)
-        bound = self._waiting[rid]
+        bound = self._waiting[rid].response_id
         is_contradiction = (bound is not None and response_id not in (None, bound)) or (
             bound is None and (owner is not None or response_id in self._ended)
         )
@@ -351,9 +370,10 @@ class RealtimeConnection:
         return self._reply(rid, response)
 
     def _reply(self, rid: str, response: replies.Response) -> tuple[Event, ...]:
+        tool_name = self._waiting[rid].tool_name
         self._end(rid, response.id)
         try:
-            reply = replies.read(response, model=self._model, tool_name=self._tool_name)
+            reply = replies.read(response, model=self._model, tool_name=tool_name)
         except (AnswerDefect, TransportError, RequestRejected) as error:
             return (RequestEnded(request_id=rid, error=error),)
         return (Answered(request_id=rid, reply=reply),)
@@ -391,7 +411,7 @@ class RealtimeConnection:
     def _end(self, rid: str, response_id: str | None = None) -> None:
         """Forget a request, but keep its ids for a while, so that a late reply is known as one."""
         bound = self._waiting.pop(rid)
-        for name in (bound, response_id):
+        for name in (bound.response_id, response_id):
             if name is not None:
                 self._requests.pop(name, None)
                 self._ended[name] = None
@@ -422,14 +442,17 @@ class RealtimeConnection:
             self._end(error.event_id)
             failure = failures.from_code(code=code, kind=kind, message=message)
             return (RequestEnded(request_id=error.event_id, error=failure),)
-        if self._state is _State.CONFIGURING and self._is_about_update(error.event_id):
+        if self._state is _State.CONFIGURING and self._is_about_update(error):
             self._state = self._before_update
             return (SessionRefused(code=code or kind, message=failures.spoken(message)),)
         return self._ignore(f"error.{code or kind}")
 
-    def _is_about_update(self, event_id: str | None) -> bool:
-        """An error that names no event is about the update when nothing else is under way."""
-        return event_id == self._update_id or (event_id is None and not self._waiting)
+    def _is_about_update(self, error: replies.ServiceError) -> bool:
+        """An error that names no event of ours is about the update if its parameter says so, or
+        if nothing else is under way."""
+        if error.event_id is not None:
+            return error.event_id == self._update_id
+        return not self._waiting or (error.param or "").partition(".")[0] == "session"
 
 
 def _encode(frame: dict[str, Any]) -> str:
@@ -443,14 +466,6 @@ def _short(name: str | None) -> str:
 def _name_of_model(session: dict[str, Any]) -> str:
     model = session.get("model")
     return model if isinstance(model, str) else ""
-
-
-def _other_dialect() -> RouteClosed:
-    return RouteClosed(
-        "The server greeted in the beta dialect of the Realtime protocol (its session has no type "
-        "'realtime'). This version speaks the GA dialect; use another server or another route.",
-        code="beta_dialect",
-    )
 
 
 def _no_metadata() -> RouteClosed:

@@ -24,6 +24,7 @@ class ServiceError(msgspec.Struct):
     code: str | None = None
     message: str | None = None
     event_id: str | None = None
+    param: str | None = None
 
 
 class Response(msgspec.Struct):

@@ -14,6 +14,7 @@ import msgspec
 from analysis.errors import AnswerDefect, ModelRefused, TransportError
 from analysis.records import Ending, RateLimit, Request, TextReply, Usage
 from analysis.wire import failures
+from analysis.wire.forms import STRICTEST, Form
 
 FAMILIES: tuple[tuple[str, str | None, bool], ...] = (
     ("gpt-6-astra", None, False),
@@ -78,29 +79,29 @@ class _Body(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def body(request: Request, *, temperature: float = 0.0) -> dict[str, Any]:
+def family(model: str) -> tuple[str | None, bool]:
+    """Return the reasoning effort to send for a model, and whether it takes a temperature."""
+    name = model.rpartition("/")[2]
+    return next((effort, takes) for prefix, effort, takes in FAMILIES if name.startswith(prefix))
+
+
+def body(request: Request, *, form: Form = STRICTEST, temperature: float = 0.0) -> dict[str, Any]:
     """Return the JSON body of `POST /responses` for one request."""
     ask = request.ask
-    name = request.model.rpartition("/")[2]
-    effort, takes_temperature = next(
-        (effort, takes) for prefix, effort, takes in FAMILIES if name.startswith(prefix)
-    )
+    effort, takes_temperature = family(request.model)
     fields: dict[str, Any] = {
         "model": request.model,
         "instructions": ask.instructions,
         "input": [{"role": "user", "content": ask.content}],
-        "text": {
-            "format": {
-                "type": "json_schema",
-                "name": ask.schema_name,
-                "strict": True,
-                "schema": ask.schema,
-            }
-        },
         "max_output_tokens": max(LEAST_OUTPUT_TOKENS, ask.max_output_tokens),
         "store": False,
         "metadata": {"rid": request.request_id},
     }
+    if form.format == "json_schema":
+        schema = {"name": ask.schema_name, "strict": True, "schema": ask.schema}
+        fields["text"] = {"format": {"type": "json_schema", **schema}}
+    elif form.format == "json_object":
+        fields["text"] = {"format": {"type": "json_object"}}
     if effort is not None:
         fields["reasoning"] = {"effort": effort}
     if takes_temperature:

@@ -1,4 +1,4 @@
-"""The settings of a Realtime session: neutral form, GA spelling, and what came into effect.
+"""The settings of a Realtime session: neutral form, a dialect's spelling, what came into effect.
 
 Pure. The analyzers fill `SessionSettings`; `wire/realtime.py` sends it and compares.
 """
@@ -7,25 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from analysis.errors import ConfigurationError
+from analysis.settings import TEMPERATURE_RANGE
+from analysis.wire import dialects
+from analysis.wire.dialects import ABSENT, Dialect
 
-AUDIO_FORMATS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "pcm16": {"type": "audio/pcm", "rate": 24_000},
-        "g711_ulaw": {"type": "audio/pcmu"},
-        "g711_alaw": {"type": "audio/pcma"},
-    }
-)
-"""Neutral name -> GA spelling. 24,000 is the only rate that GA takes for PCM."""
+AUDIO_FORMATS = tuple(dialects.GA.audio_formats)
+"""Neutral names; every dialect has a spelling for each."""
 
 REASONING_MODELS = "gpt-realtime-2"
 """Prefix of the models that take `reasoning`; older ones refuse the whole update."""
 
 TOOL_DESCRIPTION_LIMIT = 1_024
 """Characters; a longer description makes the server drop the whole update."""
+
+TEMPERATURE_TOLERANCE = 1e-6
+"""Relative; a server that keeps 32-bit floats echoes 0.6 as 0.6000000238."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +42,8 @@ class SessionSettings:
         input_audio_format: `pcm16`, `g711_ulaw` or `g711_alaw`; no audio is ever sent.
         output_audio_format: As above.
         turn_detection: `server_vad`, `semantic_vad` or None; it never creates a response.
+        temperature: 0.6 to 1.2; sent only where the dialect has one.
+        dialect: `auto` takes the one that the server greets in; `ga` or `beta` takes no other.
     """
 
     model: str
@@ -55,6 +56,8 @@ class SessionSettings:
     input_audio_format: str = "pcm16"
     output_audio_format: str = "pcm16"
     turn_detection: str | None = "server_vad"
+    temperature: float = TEMPERATURE_RANGE[0]
+    dialect: str = dialects.AUTO
 
     def __post_init__(self) -> None:
         for name in (self.input_audio_format, self.output_audio_format):
@@ -67,6 +70,12 @@ class SessionSettings:
                 f"Turn detection {self.turn_detection!r} does not exist. Use 'server_vad', "
                 "'semantic_vad' or None."
             )
+        low, high = TEMPERATURE_RANGE
+        if not low <= self.temperature <= high:
+            raise ConfigurationError(
+                f"temperature is {self.temperature}; a Realtime session takes {low} to {high}."
+            )
+        dialects.wanted(self.dialect)
         if len(self.tool_description) > TOOL_DESCRIPTION_LIMIT:
             raise ConfigurationError(
                 f"The tool description has {len(self.tool_description)} characters; the service "
@@ -75,17 +84,16 @@ class SessionSettings:
 
     @property
     def tool_choice(self) -> dict[str, str]:
-        """The setting that forces the call of the one function."""
+        """The setting that forces the call of the one function, in the form that all take."""
         return {"type": "function", "name": self.tool_name}
 
-    def to_session(self) -> dict[str, Any]:
-        """Return the `session` object of a GA `session.update`."""
+    def to_session(self, dialect: Dialect) -> dict[str, Any]:
+        """Return the `session` object of a `session.update`; nothing is in it that is not set."""
         turns: dict[str, Any] | None = None
         if self.turn_detection is not None:
             turns = {"type": self.turn_detection, "create_response": False}
         session: dict[str, Any] = {
-            "type": "realtime",
-            "output_modalities": ["text"],
+            dialect.modalities: ["text"],
             "instructions": self.instructions,
             "tools": [
                 {
@@ -96,35 +104,76 @@ class SessionSettings:
                 }
             ],
             "tool_choice": self.tool_choice,
-            "audio": {
-                "input": {
-                    "format": dict(AUDIO_FORMATS[self.input_audio_format]),
-                    "turn_detection": turns,
-                },
-                "output": {"format": dict(AUDIO_FORMATS[self.output_audio_format])},
-            },
         }
+        if dialect.session_type is not None:
+            session["type"] = dialect.session_type
+        formats = dialect.audio_formats
+        dialects.place(
+            session, dialect.input_audio_format, _plain(formats[self.input_audio_format])
+        )
+        dialects.place(
+            session, dialect.output_audio_format, _plain(formats[self.output_audio_format])
+        )
+        dialects.place(session, dialect.turn_detection, turns)
+        if dialect.temperature is not None:
+            session[dialect.temperature] = self.temperature
         if self.max_output_tokens is not None:
-            session["max_output_tokens"] = self.max_output_tokens
-        if self.reasoning_effort is not None and self.model.startswith(REASONING_MODELS):
-            session["reasoning"] = {"effort": self.reasoning_effort}
+            session[dialect.output_cap] = self.max_output_tokens
+        if (
+            dialect.reasoning is not None
+            and self.reasoning_effort is not None
+            and self.model.startswith(REASONING_MODELS)
+        ):
+            session[dialect.reasoning] = {"effort": self.reasoning_effort}
         return session
 
 
-def difference(sent: Mapping[str, Any], got: Mapping[str, Any]) -> str | None:
-    """Return the name of the first session setting that is not in effect as sent, else None."""
-    if got.get("output_modalities") != ["text"]:
-        return "output_modalities"
-    audio = got.get("audio")
-    inputs = audio.get("input") if isinstance(audio, Mapping) else None
-    if not isinstance(inputs, Mapping) or "turn_detection" not in inputs:
-        return "audio.input.turn_detection"
-    turns = inputs["turn_detection"]
+def difference(dialect: Dialect, sent: Mapping[str, Any], got: Mapping[str, Any]) -> str | None:
+    """Return the name of the first session setting that is not in effect as sent, else None.
+
+    Args:
+        dialect: The one in which both sessions are written.
+        sent: Made by `to_session`.
+        got: What the server says is in effect; may hold anything.
+    """
+    if not _is_same_set(sent[dialect.modalities], got.get(dialect.modalities)):
+        return dialect.modalities
+    turns = dialects.find(got, dialect.turn_detection)
+    name = ".".join(dialect.turn_detection)
+    if turns is ABSENT:
+        return name
     if turns is not None and (
         not isinstance(turns, Mapping) or turns.get("create_response") is not False
     ):
-        return "audio.input.turn_detection.create_response"
-    for name in ("instructions", "tool_choice"):
-        if got.get(name) != sent[name]:
-            return name
+        return f"{name}.create_response"
+    if got.get("instructions") != sent["instructions"]:
+        return "instructions"
+    if _forced_tool(got.get("tool_choice")) != sent["tool_choice"]["name"]:
+        return "tool_choice"
+    if dialect.temperature is not None:
+        value, wanted = got.get(dialect.temperature), sent[dialect.temperature]
+        reach = TEMPERATURE_TOLERANCE * wanted
+        if not isinstance(value, int | float) or not wanted - reach <= value <= wanted + reach:
+            return dialect.temperature
     return None
+
+
+def _plain(spelling: Any) -> Any:
+    return dict(spelling) if isinstance(spelling, Mapping) else spelling
+
+
+def _is_same_set(sent: list[str], got: Any) -> bool:
+    """Servers state modalities in an order of their own."""
+    return (
+        isinstance(got, list)
+        and all(one in sent for one in got)
+        and all(one in got for one in sent)
+    )
+
+
+def _forced_tool(choice: Any) -> Any:
+    """Return the name in a tool choice of the flat form, or of the nested one of chat servers."""
+    if not isinstance(choice, Mapping):
+        return None
+    nested = choice.get("function")
+    return nested.get("name") if isinstance(nested, Mapping) else choice.get("name")

@@ -9,8 +9,10 @@ from typing import Any
 from openai.types.realtime.realtime_server_event import RealtimeServerEvent
 from pydantic import TypeAdapter
 
-from analysis.simulator.realtime import Handshake, Output, RealtimeSession
-from analysis.simulator.responses import HttpOutcome, respond
+from analysis.simulator.handshake import Handshake
+from analysis.simulator.outcomes import HttpOutcome
+from analysis.simulator.realtime import Output, RealtimeSession
+from analysis.simulator.routes import respond
 from analysis.simulator.service import Service, digest_answerer
 
 KEYS = ("a", "b")
@@ -35,6 +37,7 @@ SCHEMA = {
 }
 TOOL = {"type": "function", "name": "set_labels", "parameters": SCHEMA}
 CHOICE = {"type": "function", "name": "set_labels"}
+NESTED_CHOICE = {"type": "function", "function": {"name": "set_labels"}}
 HEADERS = {"authorization": "Bearer key-1"}
 server_events: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
@@ -83,6 +86,38 @@ def post(
         path="/v1/responses",
         headers=HEADERS | headers,
         body=content,
+        now=now,
+    )
+
+
+def chat(**changes: Any) -> dict[str, Any]:
+    """Return a good body for chat completions; a change to `...` leaves the field out."""
+    schema = {"name": "label", "strict": True, "schema": SCHEMA}
+    fields = {
+        "model": "gpt-6-luna",
+        "messages": [
+            {"role": "developer", "content": "Answer in JSON."},
+            {"role": "user", "content": pack("one", "two")},
+        ],
+        "reasoning_effort": "none",
+        "response_format": {"type": "json_schema", "json_schema": schema},
+        "metadata": {"rid": "17"},
+        "store": True,
+        **changes,
+    }
+    return {name: value for name, value in fields.items() if value is not ...}
+
+
+def post_chat(
+    on: Service, request: dict[str, Any] | None = None, *, now: float = 0.0, **headers: str
+) -> HttpOutcome:
+    """Send a body to POST /v1/chat/completions."""
+    return respond(
+        on,
+        method="POST",
+        path="/v1/chat/completions",
+        headers=HEADERS | headers,
+        body=json.dumps(chat() if request is None else request).encode(),
         now=now,
     )
 

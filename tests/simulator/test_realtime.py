@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from analysis.simulator.profile import CLIENT_EVENTS, PROFILE
-from analysis.simulator.realtime import Close, Cut, Output, RealtimeSession, read_handshake
+from analysis.simulator.dialects import GA
+from analysis.simulator.outages import Outage
+from analysis.simulator.profile import PROFILE
+from analysis.simulator.realtime import Close, Cut, Output, RealtimeSession
 from tests.simulator.examples import (
     connect,
     events,
@@ -84,22 +86,6 @@ def test_refused_handshake_is_error_and_close(
     assert ([], None) == (send(session, "response.create"), session.next_at)
 
 
-def test_handshake_is_read_from_headers_and_subprotocols() -> None:
-    """The key comes from the header or from the browser's subprotocol; beta from either, too."""
-    query = {"model": "m"}
-    browser = {"sec-websocket-protocol": "realtime, openai-insecure-api-key.k"}
-    assert ("m", "k", False) == _fields(read_handshake(query, browser))
-    assert ("m", "k", False) == _fields(read_handshake(query, {"authorization": "Bearer k"}))
-    beta = {"authorization": "Bearer k", "openai-beta": "realtime=v1"}
-    assert (None, "k", True) == _fields(read_handshake({}, beta))
-    old = {"sec-websocket-protocol": "realtime, openai-beta.realtime-v1"}
-    assert ("m", None, True) == _fields(read_handshake(query, old))
-
-
-def _fields(handshake: Any) -> tuple[Any, ...]:
-    return handshake.model, handshake.key, handshake.is_beta
-
-
 def test_update_answers_with_the_whole_session() -> None:
     """A good update is merged and echoed, a bad one is dropped whole."""
     session = ready(service())
@@ -149,7 +135,7 @@ def test_wrong_events_leave_the_socket_open(
 def test_unknown_type_lists_the_known_ones() -> None:
     """The message is the one that was captured."""
     text = error_of(send(ready(service()), "nope"))["message"]
-    head = ", ".join(f"'{name}'" for name in CLIENT_EVENTS[:-1])
+    head = ", ".join(f"'{name}'" for name in GA.client_events[:-1])
     assert f"Invalid value: 'nope'. Supported values are: {head}, and 'response.cancel'." == text
 
 
@@ -250,7 +236,7 @@ def test_items_keep_their_places() -> None:
 
 def test_parallel_responses_interleave() -> None:
     """Two responses run at once, each with its own answer, told apart by metadata and id."""
-    session = ready(service(latency_ms=100, profile=EXACT))
+    session = ready(service(latency_ms=100, ms_per_token=1, profile=EXACT))
     texts = {"1": "one", "2": "two"}
     first = send(session, "response.create", response=out_of_band("1", "one"), now=0.0)
     second = send(session, "response.create", response=out_of_band("2", "two"), now=0.004)
@@ -266,7 +252,7 @@ def test_parallel_responses_interleave() -> None:
                 rid = event["response"]["metadata"]["rid"]
                 arguments = event["response"]["output"][0]["arguments"]
                 assert labels_of(texts[rid]) == json.loads(arguments)
-                assert pytest.approx({"1": 0.1, "2": 0.104}[rid]) == at
+                assert pytest.approx({"1": 0.11, "2": 0.114}[rid]) == at
 
 
 def test_second_response_on_the_default_conversation_is_refused() -> None:
@@ -285,11 +271,11 @@ def test_second_response_on_the_default_conversation_is_refused() -> None:
     assert ["response.created"] == kinds(send(session, "response.create", now=1.0))
 
 
-@pytest.mark.parametrize(("at", "item_statuses"), [(0.01, []), (0.095, ["incomplete"])])
+@pytest.mark.parametrize(("at", "item_statuses"), [(0.01, []), (0.105, ["incomplete"])])
 def test_cancel_ends_a_response(at: float, item_statuses: list[str]) -> None:
     """A cancelled response is done at once, nothing of it follows, and it is paid as lost."""
     records: list[dict[str, Any]] = []
-    session = ready(service(latency_ms=100, profile=EXACT, payment=records.append))
+    session = ready(service(latency_ms=100, ms_per_token=1, profile=EXACT, payment=records.append))
     (created,) = events(send(session, "response.create", response=out_of_band("1", "one"), now=0.0))
     session.poll(now=at)
     response_id = created["response"]["id"]
@@ -301,6 +287,39 @@ def test_cancel_ends_a_response(at: float, item_statuses: list[str]) -> None:
     assert item_statuses == [item["status"] for item in done["response"]["output"]]
     assert [] == rest(session, until=10.0)
     assert [False] == [record["delivered"] for record in records]
+
+
+@pytest.mark.parametrize(
+    ("ms_per_token", "times"),
+    [(0.0, [0.1] * 5), (3.0, [0.106, 0.112, 0.118, 0.124, 0.13])],
+)
+def test_deltas_are_spread_over_the_generation_time(
+    ms_per_token: float, times: list[float]
+) -> None:
+    """Ten tokens make five deltas; the last leaves with `response.done` at the total latency."""
+    session = ready(service(latency_ms=100, ms_per_token=ms_per_token, profile=EXACT))
+    send(session, "response.create", response=out_of_band("1", "one"))
+    found = [(at, event) for at, output in rest(session, until=1.0) for event in events([output])]
+    added, done = (
+        next(at for at, event in found if event["type"] == kind)
+        for kind in ("response.output_item.added", "response.done")
+    )
+    deltas = [at for at, event in found if event["type"].endswith("arguments.delta")]
+    assert pytest.approx([0.1, *times, times[-1]]) == [added, *deltas, done]
+
+
+def test_outage_cuts_the_connection() -> None:
+    """At its start the socket is cut; what is under way is paid and lost."""
+    records: list[dict[str, Any]] = []
+    outage = Outage(route="realtime", start_s=5.0, duration_s=2.0)
+    account = service(latency_ms=1_000, profile=EXACT, outages=[outage], payment=records.append)
+    account.started_at = 100.0
+    session = ready(account, now=101.0)
+    send(session, "response.create", response=out_of_band("1", "x"), now=104.5)
+    assert [(105.0, Cut())] == rest(session, until=200.0)
+    assert [False] == [record["delivered"] for record in records]
+    assert Cut() == connect(account, now=106.0).poll(now=106.0)[-1]
+    assert ["session.created"] == kinds(connect(account, now=107.0).poll(now=107.0))
 
 
 def test_cancel_without_id_takes_the_default_conversation() -> None:

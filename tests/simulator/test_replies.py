@@ -9,6 +9,7 @@ import pytest
 from analysis.simulator.refusals import Refusal
 from analysis.simulator.replies import Reply
 from analysis.simulator.service import Question, Service
+from tests.simulator.beta_shapes import beta_events
 from tests.simulator.examples import CHOICE, TOOL, events, kinds, pack, service
 
 SETTINGS: dict[str, Any] = {
@@ -18,6 +19,16 @@ SETTINGS: dict[str, Any] = {
     "tool_choice": CHOICE,
     "metadata": {"rid": "17"},
     "audio": {"output": {"format": {"type": "audio/pcm", "rate": 24_000}, "voice": "alloy"}},
+}
+BETA_SETTINGS: dict[str, Any] = {
+    "modalities": ["text"],
+    "max_response_output_tokens": "inf",
+    "voice": "alloy",
+    "output_audio_format": "pcm16",
+    "temperature": 0.8,
+    "tools": [TOOL],
+    "tool_choice": CHOICE,
+    "metadata": {"rid": "17"},
 }
 
 
@@ -123,3 +134,48 @@ def test_failed_reply_carries_the_error() -> None:
         response["status_details"],
         response["metadata"],
     )
+
+
+def test_beta_reply_has_its_own_names() -> None:
+    """The response repeats the settings of its dialect; arguments have no name and no padding."""
+    account = service(dialect="beta")
+    job = account.start(
+        Question(
+            route="realtime", model="m", key="k", content=pack("one"), size_bytes=8, metadata={}
+        ),
+        0.0,
+    )
+    reply = Reply(account, BETA_SETTINGS, None)
+    frames = [*reply.created(), *reply.begun(job, None), *reply.finished(job.receipt, None)]
+    created, *_, done = beta_events(frames)
+    settings = {
+        "modalities": ["text"],
+        "max_output_tokens": "inf",
+        "voice": "alloy",
+        "output_audio_format": "pcm16",
+        "temperature": 0.8,
+    }
+    for event in (created, done):
+        assert settings.items() <= event["response"].items()
+
+
+def test_deltas_come_one_by_one() -> None:
+    """`spoken` gives the deltas up to its number, `finished` the rest."""
+    account = service()
+    job = account.start(
+        Question(
+            route="realtime", model="m", key="k", content=pack("one"), size_bytes=8, metadata={}
+        ),
+        0.0,
+    )
+    reply = Reply(account, SETTINGS, None)
+    reply.begun(job, None)
+    assert 5 == reply.delta_count
+    texts = [events(reply.spoken(number)) for number in (1, 2, 2)]
+    assert [[job.text[:8]], [job.text[8:16]], []] == [
+        [event["delta"] for event in found] for found in texts
+    ]
+    rest = [
+        event["delta"] for event in events(reply.finished(job.receipt, None)) if "delta" in event
+    ]
+    assert job.text[16:] == "".join(rest)

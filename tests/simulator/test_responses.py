@@ -1,4 +1,4 @@
-"""Behaviour of the HTTP side, on time that is handed in."""
+"""Behaviour of the Responses route."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from openai.types import Model
 from openai.types.responses import Response
 
-from analysis.simulator.responses import Delivery, respond
 from tests.simulator.examples import (
-    HEADERS,
     SCHEMA,
     body,
     error_of,
@@ -150,104 +147,8 @@ def test_good_bodies_are_answered(changes: dict[str, Any]) -> None:
     assert 200 == post(service(), body(**changes)).status
 
 
-def test_body_that_is_no_json_is_refused() -> None:
-    """A broken body is a 400 without code."""
-    outcome = respond(
-        service(), method="POST", path="/v1/responses", headers=HEADERS, body=b"{", now=0.0
-    )
-    assert (400, None, None) == error_of(outcome)
-
-
-def test_keys_are_checked() -> None:
-    """A wrong key and a missing one are 401."""
-    account = service(api_key="other")
-    assert (401, "invalid_api_key", None) == error_of(post(account))
-    outcome = respond(account, method="POST", path="/v1/responses", headers={}, body=b"", now=0.0)
-    assert (401, None, None) == error_of(outcome)
-
-
-def test_rate_limit_answers_429_with_hints() -> None:
-    """Body, `retry-after` and `retry-after-ms` say when to come back, and then it passes."""
-    account = service(rpm=60)
-    for _ in range(60):
-        assert 200 == post(account).status
-    outcome = post(account)
-    assert (429, "rate_limit_exceeded", None) == error_of(outcome)
-    assert ("1", "1000") == (outcome.headers["retry-after"], outcome.headers["retry-after-ms"])
-    assert "0" == outcome.headers["x-ratelimit-remaining-requests"]
-    assert 200 == post(account, now=1.0).status
-
-
-def test_request_above_the_minute_has_no_retry_header() -> None:
-    """What cannot pass at all is a 429 without a hint."""
-    outcome = post(service(tpm=50))
-    assert "Request too large" in json.loads(outcome.body)["error"]["message"]
-    assert 429 == outcome.status
-    assert "retry-after" not in outcome.headers
-
-
-def test_limit_headers_report_the_buckets() -> None:
-    """Limit, rest and time to refill, the latter as a Go duration."""
-    headers = post(
-        service(rpm=60, tpm=60_000, latency_ms=100), body(max_output_tokens=1_000)
-    ).headers
-    assert ("60", "59", "1s") == tuple(
-        headers[f"x-ratelimit-{name}-requests"] for name in ("limit", "remaining", "reset")
-    )
-    assert "60000" == headers["x-ratelimit-limit-tokens"]
-    assert int(headers["x-ratelimit-remaining-tokens"]) < 59_000
-    assert headers["x-ratelimit-reset-tokens"].startswith("1.")
-
-
-def test_answer_leaves_after_the_latency() -> None:
-    """The outcome says when it is due."""
-    outcome = post(service(latency_ms=100), now=7.0)
-    assert 7.0 < outcome.at < 8.0
-    assert str(round((outcome.at - 7.0) * 1_000)) == outcome.headers["openai-processing-ms"]
-
-
-@pytest.mark.parametrize(
-    ("fault", "delivery", "status", "paid"),
-    [
-        ("drop", Delivery.DROP, 200, [False]),
-        ("hang", Delivery.HANG, 200, [False]),
-        ("error_500", Delivery.SEND, 500, []),
-    ],
-)
-def test_faults_end_the_request(
-    fault: str, delivery: Delivery, status: int, paid: list[bool]
-) -> None:
-    """A dropped and a hanging request are paid as lost, a failed one is free."""
-    records: list[dict[str, Any]] = []
-    outcome = post(service(faults={fault: 1.0}, payment=records.append))
-    assert (delivery, status, None) == (outcome.delivery, outcome.status, outcome.receipt)
-    assert paid == [record["delivered"] for record in records]
-
-
-def test_same_seed_same_run() -> None:
-    """Two services with one seed give byte-identical outcomes to the same requests."""
-    faults = {"drop": 0.2, "error_500": 0.2, "hang": 0.1, "delay": 0.2, "shuffle": 0.2}
-    first, second = (service(seed=3, latency_ms=50, faults=faults) for _ in range(2))
-    assert [post(first, now=n) for n in range(50)] == [post(second, now=n) for n in range(50)]
-
-
-def get(path: str) -> Any:
-    """Send a GET request; return status and decoded body."""
-    outcome = respond(service(), method="GET", path=path, headers=HEADERS, body=b"", now=0.0)
-    return outcome.status, json.loads(outcome.body)
-
-
-def test_models_are_listed() -> None:
-    """The list and the single model have the SDK's shape; the answerer is one of them."""
-    models = [Model.model_validate(model, strict=True) for model in get("/v1/models")[1]["data"]]
-    assert {"gpt-6-luna", "gpt-realtime-2.1-mini", "digest-labels"} <= {m.id for m in models}
-    assert (200, "2027-01-14") == (
-        get("/v1/models/gpt-4o-mini")[0],
-        get("/v1/models/gpt-4o-mini")[1]["shutdown_date"],
-    )
-
-
-@pytest.mark.parametrize("path", ["/v1/models/gpt-4", "/v1/chat/completions", "/"])
-def test_unknown_addresses_are_not_found(path: str) -> None:
-    """Retired models and routes that are not offered are 404."""
-    assert 404 == get(path)[0]
+def test_server_without_json_schema_refuses_it() -> None:
+    """A 400 that names the parameter; answers without a schema are given."""
+    account = service(has_json_schema=False)
+    assert (400, None, "text.format") == error_of(post(account))
+    assert 200 == post(account, body(text={"format": {"type": "json_object"}})).status

@@ -17,9 +17,20 @@ import pytest
 from openai import AsyncOpenAI
 
 from analysis.errors import ConfigurationError
+from analysis.simulator.outages import Outage
 from analysis.simulator.profile import PROFILE
 from analysis.simulator.server import LocalService, PaymentLog, start_in_thread
-from tests.simulator.examples import body, events, labels_of, message, out_of_band, pack, service
+from tests.simulator.beta_shapes import beta_kinds
+from tests.simulator.examples import (
+    body,
+    chat,
+    events,
+    labels_of,
+    message,
+    out_of_band,
+    pack,
+    service,
+)
 
 REALTIME = "/realtime?model=gpt-realtime-2.1-mini"
 BEARER = {"Authorization": "Bearer key-1"}
@@ -47,6 +58,80 @@ async def test_sdk_gets_answers_and_limits() -> None:
         assert "30000" == raw.headers["x-ratelimit-limit-requests"]
         assert raw.headers["x-request-id"].startswith("req_")
         assert "digest-labels" in [model.id async for model in sdk.models.list()]
+
+
+@pytest.mark.asyncio
+async def test_sdk_gets_chat_completions() -> None:
+    """A strict schema is answered; a cut answer and a bad request are told as such."""
+    async with LocalService(service()) as local, client(local) as sdk:
+        completion: Any = await sdk.chat.completions.create(**chat())
+        (choice,) = completion.choices
+        assert ("stop", labels_of("one", "two")) == (
+            choice.finish_reason,
+            json.loads(choice.message.content),
+        )
+        raw = await sdk.chat.completions.with_raw_response.create(**chat(max_completion_tokens=3))
+        assert "30000" == raw.headers["x-ratelimit-limit-requests"]
+        assert "length" == raw.parse().choices[0].finish_reason
+        with pytest.raises(openai.BadRequestError) as bad:
+            await sdk.chat.completions.create(**chat(max_tokens=3))
+        assert ("unsupported_parameter", "max_tokens") == (bad.value.code, bad.value.param)
+
+
+@pytest.mark.asyncio
+async def test_routes_that_are_left_out_are_not_found() -> None:
+    """The SDK sees a 404 on HTTP, and on the upgrade."""
+    account = service(endpoints={"chat"})
+    async with LocalService(account) as local, client(local) as sdk:
+        with pytest.raises(openai.NotFoundError, match="Invalid URL"):
+            await create(sdk)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await exchange(local.base_url + REALTIME, headers=BEARER)
+        assert 404 == refused.value.status
+        await sdk.chat.completions.create(**chat())
+
+
+@pytest.mark.asyncio
+async def test_outage_cuts_and_refuses_until_it_is_over() -> None:
+    """The open socket is cut, the next one is refused with 503, and then one is let in again."""
+    account = service(outages=[Outage(route="realtime", start_s=60.0, duration_s=60.0)])
+    loop = asyncio.get_running_loop()
+    async with LocalService(account) as local, aiohttp.ClientSession() as session:
+        url = local.base_url + REALTIME
+        # The start is moved into the past: the outage comes in half a second, not in a minute.
+        account.started_at = loop.time() - 59.5
+        async with session.ws_connect(url, headers=BEARER) as connection:
+            assert "session.created" == (await connection.receive_json())["type"]
+            assert aiohttp.WSMsgType.CLOSED == (await connection.receive()).type
+            assert 1_006 == connection.close_code
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(url, headers=BEARER)
+        assert 503 == refused.value.status
+        account.started_at = loop.time() - 120.0
+        async with session.ws_connect(url, headers=BEARER) as connection:
+            assert "session.created" == (await connection.receive_json())["type"]
+
+
+@pytest.mark.asyncio
+async def test_beta_server_talks_to_a_browser_of_its_time() -> None:
+    """Key and dialect come as subprotocols, and an answer comes in the old events."""
+    protocols = ("realtime", "openai-insecure-api-key.key-1", "openai-beta.realtime-v1")
+    asked = {"type": "response.create", "response": {"modalities": ["text"]}}
+    messages: list[str] = []
+    async with (
+        LocalService(service(dialect="beta", api_key="key-1")) as local,
+        aiohttp.ClientSession() as session,
+        session.ws_connect(local.base_url + REALTIME, protocols=protocols) as connection,
+    ):
+        await connection.send_json(asked)
+        while not messages or "rate_limits.updated" not in messages[-1]:
+            messages.append((await connection.receive()).data)
+    kinds = beta_kinds([message.encode() for message in messages])
+    assert (["session.created", "conversation.created"], "realtime") == (
+        kinds[:2],
+        connection.protocol,
+    )
+    assert "response.text.done" in kinds
 
 
 @pytest.mark.asyncio

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from analysis.errors import ConfigurationError
+from analysis.simulator.outages import Outage
 from analysis.simulator.profile import PROFILE
 from analysis.simulator.refusals import Refusal
 from analysis.simulator.service import Answerer, Question, Service, digest_answerer, key_of
@@ -125,6 +127,23 @@ def test_shuffle_adds_a_part_of_its_window() -> None:
     assert waits != sorted(waits)
 
 
+def test_generation_time_counts_the_tokens_of_the_answer() -> None:
+    """It comes on top of the latency, whatever the faults added to that."""
+    slow = service(latency_ms=100, ms_per_token=5, profile=_exact(), faults={"delay": 1.0})
+    job = slow.start(question(pack("x")), 2.0)
+    assert pytest.approx((0.05, 1.65, 3.65)) == (job.generation_s, job.latency_s, job.at)
+    assert 10 == job.receipt.output_tokens
+
+
+def test_outages_are_told_by_the_time_since_the_start() -> None:
+    """Before: its start; during: now; after: never."""
+    account = service(outages=[Outage(route="chat", start_s=2.0, duration_s=3.0)])
+    account.started_at = 10.0
+    moments = (10.0, 12.0, 14.5, 15.0)
+    assert [12.0, 12.0, 14.5, math.inf] == [account.next_outage_at("chat", m) for m in moments]
+    assert [False, True, True, False] == [account.is_out("chat", now) for now in moments]
+
+
 def test_failed_request_charges_no_tokens() -> None:
     """After a server error the reserved tokens are all back."""
     account = service(tpm=1_000, faults={"error_500": 1.0})
@@ -173,8 +192,18 @@ def test_any_key_is_good_without_a_key_of_its_own() -> None:
         service(api_key="k").check_key("bad-key")
 
 
-@pytest.mark.parametrize("options", [{"rpm": 0}, {"tpm": -1}, {"latency_ms": -1}])
-def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
-    """Limits below one and negative latencies are configuration errors."""
-    with pytest.raises(ConfigurationError, match="at least"):
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"rpm": 0}, "at least 1"),
+        ({"tpm": -1}, "at least 1"),
+        ({"latency_ms": -1}, "at least 0"),
+        ({"ms_per_token": -1}, "at least 0"),
+        ({"dialect": "alpha"}, "'alpha' is unknown. Known: ga, beta"),
+        ({"endpoints": {"batch"}}, "'batch' is unknown. Known: realtime, responses, chat, models"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, Any], part: str) -> None:
+    """Numbers out of range and unknown names are configuration errors."""
+    with pytest.raises(ConfigurationError, match=part):
         service(**options)

@@ -6,18 +6,13 @@ from typing import Any
 
 import pytest
 
+from analysis.simulator.dialects import BETA, GA
 from analysis.simulator.refusals import Refusal
-from analysis.simulator.sessions import (
-    check_item,
-    default_session,
-    effective_response,
-    forced_tool,
-    text_of,
-    updated,
-)
-from tests.simulator.examples import CHOICE, TOOL, message
+from analysis.simulator.sessions import default_session, effective_response, forced_tool, updated
+from tests.simulator.examples import CHOICE, NESTED_CHOICE, TOOL
 
-SESSION = default_session(session_id="sess_1", model="m", expires_at=1)
+SESSION = default_session(GA, session_id="sess_1", model="m", expires_at=1)
+BETA_SESSION = default_session(BETA, session_id="sess_1", model="m", expires_at=1)
 
 
 def pcm(rate: int | None) -> dict[str, Any]:
@@ -58,7 +53,17 @@ def pcm(rate: int | None) -> dict[str, Any]:
             "session.tool_choice.name",
         ),
         ({"tool_choice": {"type": "mcp"}}, "invalid_value", "session.tool_choice.type"),
+        (
+            {"tools": [TOOL], "tool_choice": NESTED_CHOICE},
+            "unknown_parameter",
+            "session.tool_choice.function",
+        ),
         ({"reasoning": {"effort": "none"}}, "invalid_value", "session.reasoning.effort"),
+        (
+            {"audio": {"input": {"turn_detection": {}}}},
+            "missing_required_parameter",
+            "session.audio.input.turn_detection.type",
+        ),
         ({"audio": {"video": {}}}, "unknown_parameter", "session.audio.video"),
         ({"audio": pcm(None)}, "missing_required_parameter", "session.audio.input.format.rate"),
         ({"audio": pcm(16_000)}, "integer_below_min_value", "session.audio.input.format.rate"),
@@ -84,7 +89,7 @@ def test_wrong_updates_are_refused(update: dict[str, Any] | None, code: str, par
     if update and "type" not in update:
         update = {"type": "realtime"} | update
     with pytest.raises(Refusal) as caught:
-        updated(SESSION, update)
+        updated(GA, SESSION, update)
     assert (code, param) == (caught.value.code, caught.value.param)
 
 
@@ -100,7 +105,7 @@ def test_update_merges_into_the_session() -> None:
         "tool_choice": CHOICE,
         "audio": {"input": {"turn_detection": {"type": "server_vad", "create_response": False}}},
     }
-    merged = updated(SESSION, update)
+    merged = updated(GA, SESSION, update)
     audio = merged["audio"]["input"]
     assert (["text"], "m", [TOOL], CHOICE, {"effort": "minimal"}) == (
         merged["output_modalities"],
@@ -120,7 +125,9 @@ def test_update_merges_into_the_session() -> None:
 
 def test_turn_detection_can_be_switched_off() -> None:
     """Null is a value of its own."""
-    merged = updated(SESSION, {"type": "realtime", "audio": {"input": {"turn_detection": None}}})
+    merged = updated(
+        GA, SESSION, {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+    )
     assert merged["audio"]["input"]["turn_detection"] is None
 
 
@@ -130,6 +137,7 @@ def test_turn_detection_can_be_switched_off() -> None:
         ({"modalities": ["text"]}, "unknown_parameter", "response.modalities"),
         ({"temperature": 1}, "unknown_parameter", "response.temperature"),
         ({"metadata": {"k" * 65: "v"}}, "string_above_max_length", f"response.metadata.{'k' * 65}"),
+        ({"conversation": "conv_1"}, "invalid_value", "response.conversation"),
         ({"input": "x"}, "invalid_type", "response.input"),
         ({"input": [{"type": "x"}]}, "invalid_value", "response.input[0].type"),
         ({"audio": {"input": {}}}, "unknown_parameter", "response.audio.input"),
@@ -139,7 +147,7 @@ def test_turn_detection_can_be_switched_off() -> None:
 def test_wrong_responses_are_refused(response: dict[str, Any], code: str, param: str) -> None:
     """A `response.create` is checked like a session."""
     with pytest.raises(Refusal) as caught:
-        effective_response(SESSION, response)
+        effective_response(GA, SESSION, response)
     assert (code, param) == (caught.value.code, caught.value.param)
 
 
@@ -147,7 +155,7 @@ def test_response_overrides_the_session() -> None:
     """Given fields win, null and absent ones leave the session's."""
     audio = {"output": {"voice": "ash"}}
     response = {"output_modalities": ["text"], "instructions": None, "audio": audio}
-    merged = effective_response(SESSION, response)
+    merged = effective_response(GA, SESSION, response)
     assert (["text"], SESSION["instructions"], "ash", "auto") == (
         merged["output_modalities"],
         merged["instructions"],
@@ -157,29 +165,86 @@ def test_response_overrides_the_session() -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "param"),
+    ("update", "code", "param"),
     [
-        ("x", "item"),
-        ({"type": "item_reference", "id": "i"}, "item.type"),
-        ({"type": "message", "role": "user"}, "item.content"),
-        ({"type": "message", "role": "tool", "content": []}, "item.role"),
-        (message("x") | {"bogus": 1}, "item.bogus"),
-        (message("x") | {"role": "assistant"}, "item.content[0].type"),
-        ({"type": "function_call", "name": "f"}, "item.arguments"),
+        ({"x": 1}, "unknown_parameter", "session.x"),
+        ({"type": "realtime"}, "unknown_parameter", "session.type"),
+        ({"output_modalities": ["text"]}, "unknown_parameter", "session.output_modalities"),
+        ({"max_output_tokens": 5}, "unknown_parameter", "session.max_output_tokens"),
+        ({"audio": {}}, "unknown_parameter", "session.audio"),
+        ({"modalities": ["audio"]}, "invalid_value", "session.modalities"),
+        ({"modalities": []}, "invalid_value", "session.modalities"),
+        ({"modalities": "text"}, "invalid_type", "session.modalities"),
+        ({"temperature": 0.5}, "decimal_below_min_value", "session.temperature"),
+        ({"temperature": 2}, "decimal_above_max_value", "session.temperature"),
+        ({"temperature": True}, "invalid_type", "session.temperature"),
+        ({"voice": "hal"}, "invalid_value", "session.voice"),
+        ({"input_audio_format": "mp3"}, "invalid_value", "session.input_audio_format"),
+        (
+            {"max_response_output_tokens": 4_097},
+            "integer_above_max_value",
+            "session.max_response_output_tokens",
+        ),
+        ({"turn_detection": "none"}, "invalid_type", "session.turn_detection"),
+        ({"turn_detection": {"type": "none"}}, "invalid_value", "session.turn_detection.type"),
+        (
+            {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 5}},
+            "unknown_parameter",
+            "session.turn_detection.idle_timeout_ms",
+        ),
+        (
+            {"input_audio_transcription": {"modell": "m"}},
+            "unknown_parameter",
+            "session.input_audio_transcription.modell",
+        ),
+        (
+            {"tools": [TOOL, TOOL | {"description": "x" * 2_473}]},
+            "string_above_max_length",
+            "session.tools[1].description",
+        ),
+        (
+            {"tool_choice": {"type": "function"}},
+            "missing_required_parameter",
+            "session.tool_choice.name",
+        ),
+        ({"tool_choice": NESTED_CHOICE}, "invalid_value", "session.tool_choice"),
     ],
 )
-def test_wrong_items_are_refused(item: object, param: str) -> None:
-    """Items need their fields, and the content type of their role."""
+def test_wrong_beta_updates_are_refused(update: dict[str, Any], code: str, param: str) -> None:
+    """The beta dialect has fields, bounds and values of its own."""
     with pytest.raises(Refusal) as caught:
-        check_item(item, "item")
-    assert param == caught.value.param
+        updated(BETA, BETA_SESSION, update)
+    assert (code, param) == (caught.value.code, caught.value.param)
 
 
-def test_text_of_items() -> None:
-    """Messages, calls and their outputs all have a text."""
-    call = {"type": "function_call", "name": "f", "arguments": "{}"}
-    result = {"type": "function_call_output", "call_id": "c", "output": "done"}
-    assert ["x", "{}", "done"] == [text_of(item) for item in (message("x"), call, result)]
+def test_beta_update_merges_into_the_session() -> None:
+    """Given fields replace the old ones; a partial detection starts from its defaults."""
+    update = {
+        "model": "other",
+        "modalities": ["text"],
+        "voice": None,
+        "temperature": 0.6,
+        "turn_detection": {"type": "server_vad", "create_response": False},
+    }
+    merged = updated(BETA, BETA_SESSION, update)
+    detection = {**BETA_SESSION["turn_detection"], "create_response": False}
+    expected = {"modalities": ["text"], "temperature": 0.6, "turn_detection": detection}
+    assert BETA_SESSION | expected == merged
+    assert updated(BETA, merged, {"turn_detection": None})["turn_detection"] is None
+
+
+def test_beta_modalities_come_in_any_order() -> None:
+    """Text with audio is a set."""
+    merged = updated(BETA, BETA_SESSION, {"modalities": ["text", "audio"]})
+    assert ["text", "audio"] == merged["modalities"]
+
+
+@pytest.mark.parametrize("choice", [CHOICE, NESTED_CHOICE])
+def test_both_beta_choices_force_the_tool(choice: dict[str, Any]) -> None:
+    """The flat spelling and the nested one name the same function."""
+    response = {"tools": [TOOL], "tool_choice": choice, "max_response_output_tokens": 64}
+    settings = effective_response(BETA, BETA_SESSION, response)
+    assert (TOOL, 64) == (forced_tool(settings), settings["max_response_output_tokens"])
 
 
 def test_forced_tool_follows_the_choice() -> None:

@@ -9,12 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 from click.testing import CliRunner
 from openai import AsyncOpenAI
 
 from analysis.commands.simulate import simulate
-from tests.simulator.examples import pack
+from tests.simulator.examples import body, chat, pack
 
 START = "from analysis.commands.simulate import simulate; simulate()"
 
@@ -51,6 +52,39 @@ def test_serves_until_told_to_stop(
         process.kill()
 
 
+def test_switches_reach_the_service() -> None:
+    """Dialect, routes that are left out, schemas and outages are those that were asked for."""
+    options = ["--dialect", "beta", "--without", "responses", "--no-json-schema"]
+    outages = ["--outage", "models=0:60", "--ms-per-token", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-c", START, "--digest-labels", *options, *outages],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            base_url = process.stdout.readline().rstrip("\n").partition("=")[2]
+            assert (["session.created", "conversation.created"], 404, 400, 503) == asyncio.run(
+                look(base_url)
+            )
+        finally:
+            process.terminate()
+
+
+async def look(base_url: str) -> tuple[list[str], int, int, int]:
+    """Return the greeting, and the status of three HTTP routes."""
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer k"}) as session:
+        async with session.ws_connect(f"{base_url}/realtime?model=gpt-realtime") as connection:
+            greeting = [(await connection.receive_json())["type"] for _ in range(2)]
+        async with session.post(f"{base_url}/responses", json=body()) as answer:
+            responses = answer.status
+        async with session.post(f"{base_url}/chat/completions", json=chat()) as answer:
+            completions = answer.status
+        async with session.get(f"{base_url}/models") as answer:
+            return greeting, responses, completions, answer.status
+
+
 async def ask(base_url: str) -> str:
     """Ask once through the SDK; return the reported model."""
     async with AsyncOpenAI(base_url=base_url, api_key="k", max_retries=0) as sdk:
@@ -65,6 +99,11 @@ async def ask(base_url: str) -> str:
         (["--fault", "drop=2"], "allowed: 0 to 1"),
         (["--host", "0.0.0.0"], "loopback"),
         (["--rpm", "0"], "--rpm"),
+        (["--dialect", "alpha"], "'ga', 'beta'"),
+        (["--without", "batch"], "'realtime', 'responses', 'chat', 'models'"),
+        (["--outage", "chat"], "ROUTE=START:SECONDS"),
+        (["--outage", "batch=1:2"], "realtime, responses, chat, models"),
+        (["--ms-per-token", "-1"], "--ms-per-token"),
     ],
 )
 def test_wrong_options_end_with_usage(options: list[str], part: str) -> None:

@@ -54,7 +54,7 @@ def request(rid: str = "r1", *texts: str, schema: dict[str, Any] = SCHEMA) -> Re
         model="gpt-6-luna",
         pack=Pack(items=items, topic="cycling"),
         ask=Ask(
-            instructions="Label each chunk.",
+            instructions="Label each chunk. Answer with JSON only.",
             content=json.dumps({"topic": "cycling", "chunks": chunks}),
             schema_name="labels",
             schema=schema,

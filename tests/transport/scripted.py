@@ -39,6 +39,15 @@ class Session:
             "audio": {"input": {"turn_detection": {"create_response": True}}},
         }
 
+    def speak_beta(self) -> None:
+        """Be a server of the beta dialect."""
+        self.session = {
+            "model": "m-2026",
+            "modalities": ["audio", "text"],
+            "temperature": 0.8,
+            "turn_detection": {"type": "server_vad", "create_response": True},
+        }
+
     async def say(self, name: str, **fields: Any) -> None:
         """Send one frame."""
         await self.socket.send(json.dumps({"type": name, "event_id": "e"} | fields))
@@ -51,10 +60,15 @@ class Session:
     async def greet(self) -> None:
         """Open the session."""
         await self.say("session.created", session=self.session)
+        if "modalities" in self.session:
+            await self.say("conversation.created", conversation={"id": "conv_1"})
 
     async def take_update(self) -> None:
         """Confirm the client's settings."""
-        update = await self.heard()
+        await self.confirm(await self.heard())
+
+    async def confirm(self, update: Json) -> None:
+        """Put the client's settings into effect."""
         assert "session.update" == update["type"]
         self.session |= update["session"]
         await self.say("session.updated", session=self.session)
@@ -73,7 +87,9 @@ class Session:
 
     async def finish(self, ask: Json, response_id: str) -> None:
         """End the response with the ask's own content."""
-        part = {"type": "output_text", "text": ask["response"]["input"][0]["content"][0]["text"]}
+        is_beta = "modalities" in self.session
+        kind = "text" if is_beta else "output_text"
+        part = {"type": kind, "text": ask["response"]["input"][0]["content"][0]["text"]}
         response = {
             "id": response_id,
             "status": "completed",
@@ -84,16 +100,25 @@ class Session:
 
 
 async def obedient(session: Session) -> None:
-    """Greet, take the settings, answer every ask at once."""
+    """Greet, take all settings, answer every ask at once."""
     await session.greet()
     await session.take_update()
     number = 0
     while True:
         ask = await session.heard()
+        if ask["type"] == "session.update":
+            await session.confirm(ask)
+            continue
         number += 1
         await session.begin(ask, f"p{number}")
         await session.say("response.output_text.delta", response_id=f"p{number}", delta="x")
         await session.finish(ask, f"p{number}")
+
+
+async def obedient_beta(session: Session) -> None:
+    """Do the same in the beta dialect."""
+    session.speak_beta()
+    await obedient(session)
 
 
 class Service:

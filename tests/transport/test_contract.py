@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import pytest
 
-from analysis.errors import AccountClosed, RateLimited, RouteClosed, TransportError
+from analysis.errors import AccountClosed, RateLimited, RequestRejected, RouteClosed, TransportError
 from analysis.records import Ending, RateLimit, Request, TextReply
 from analysis.simulator.server import LocalService
 from analysis.simulator.service import Service, digest_answerer
 from analysis.transport import LimitsListener, Transport
 from analysis.transport.offline import OfflineTransport
-from analysis.transport.rest import RestTransport
-from analysis.transport.websocket import RealtimeTransport
+from analysis.transport.rest import RestFacts, RestTransport
+from analysis.transport.websocket import RealtimeTransport, SessionFacts
 
 from .examples import SETTINGS, request
 
@@ -51,7 +51,33 @@ def offline(base_url: str, key: str, model: str, on_limits: LimitsListener | Non
     return OfflineTransport(digest_answerer(KEYS).label, model="digest-labels")
 
 
-ROUTES: list[Maker] = [realtime, rest]
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A transport and the kind of service to which it speaks."""
+
+    name: str
+    make: Maker
+    service: Mapping[str, Any] = field(default_factory=dict)
+
+
+WAYS = [
+    Way(name="realtime-ga", make=realtime),
+    Way(name="realtime-beta", make=realtime, service={"dialect": "beta"}),
+    Way(name="responses", make=rest),
+    Way(name="chat", make=rest, service={"endpoints": ("chat",)}),
+    Way(name="responses-plain", make=rest, service={"has_json_schema": False}),
+    Way(
+        name="chat-plain",
+        make=rest,
+        service={"endpoints": ("chat",), "has_json_schema": False},
+    ),
+]
+every_way = pytest.mark.parametrize("way", WAYS, ids=[way.name for way in WAYS])
+
+
+def serving(way: Way, **options: Any) -> LocalService:
+    """Return the service of a way, with labels by digest."""
+    return LocalService(Service(digest_answerer(KEYS), **(dict(way.service) | options)))
 
 
 def texts_of(number: int) -> tuple[str, str]:
@@ -70,14 +96,15 @@ def asks(count: int) -> list[Request]:
     return [request(f"r{number}", *texts_of(number)) for number in range(count)]
 
 
-@pytest.mark.parametrize("make", [*ROUTES, offline])
+@pytest.mark.parametrize(
+    "way", [*WAYS, Way(name="offline", make=offline)], ids=lambda way: way.name
+)
 @pytest.mark.parametrize("faults", [{}, {"shuffle": 1.0}], ids=["calm", "shuffled"])
 @pytest.mark.asyncio
-async def test_every_request_gets_its_own_answer(make: Maker, faults: dict[str, float]) -> None:
+async def test_every_request_gets_its_own_answer(way: Way, faults: dict[str, float]) -> None:
     """Sixty at once, in any order of arrival: labels are digests of the texts, so a swap shows."""
-    service = Service(digest_answerer(KEYS), faults=faults)
-    async with LocalService(service) as local, asyncio.timeout(FOREVER_S):
-        transport = make(local.base_url, "k", "", None)
+    async with serving(way, faults=faults) as local, asyncio.timeout(FOREVER_S):
+        transport = way.make(local.base_url, "k", "", None)
         await transport.open()
         replies = await asyncio.gather(*(transport.ask(one) for one in asks(60)))
         await transport.close()
@@ -87,14 +114,13 @@ async def test_every_request_gets_its_own_answer(make: Maker, faults: dict[str, 
     assert {("digest-labels", False)} == {(reply.model, reply.is_cut) for reply in replies}
 
 
-@pytest.mark.parametrize("make", ROUTES)
+@every_way
 @pytest.mark.asyncio
-async def test_usage_limits_and_the_service_id_are_reported(make: Maker) -> None:
+async def test_usage_limits_and_the_service_id_are_reported(way: Way) -> None:
     """Money and pace are known after the first answer."""
     heard: list[tuple[str, tuple[RateLimit, ...]]] = []
-    service = Service(digest_answerer(KEYS), rpm=60, tpm=100_000)
-    async with LocalService(service) as local, asyncio.timeout(FOREVER_S):
-        transport = make(
+    async with serving(way, rpm=60, tpm=100_000) as local, asyncio.timeout(FOREVER_S):
+        transport = way.make(
             local.base_url, "k", "", lambda route, limits: heard.append((route, limits))
         )
         first = await transport.ask(request("r1"))
@@ -107,12 +133,12 @@ async def test_usage_limits_and_the_service_id_are_reported(make: Maker) -> None
     assert 100_000 in {limit.limit for limit in limits if limit.name == "tokens"}
 
 
-@pytest.mark.parametrize("make", ROUTES)
+@every_way
 @pytest.mark.asyncio
-async def test_a_wrong_key_closes_the_account(make: Maker) -> None:
+async def test_a_wrong_key_closes_the_account(way: Way) -> None:
     """Both routes of an account end with the same kind."""
-    async with LocalService(Service(digest_answerer(KEYS), api_key="right")) as local:
-        transport = make(local.base_url, "wrong", "", None)
+    async with serving(way, api_key="right") as local:
+        transport = way.make(local.base_url, "wrong", "", None)
         with pytest.raises(AccountClosed):
             await transport.ask(request())
         await transport.close()
@@ -128,17 +154,17 @@ async def test_an_unknown_model_closes_the_route() -> None:
         await transport.close()
 
 
-@pytest.mark.parametrize("make", ROUTES)
+@every_way
 @pytest.mark.parametrize(
     ("fault", "ending"), [("error_500", Ending.REFUSED), ("drop", Ending.UNKNOWN)]
 )
 @pytest.mark.asyncio
 async def test_faults_end_requests_as_unpaid_or_unknown(
-    make: Maker, fault: str, ending: Ending
+    way: Way, fault: str, ending: Ending
 ) -> None:
     """A server error was not paid; a lost connection may have been."""
-    async with LocalService(Service(digest_answerer(KEYS), faults={fault: 1.0})) as local:
-        transport = make(local.base_url, "k", "", None)
+    async with serving(way, faults={fault: 1.0}) as local:
+        transport = way.make(local.base_url, "k", "", None)
         async with asyncio.timeout(FOREVER_S):
             found = await asyncio.gather(
                 *(transport.ask(one) for one in asks(3)), return_exceptions=True
@@ -149,12 +175,12 @@ async def test_faults_end_requests_as_unpaid_or_unknown(
     ]
 
 
-@pytest.mark.parametrize("make", ROUTES)
+@every_way
 @pytest.mark.asyncio
-async def test_a_rate_limit_refuses_and_says_how_long_to_wait(make: Maker) -> None:
+async def test_a_rate_limit_refuses_and_says_how_long_to_wait(way: Way) -> None:
     """The first requests pass, one too many does not, and nothing is lost."""
-    async with LocalService(Service(digest_answerer(KEYS), rpm=2)) as local:
-        transport = make(local.base_url, "k", "", None)
+    async with serving(way, rpm=2) as local:
+        transport = way.make(local.base_url, "k", "", None)
         async with asyncio.timeout(FOREVER_S):
             found = await asyncio.gather(
                 *(transport.ask(one) for one in asks(6)), return_exceptions=True
@@ -165,3 +191,106 @@ async def test_a_rate_limit_refuses_and_says_how_long_to_wait(make: Maker) -> No
     assert 6 == len(limited) + len(answered)
     assert answered and limited
     assert all((error.retry_after_s or 0) > 0 for error in limited)
+
+
+REST_FACTS = {
+    "responses": RestFacts(endpoint="responses", format="json_schema"),
+    "chat": RestFacts(endpoint="chat", format="json_schema"),
+    "responses-plain": RestFacts(endpoint="responses", format="json_object"),
+    "chat-plain": RestFacts(endpoint="chat", format="json_object"),
+}
+
+
+@every_way
+@pytest.mark.asyncio
+async def test_a_transport_knows_what_its_server_can_do(way: Way) -> None:
+    """Dialect and settings, or endpoint and format, found out by asking."""
+    async with serving(way) as local:
+        transport = way.make(local.base_url, "k", "", None)
+        await transport.ask(request())
+        await transport.close()
+    facts = getattr(transport, "facts", None)
+    if isinstance(facts, SessionFacts):
+        assert f"realtime-{facts.dialect}" == way.name
+        assert SETTINGS.instructions == facts.settings["instructions"]
+        assert (facts.dialect == "beta") == (facts.settings.get("temperature") == 0.6)
+    else:
+        assert REST_FACTS[way.name] == facts
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.asyncio
+async def test_a_session_is_changed_while_requests_are_in_flight(dialect: str) -> None:
+    """Taken or refused by the service, an update costs no request its answer."""
+    service = Service(digest_answerer(KEYS), dialect=dialect, latency_ms=30)
+    async with LocalService(service) as local, asyncio.timeout(FOREVER_S):
+        transport = RealtimeTransport(
+            base_url=local.base_url, api_key="k", settings=SETTINGS, rng=random.Random(1)
+        )
+        await transport.open()
+        asked = asyncio.gather(*(transport.ask(one) for one in asks(20)))
+        await asyncio.sleep(0)
+        facts = await transport.update(replace(SETTINGS, instructions="Other."))
+        with pytest.raises(RequestRejected, match=r"output_tokens") as caught:
+            await transport.update(replace(SETTINGS, max_output_tokens=100_000))
+        replies = await asked
+        await transport.ask(request("last"))
+        await transport.close()
+    assert (RequestRejected, "Other.") == (caught.type, facts.settings["instructions"])
+    assert transport.facts == facts
+    assert 1 == transport.counters.connections
+    assert [expected_answer(number) for number in range(20)] == [
+        json.loads(reply.text) for reply in replies
+    ]
+
+
+@pytest.mark.parametrize(
+    ("forced", "spoken", "cure"),
+    [
+        ("beta", "ga", "Do not force the dialect 'beta': use 'auto' or 'ga'"),
+        ("ga", "beta", "Use dialect 'auto' or 'beta'"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_forced_dialect_that_is_not_spoken_closes_the_route(
+    forced: str, spoken: str, cure: str
+) -> None:
+    """The message names the cure, as it does at the vendor's address."""
+    async with LocalService(Service(digest_answerer(KEYS), dialect=spoken)) as local:
+        transport = RealtimeTransport(
+            base_url=local.base_url,
+            api_key="k",
+            settings=replace(SETTINGS, dialect=forced),
+            rng=random.Random(1),
+        )
+        with pytest.raises(RouteClosed) as caught:
+            await transport.ask(request())
+        await transport.close()
+    assert cure in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_forced_beta_is_served_where_it_is_spoken() -> None:
+    """The header goes with the handshake, and the service takes it."""
+    async with LocalService(Service(digest_answerer(KEYS), dialect="beta")) as local:
+        transport = RealtimeTransport(
+            base_url=local.base_url,
+            api_key="k",
+            settings=replace(SETTINGS, dialect="beta", temperature=1.2),
+            rng=random.Random(1),
+        )
+        reply = await transport.ask(request("r0", *texts_of(0)))
+        await transport.close()
+    assert expected_answer(0) == json.loads(reply.text)
+    assert transport.facts is not None
+    assert 1.2 == transport.facts.settings["temperature"]
+
+
+@pytest.mark.asyncio
+async def test_a_service_without_text_endpoints_closes_the_rest_route() -> None:
+    """Neither responses nor chat completions are there."""
+    async with LocalService(Service(digest_answerer(KEYS), endpoints=("realtime",))) as local:
+        transport = rest(local.base_url, "k", "", None)
+        with pytest.raises(RouteClosed, match="neither /responses nor /chat/completions"):
+            await transport.ask(request())
+        await transport.close()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -26,64 +24,7 @@ from analysis.transport.rest import RestTransport
 from analysis.wire import responses
 
 from .examples import request
-
-Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-FOREVER_S = 30.0
-"""A limit that no test reaches unless something hangs."""
-
-
-async def obedient(asked: web.Request) -> web.StreamResponse:
-    """Answer with the content that was asked."""
-    body = await asked.json()
-    part = {"type": "output_text", "text": body["input"][0]["content"]}
-    response = {
-        "id": "resp_1",
-        "status": "completed",
-        "model": "gpt-6-luna-2026",
-        "output": [{"type": "message", "content": [part]}],
-        "usage": {"input_tokens": 3, "output_tokens": 2},
-        "metadata": body["metadata"],
-    }
-    headers = {"x-request-id": "req_7", "x-ratelimit-limit-requests": "60"}
-    return web.json_response(response, headers=headers)
-
-
-def fixed(status: int, body: bytes = b"", **headers: str) -> Answer:
-    """Return an answerer that always says the same."""
-
-    async def answer(asked: web.Request) -> web.StreamResponse:
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        return web.Response(status=status, body=body, headers=names)
-
-    return answer
-
-
-def error_body(code: str, message: str = "no") -> bytes:
-    """Return an error body."""
-    error = {"message": message, "type": "t", "param": None, "code": code}
-    return json.dumps({"error": error}).encode()
-
-
-@contextlib.asynccontextmanager
-async def route(answer: Answer, **options: Any) -> AsyncIterator[RestTransport]:
-    """Run a server and a transport that speaks to it."""
-    app = web.Application()
-    app.router.add_post("/v1/responses", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    transport = RestTransport(
-        base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-secret-key", **options
-    )
-    try:
-        async with asyncio.timeout(FOREVER_S):
-            yield transport
-    finally:
-        await transport.close()
-        await runner.cleanup()
+from .http_server import Answer, error_body, fixed, obedient, route
 
 
 @pytest.mark.asyncio
@@ -117,7 +58,7 @@ async def test_many_requests_are_under_way_at_once() -> None:
         await gathered.wait()
         return await obedient(asked)
 
-    async with route(together) as transport:
+    async with route(together, endpoint="responses") as transport:
         asked = [request(f"r{number}") for number in range(count)]
         replies = await asyncio.gather(*(transport.ask(one) for one in asked))
         assert [one.ask.content for one in asked] == [reply.text for reply in replies]

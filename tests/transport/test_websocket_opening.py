@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,7 @@ from analysis.records import Ending, TextReply
 from analysis.transport.websocket import RealtimeTransport
 
 from .examples import SETTINGS, request
-from .scripted import Handler, Service, Session, obedient, route
+from .scripted import Handler, Service, Session, obedient, obedient_beta, route
 
 
 def free_port() -> int:
@@ -46,9 +47,17 @@ async def close_4000(session: Session) -> None:
     await session.socket.close(4000, "invalid_request_error.invalid_model")
 
 
-async def beta(session: Session) -> None:
-    """Greet in the beta dialect."""
-    await session.say("session.created", session={"id": "s", "modalities": ["text"]})
+async def beta_refused(session: Session) -> None:
+    """Refuse the beta header as OpenAI does: an event, then a close, in one go."""
+    code = "beta_api_shape_disabled"
+    error = {"type": "invalid_request_error", "code": code, "message": "no"}
+    await session.say("error", error=error)
+    await session.socket.close(4000, f"invalid_request_error.{code}")
+
+
+async def bare(session: Session) -> None:
+    """Greet in no dialect that can be told."""
+    await session.say("session.created", session={"id": "s"})
 
 
 @pytest.mark.parametrize(
@@ -57,7 +66,8 @@ async def beta(session: Session) -> None:
         (bad_key, AccountClosed),
         (close_3000, AccountClosed),
         (close_4000, RouteClosed),
-        (beta, RouteClosed),
+        (beta_refused, RouteClosed),
+        (bare, RouteClosed),
     ],
 )
 @pytest.mark.asyncio
@@ -67,6 +77,49 @@ async def test_a_final_refusal_is_not_tried_again(handler: Handler, expected: ty
         with pytest.raises(expected) as caught:
             await transport.ask(request())
         assert (expected, 1) == (caught.type, service.connections)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "server", "header"),
+    [
+        ("auto", obedient, None),
+        ("auto", obedient_beta, None),
+        ("ga", obedient, None),
+        ("beta", obedient_beta, "realtime=v1"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_only_a_forced_beta_sends_its_header(
+    wanted: str, server: Handler, header: str | None
+) -> None:
+    """Whoever leaves the dialect open gets an answer from servers of either."""
+    settings = replace(SETTINGS, dialect=wanted)
+    async with route(service := Service(server), settings=settings) as transport:
+        assert isinstance(await transport.ask(request()), TextReply)
+        assert header == service.requests[0].headers.get("OpenAI-Beta")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "server", "cure"),
+    [
+        ("beta", obedient, "Use dialect 'auto' or 'ga'"),
+        ("ga", obedient_beta, "Use dialect 'auto' or 'beta'"),
+        ("beta", beta_refused, "use 'auto' or 'ga'"),
+        ("beta", close_4000, "RouteClosed"),
+        ("auto", bare, "Name it as dialect"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_dialect_that_is_not_spoken_is_final_and_names_the_cure(
+    wanted: str, server: Handler, cure: str
+) -> None:
+    """One connection, no retry, and the message says what to change."""
+    settings = replace(SETTINGS, dialect=wanted)
+    async with route(service := Service(server), settings=settings) as transport:
+        with pytest.raises(RouteClosed) as caught:
+            await transport.open()
+        assert cure in f"{caught.type.__name__}: {caught.value}"
+        assert 1 == service.connections
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,58 @@ def test_key_permission_model_and_address(status: int, body: bytes, kind: type) 
     assert type(read(status, body)) is kind
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "is_unknown"),
+    [
+        (404, b"", True),
+        (404, b"404 page not found", True),
+        (404, b'{"detail":"Not Found"}', True),
+        (404, error_body("invalid_request_error", None, "Invalid URL (POST /v1/responses)"), True),
+        (404, b'{"message":"Cannot POST /models/v1/responses"}', True),
+        (405, b"", True),
+        (501, b"", True),
+        (404, error_body("invalid_request_error", "model_not_found"), False),
+        (404, error_body("", "DeploymentNotFound"), False),
+        (404, error_body("api_error", None, 'model "x" not found, try pulling it first'), False),
+        (404, b'{"object":"error","message":"The model `x` does not exist.","code":404}', False),
+        (404, b'{"error":"model x not found"}', False),
+        (400, b"", False),
+        (200, b"", False),
+        (500, b"", False),
+    ],
+)
+def test_an_unknown_address_is_told_from_an_unknown_model(
+    status: int, body: bytes, is_unknown: bool
+) -> None:
+    """Only the former means that the server does not have what the address stands for."""
+    assert is_unknown == failures.is_unknown_address(status, body)
+    if status == 404:
+        found = read(status, body)
+        assert isinstance(found, RouteClosed)
+        assert is_unknown == ("base URL" in str(found))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":"bad field"}',
+        b'{"message":"bad field","type":"t"}',
+        error_body("t", None, "bad field"),
+    ],
+)
+def test_the_words_of_bare_error_bodies_are_kept(body: bytes) -> None:
+    """Compatible servers leave out the envelope, or all but the sentence."""
+    assert "bad field" in str(read(400, body))
+
+
+@pytest.mark.parametrize("reason", ["", "invalid_request_error.never_heard_of"])
+def test_a_final_close_names_the_dialect_as_a_cause(reason: str) -> None:
+    """A server that gives no reason may have disliked a forced dialect."""
+    assert "if the dialect 'beta' is forced, use 'auto' or 'ga'" in str(
+        failures.at_close(4000, reason)
+    )
+
+
 def test_a_redirect_names_its_target() -> None:
     """The person reads where the endpoint wanted to send the key."""
     assert "https://b.example/v1" in str(read(301, b"", location="https://b.example/v1"))

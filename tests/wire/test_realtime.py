@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from analysis.errors import (
     TransportError,
 )
 from analysis.records import Ending, RateLimit, Usage
+from analysis.wire import dialects
 from analysis.wire.events import (
     Answered,
     Breach,
@@ -29,11 +29,11 @@ from analysis.wire.events import (
     LimitsSeen,
     SessionConfigured,
     SessionGreeted,
-    SessionRefused,
 )
 from analysis.wire.realtime import IGNORED_NAMES, REMEMBERED_IDS, RealtimeConnection
 
 from .examples import (
+    DIALECTS,
     SETTINGS,
     answers,
     breaches,
@@ -42,6 +42,7 @@ from .examples import (
     done,
     effective_session,
     endings,
+    error_frame,
     feed,
     frame,
     ready,
@@ -51,15 +52,11 @@ from .examples import (
 FRAMES = Path(__file__).parents[1] / "frames"
 
 
-def error_frame(event_id: str | None, code: str | None, kind: str = "invalid_request_error") -> str:
-    """Return an `error` event about one of our events."""
-    error = {"type": kind, "code": code, "message": "words", "param": None, "event_id": event_id}
-    return frame("error", error=error)
-
-
-def test_a_whole_session_with_two_interleaved_requests() -> None:
-    """The recorded script yields exactly these events, in this order."""
-    script = (FRAMES / "realtime_ga_two_requests.jsonl").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_whole_session_with_two_interleaved_requests(dialect: str) -> None:
+    """The script of each dialect yields exactly these events, in this order."""
+    path = FRAMES / f"realtime_{dialect}_two_requests.jsonl"
+    script = path.read_text(encoding="utf-8").splitlines()
     connection = RealtimeConnection()
     seen: list[Event] = []
     for line in script[1:]:
@@ -125,7 +122,7 @@ def test_the_frame_that_configures_carries_an_id_of_its_own() -> None:
     second = json.loads(connection.configure(SETTINGS))
     assert {"type", "event_id", "session"} == set(first)
     assert ("session-1", "session-2") == (first["event_id"], second["event_id"])
-    assert SETTINGS.to_session() == first["session"]
+    assert SETTINGS.to_session(dialects.GA) == first["session"]
 
 
 def test_the_sdk_types_accept_our_frames() -> None:
@@ -143,16 +140,6 @@ def test_the_sdk_types_accept_our_frames() -> None:
         assert not event.model_extra
 
 
-def test_a_beta_greeting_closes_the_route() -> None:
-    """A session without a type is of the beta dialect, and the message says so."""
-    connection = RealtimeConnection()
-    beta = {"id": "sess_1", "modalities": ["audio", "text"], "temperature": 0.8}
-    (event,) = feed(connection, frame("session.created", session=beta))
-    assert isinstance(event, ConnectionFault) and isinstance(event.error, RouteClosed)
-    assert "beta dialect" in str(event.error)
-    assert connection.is_closed
-
-
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -168,45 +155,6 @@ def test_an_error_in_place_of_a_greeting_ends_the_connection(code: str, expected
     assert isinstance(event, ConnectionFault)
     assert expected is type(event.error)
     assert () == connection.closed(3000, "invalid_request_error.invalid_api_key")
-
-
-def test_a_refused_update_says_so_in_the_servers_words() -> None:
-    """The session keeps its settings of before, so nothing may be asked."""
-    connection = RealtimeConnection()
-    feed(connection, frame("session.created", session=default_session()))
-    connection.configure(SETTINGS)
-    (event,) = feed(connection, error_frame("session-1", "unknown_parameter"))
-    assert SessionRefused(code="unknown_parameter", message="words") == event
-    assert not connection.is_ready
-
-
-def test_a_refused_second_update_leaves_the_first_in_effect() -> None:
-    """Asking goes on after an update that the server dropped."""
-    connection = ready()
-    connection.configure(replace(SETTINGS, instructions="Other."))
-    (event,) = feed(connection, error_frame("session-2", "invalid_value"))
-    assert isinstance(event, SessionRefused)
-    assert connection.is_ready
-
-
-def test_an_error_without_event_id_is_about_the_update_if_nothing_else_can_be() -> None:
-    """A server that does not name our event is understood only while no request waits."""
-    alone, busy = ready(), ready("r1")
-    for connection in (alone, busy):
-        connection.configure(SETTINGS)
-    assert isinstance(feed(alone, error_frame(None, "invalid_value"))[0], SessionRefused)
-    assert [Ignored(type="error.invalid_value")] == feed(busy, error_frame(None, "invalid_value"))
-
-
-def test_settings_that_did_not_come_into_effect_are_refused() -> None:
-    """A confirmation is read, not believed."""
-    connection = RealtimeConnection()
-    feed(connection, frame("session.created", session=default_session()))
-    connection.configure(SETTINGS)
-    (event,) = feed(connection, frame("session.updated", session=default_session()))
-    assert isinstance(event, SessionRefused)
-    assert "session.output_modalities" in event.message
-    assert not connection.is_ready
 
 
 def test_an_error_about_a_request_ends_it() -> None:
@@ -388,14 +336,6 @@ def test_unknown_events_are_counted_by_name_within_bounds() -> None:
     assert 203 == sum(connection.ignored.values())
 
 
-def test_an_unasked_confirmation_is_ignored() -> None:
-    """A session.updated that nobody waits for changes nothing."""
-    connection = ready()
-    text = frame("session.updated", session=default_session())
-    assert [Ignored(type="session.updated")] == feed(connection, text)
-    assert connection.is_ready
-
-
 def test_ids_of_ended_requests_are_kept_within_bounds() -> None:
     """A run of any length needs the same memory."""
     connection = ready()
@@ -429,5 +369,5 @@ def test_our_own_misuse_is_an_error(misuse: Any) -> None:
 
 def test_the_repr_shows_state_and_waiting_requests() -> None:
     """A failing test prints what the connection is doing."""
-    expected = "<RealtimeConnection ready, model 'gpt-realtime-2.1-mini', waiting ['r1']>"
+    expected = "<RealtimeConnection ready, ga, model 'gpt-realtime-2.1-mini', waiting ['r1']>"
     assert expected == repr(ready("r1"))

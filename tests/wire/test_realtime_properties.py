@@ -8,10 +8,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.wire.events import Answered, Breach, RequestEnded
+from analysis.wire.events import (
+    Answered,
+    Breach,
+    RequestEnded,
+    SessionConfigured,
+    SessionRefused,
+    Violation,
+)
 from analysis.wire.realtime import RealtimeConnection
 
-from .examples import answers, breaches, created, done, endings, feed, ready
+from .examples import (
+    DIALECTS,
+    SETTINGS,
+    answers,
+    breaches,
+    call,
+    created,
+    done,
+    effective_session,
+    endings,
+    feed,
+    frame,
+    message,
+    passing,
+    ready,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +72,8 @@ NAMES = st.sampled_from(
         "x",
         "rate_limits.updated",
         "response.output_text.delta",
+        "response.text.done",
+        "conversation.created",
     ]
 )
 VALUES = st.recursive(
@@ -75,6 +99,12 @@ VALUES = st.recursive(
                     "content",
                     "audio",
                     "input",
+                    "modalities",
+                    "temperature",
+                    "turn_detection",
+                    "tool_choice",
+                    "function",
+                    "instructions",
                 ]
             ),
             inner,
@@ -96,37 +126,70 @@ VALUES = st.recursive(
             st.sampled_from(["response", "session", "error", "rate_limits"]), VALUES, max_size=3
         ),
     ),
-    is_greeted=st.booleans(),
+    state=st.sampled_from(["new", "ready", "configuring"]),
+    dialect=st.sampled_from(DIALECTS),
 )
-def test_no_frame_makes_a_connection_raise(junk: bytes | str, is_greeted: bool) -> None:
-    """Whatever a peer sends, in any state, comes back as events."""
-    connection = ready("r1") if is_greeted else RealtimeConnection()
+def test_no_frame_makes_a_connection_raise(junk: bytes | str, state: str, dialect: str) -> None:
+    """Whatever a peer sends, in any state and dialect, comes back as events."""
+    connection = RealtimeConnection() if state == "new" else ready("r1", dialect=dialect)
+    if state == "configuring":
+        connection.configure(SETTINGS)
     assert isinstance(connection.receive(junk), tuple)
 
 
+SESSION_NAMES = ("modalities", "instructions", "tool_choice", "temperature", "turn_detection")
+
+
+@settings(max_examples=200, deadline=None)
+@given(changes=st.dictionaries(st.sampled_from(SESSION_NAMES), VALUES), data=st.data())
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_no_confirmation_makes_a_connection_raise(
+    dialect: str, changes: dict[str, object], data: st.DataObject
+) -> None:
+    """A confirmation with any values in it is taken or refused."""
+    connection = ready(dialect=dialect)
+    connection.configure(SETTINGS)
+    session = effective_session(dialect) | changes
+    if data.draw(st.booleans()):
+        session["temperature"] = 10**400
+    (event,) = feed(connection, frame("session.updated", session=session))
+    assert isinstance(event, SessionConfigured | SessionRefused | Violation)
+
+
+def end_of(number: int, rid: int, dialect: str) -> str:
+    """Return the end of a response: a call in even ones, in odd ones text."""
+    text = f"answer to r{rid}"
+    output = [message(text, dialect)] if number % 2 else [call(text)]
+    return done(f"p{number}", f"r{rid}", output=output)
+
+
 @st.composite
-def parallel_scripts(draw: st.DrawFn) -> tuple[int, list[str]]:
+def parallel_scripts(draw: st.DrawFn, dialect: str) -> tuple[int, list[str]]:
     """Return a number of requests and their events: shuffled, doubled, some ids exchanged."""
     count = draw(st.integers(1, 5))
     texts = []
     for number in range(count):
         texts.append(created(f"p{number}", f"r{number}"))
-        texts.append(done(f"p{number}", f"r{number}"))
+        texts += draw(
+            st.lists(st.sampled_from(passing(f"p{number}", "a wrong text", dialect)), max_size=2)
+        )
+        texts.append(end_of(number, number, dialect))
     texts += draw(st.lists(st.sampled_from(texts), max_size=4))
     ids = st.integers(0, count)
     for response, rid in draw(st.lists(st.tuples(ids, ids), max_size=3)):
         # A planted reply: its text is the one of its rid, its response id is another's.
-        texts.append(done(f"p{response}", f"r{rid}"))
+        texts.append(end_of(response, rid, dialect))
     return count, draw(st.permutations(texts))
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
 @settings(max_examples=400, deadline=None)
-@given(script=parallel_scripts())
-def test_no_request_ever_gets_its_neighbours_answer(script: tuple[int, list[str]]) -> None:
+@given(data=st.data())
+def test_no_request_ever_gets_its_neighbours_answer(dialect: str, data: st.DataObject) -> None:
     """Any order, doubling and exchange gives a request its own answer, or none and a violation."""
-    count, texts = script
+    count, texts = data.draw(parallel_scripts(dialect))
     rids = [f"r{number}" for number in range(count)]
-    connection = ready(*rids)
+    connection = ready(*rids, dialect=dialect)
     events = feed(connection, *texts)
     found, ended = answers(events), endings(events)
     assert all(text == f"answer to {rid}" for rid, text in found.items())
@@ -137,16 +200,19 @@ def test_no_request_ever_gets_its_neighbours_answer(script: tuple[int, list[str]
     assert bool(breaches(events)) or len(found) == count
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), count=st.integers(2, 6))
-def test_ids_exchanged_between_two_replies_never_pass(data: st.DataObject, count: int) -> None:
+def test_ids_exchanged_between_two_replies_never_pass(
+    dialect: str, data: st.DataObject, count: int
+) -> None:
     """When all responses were created, no exchange of ids gives anybody an answer."""
     order = data.draw(st.permutations(range(count)))
     rids = [f"r{number}" for number in range(count)]
-    connection = ready(*rids)
+    connection = ready(*rids, dialect=dialect)
     feed(connection, *(created(f"p{number}", f"r{number}") for number in range(count)))
     exchanged = [(number, other) for number, other in enumerate(order)]
-    events = feed(connection, *(done(f"p{number}", f"r{other}") for number, other in exchanged))
+    events = feed(connection, *(end_of(number, other, dialect) for number, other in exchanged))
     own = {f"r{number}" for number, other in exchanged if number == other}
     assert own == answers(events).keys()
     assert set(rids) - own == endings(events).keys()

@@ -21,6 +21,7 @@ from analysis.errors import (
 )
 from analysis.records import Ending, RateLimit, TextReply, Usage
 from analysis.wire import responses
+from analysis.wire.forms import Form
 
 from .examples import SCHEMA, request
 
@@ -78,6 +79,21 @@ def test_the_body_asks_for_a_strict_schema_without_reasoning() -> None:
         "temperature": 0.0,
     }
     assert expected == responses.body(request())
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (Form(format="json_object"), {"format": {"type": "json_object"}}),
+        (Form(format="text"), None),
+    ],
+)
+def test_a_simpler_form_changes_the_format_only(form: Form, expected: Any) -> None:
+    """The instructions demand JSON in any case."""
+    strict, found = responses.body(request()), responses.body(request(), form=form)
+    assert expected == found.pop("text", None)
+    del strict["text"]
+    assert strict == found
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from analysis.errors import ConfigurationError
+from analysis.wire.dialects import BETA, GA, Dialect
 from analysis.wire.session import difference
 
 from .examples import SCHEMA, SETTINGS, effective_session
@@ -38,7 +39,32 @@ def test_the_ga_session_is_text_only_with_one_forced_function() -> None:
         },
         "reasoning": {"effort": "minimal"},
     }
-    assert expected == SETTINGS.to_session()
+    assert expected == SETTINGS.to_session(GA)
+
+
+@pytest.mark.parametrize(
+    ("name", "ga", "beta"),
+    [
+        ("pcm16", {"type": "audio/pcm", "rate": 24000}, "pcm16"),
+        ("g711_ulaw", {"type": "audio/pcmu"}, "g711_ulaw"),
+        ("g711_alaw", {"type": "audio/pcma"}, "g711_alaw"),
+    ],
+)
+def test_audio_formats_are_spelled_as_the_dialect_does(
+    name: str, ga: dict[str, Any], beta: str
+) -> None:
+    """No audio is ever sent, but the fields are part of the session."""
+    settings = replace(SETTINGS, input_audio_format=name, output_audio_format=name)
+    audio = settings.to_session(GA)["audio"]
+    flat = settings.to_session(BETA)
+    assert (ga, ga) == (audio["input"]["format"], audio["output"]["format"])
+    assert (beta, beta) == (flat["input_audio_format"], flat["output_audio_format"])
+
+
+@pytest.mark.parametrize(("dialect", "sent"), [(GA, None), (BETA, 1.1)])
+def test_a_temperature_goes_only_where_there_is_one(dialect: Dialect, sent: float | None) -> None:
+    """GA would drop the whole update because of it."""
+    assert sent == replace(SETTINGS, temperature=1.1).to_session(dialect).get("temperature")
 
 
 @pytest.mark.parametrize(
@@ -52,15 +78,18 @@ def test_the_ga_session_is_text_only_with_one_forced_function() -> None:
 )
 def test_reasoning_goes_only_to_models_that_take_it(model: str, is_sent: bool) -> None:
     """An older model would drop the whole update because of it."""
-    assert is_sent == ("reasoning" in replace(SETTINGS, model=model).to_session())
+    assert is_sent == ("reasoning" in replace(SETTINGS, model=model).to_session(GA))
+    assert "reasoning" not in replace(SETTINGS, model=model).to_session(BETA)
 
 
 def test_what_is_none_is_left_out() -> None:
     """No cap, no effort and no turn detection of our own."""
     bare = replace(SETTINGS, max_output_tokens=None, reasoning_effort=None, turn_detection=None)
-    session = bare.to_session()
+    session, flat = bare.to_session(GA), bare.to_session(BETA)
     assert {"max_output_tokens", "reasoning"}.isdisjoint(session)
     assert session["audio"]["input"]["turn_detection"] is None
+    assert "max_response_output_tokens" not in flat
+    assert flat["turn_detection"] is None
 
 
 @pytest.mark.parametrize(
@@ -70,6 +99,10 @@ def test_what_is_none_is_left_out() -> None:
         {"output_audio_format": "wav"},
         {"turn_detection": "none"},
         {"tool_description": "x" * 1025},
+        {"temperature": 0.5},
+        {"temperature": 1.3},
+        {"temperature": float("nan")},
+        {"dialect": "gamma"},
     ],
 )
 def test_settings_that_a_server_would_refuse_are_refused_before(changes: dict[str, Any]) -> None:
@@ -108,4 +141,48 @@ def test_the_first_setting_that_is_not_in_effect_is_named(
     changes: dict[str, Any], name: str | None
 ) -> None:
     """Every setting on which the meaning of an answer depends is compared."""
-    assert name == difference(SETTINGS.to_session(), effective_session(**changes))
+    assert name == difference(GA, SETTINGS.to_session(GA), effective_session(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, None),
+        ({"turn_detection": None}, None),
+        ({"temperature": 0.6000000238418579}, None),
+        ({"tool_choice": {"type": "function", "function": {"name": "set_labels"}}}, None),
+        ({"modalities": ["text", "text"]}, None),
+        ({"modalities": ["audio", "text"]}, "modalities"),
+        ({"modalities": []}, "modalities"),
+        ({"modalities": "text"}, "modalities"),
+        ({"modalities": [["text"]]}, "modalities"),
+        ({"instructions": "Be nice."}, "instructions"),
+        ({"turn_detection": {"type": "server_vad"}}, "turn_detection.create_response"),
+        ({"turn_detection": {"create_response": True}}, "turn_detection.create_response"),
+        ({"temperature": 0.8}, "temperature"),
+        ({"temperature": "0.6"}, "temperature"),
+        ({"temperature": None}, "temperature"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "other"}}}, "tool_choice"),
+    ],
+)
+def test_the_first_beta_setting_that_is_not_in_effect_is_named(
+    changes: dict[str, Any], name: str | None
+) -> None:
+    """Modalities are a set, a temperature may have been rounded to 32 bits."""
+    got = effective_session("beta", **changes)
+    assert name == difference(BETA, SETTINGS.to_session(BETA), got)
+
+
+def test_a_beta_session_that_states_no_turn_detection_is_not_confirmed() -> None:
+    """What a server does not say is not known to be in effect."""
+    got = effective_session("beta")
+    del got["turn_detection"]
+    assert "turn_detection" == difference(BETA, SETTINGS.to_session(BETA), got)
+
+
+def test_modalities_are_compared_as_a_set() -> None:
+    """Servers state them in an order of their own."""
+    sent = SETTINGS.to_session(BETA) | {"modalities": ["text", "audio"]}
+    got = effective_session("beta", modalities=["audio", "text"])
+    assert difference(BETA, sent, got) is None

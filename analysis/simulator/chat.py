@@ -1,0 +1,248 @@
+"""POST /v1/chat/completions: how a request is read and an answer spelled.
+
+Pure. `routes` leads here. Sources: sections 5.3, 5.4 and 7.1 of the protocol notes, and
+openai-python 3.52.0 for names. Two rules come from reports of users: metadata needs `store`
+(langchaingo 1484 of March 2026, spiceai 5231), and an answer of type `json_object` needs the word
+JSON in a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from analysis.simulator.outcomes import Form
+from analysis.simulator.parameters import (
+    check_model,
+    check_sampling,
+    check_schema,
+    check_tier,
+    not_offered,
+    read_content,
+    schema_not_served,
+    unsupported_parameter,
+)
+from analysis.simulator.profile import MODELS_WITHOUT_MAX_TOKENS, SERVICE_TIERS
+from analysis.simulator.refusals import (
+    Json,
+    Refusal,
+    check_fields,
+    check_integer,
+    check_metadata,
+    check_type,
+    invalid_value,
+    missing_parameter,
+    unsupported,
+)
+from analysis.simulator.service import Job, Question, Service, key_of
+
+REQUEST_ID_HEADER = "x-client-request-id"
+"""A client's own name for a request; stands in the payment log where there is no metadata."""
+
+_FIELDS = frozenset(
+    [
+        "audio",
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "modalities",
+        "model",
+        "moderation",
+        "n",
+        "parallel_tool_calls",
+        "prediction",
+        "presence_penalty",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "response_format",
+        "safety_identifier",
+        "seed",
+        "service_tier",
+        "stop",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+        "web_search_options",
+    ]
+)
+"""Top-level fields, openai-python 3.52.0."""
+
+_NOT_OFFERED = ("stream", "tools", "functions", "logprobs", "audio", "prediction")
+_CAPS = ("max_completion_tokens", "max_tokens")
+_TEXT_FIELDS = ("user", "safety_identifier", "prompt_cache_key")
+_ROLES = ("developer", "system", "user", "assistant")
+_MESSAGE_FIELDS = frozenset({"role", "content", "name", "refusal"})
+_PART_FIELDS = frozenset({"type", "text", "prompt_cache_breakpoint"})
+_PART_TYPES = ("text",)
+_FORMAT_FIELDS = {
+    "json_object": frozenset({"type"}),
+    "json_schema": frozenset({"type", "json_schema"}),
+    "text": frozenset({"type"}),
+}
+_SCHEMA_FIELDS = frozenset({"name", "description", "schema", "strict"})
+
+
+def _check_request(service: Service, body: Json) -> Json:
+    """Return the body if the service takes it.
+
+    Raises:
+        Refusal: Else.
+    """
+    request = check_fields(body, _FIELDS, "")
+    model = check_model(service, request)
+    if not request.get("messages"):
+        raise missing_parameter("messages")
+    for name in _NOT_OFFERED:
+        if request.get(name):
+            raise not_offered(name)
+    if request.get("n") not in (None, 1):
+        raise not_offered("n")
+    for name in _TEXT_FIELDS:
+        if request.get(name) is not None:
+            check_type(request[name], str, "a string", name)
+    check_tier(request)
+    _check_metadata(request)
+    _check_caps(model, request)
+    if model != service.answerer.name:
+        check_sampling(model, request.get("reasoning_effort"), "reasoning_effort", request)
+    _check_format(service, request)
+    return request
+
+
+def _check_metadata(request: Json) -> None:
+    if request.get("store") is not None:
+        check_type(request["store"], bool, "a boolean", "store")
+    if check_metadata(request.get("metadata"), "metadata") and not request.get("store"):
+        raise Refusal("The 'metadata' parameter is only allowed when 'store' is enabled.")
+
+
+def _check_caps(model: str, request: Json) -> None:
+    given = [name for name in _CAPS if request.get(name) is not None]
+    if "max_tokens" in given and model in MODELS_WITHOUT_MAX_TOKENS:
+        raise unsupported_parameter("max_tokens", " Use 'max_completion_tokens' instead.")
+    if len(given) > 1:
+        raise Refusal(
+            "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
+            code="invalid_parameter_combination",
+        )
+    for name in given:
+        check_integer(request[name], 1, None, name)
+
+
+def _check_format(service: Service, request: Json) -> None:
+    form = request.get("response_format")
+    if form is None:
+        return
+    kind = check_type(form, dict, "an object", "response_format").get("type")
+    if kind not in _FORMAT_FIELDS:
+        raise unsupported(kind, _FORMAT_FIELDS, "response_format.type")
+    check_fields(form, _FORMAT_FIELDS[kind], "response_format")
+    if kind != "json_schema":
+        return
+    if not service.has_json_schema:
+        raise schema_not_served("response_format")
+    param = "response_format.json_schema"
+    if "json_schema" not in form:
+        raise missing_parameter(param)
+    schema = check_fields(form["json_schema"], _SCHEMA_FIELDS, param)
+    check_schema(schema, param=param, schema_param="response_format", schema_code=None)
+
+
+def _question(request: Json, headers: Mapping[str, str]) -> Question:
+    """Return the account's view of a checked request.
+
+    Raises:
+        Refusal: If the messages have a form that the service does not take.
+    """
+    messages = _read_messages(request["messages"])
+    form = request.get("response_format") or {}
+    if form.get("type") == "json_object" and not any("json" in t.lower() for _, t in messages):
+        raise Refusal(
+            "'messages' must contain the word 'json' in some form, to use 'response_format' of "
+            "type 'json_object'.",
+            param="messages",
+        )
+    contents = [text for role, text in messages if role == "user"]
+    if not contents:
+        raise invalid_value("Invalid 'messages': there is no user message.", "messages")
+    request_id = headers.get(REQUEST_ID_HEADER)
+    return Question(
+        route="chat",
+        model=request["model"],
+        key=key_of(headers) or "",
+        content=contents[-1],
+        size_bytes=sum(len(text.encode()) for _, text in messages),
+        schema=form.get("json_schema", {}).get("schema"),
+        max_output_tokens=request.get("max_completion_tokens") or request.get("max_tokens"),
+        metadata=request.get("metadata") or ({"rid": request_id} if request_id else {}),
+    )
+
+
+def _read_messages(value: object) -> list[tuple[str, str]]:
+    """Return role and text of each message."""
+    messages = []
+    for index, each in enumerate(check_type(value, list, "an array", "messages")):
+        path = f"messages[{index}]"
+        message = check_fields(each, _MESSAGE_FIELDS, path)
+        role = message.get("role")
+        if role not in _ROLES:
+            raise unsupported(role, _ROLES, f"{path}.role")
+        text = read_content(
+            message.get("content"), f"{path}.content", types=_PART_TYPES, fields=_PART_FIELDS
+        )
+        messages.append((role, text))
+    return messages
+
+
+def _completion(service: Service, request: Json, job: Job, now: float) -> Json:
+    asked, answered = job.receipt.input_tokens, job.receipt.output_tokens
+    message: Json = {"role": "assistant", "content": job.text, "refusal": None, "annotations": []}
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": "length" if job.is_cut else "stop",
+    }
+    return {
+        "id": service.new_id("chatcmpl"),
+        "object": "chat.completion",
+        "created": int(service.unix_time(now)),
+        "model": service.answerer.name,
+        "choices": [choice],
+        "usage": {
+            "prompt_tokens": asked,
+            "completion_tokens": answered,
+            "total_tokens": asked + answered,
+            "prompt_tokens_details": {
+                "cached_tokens": 0,
+                "cache_write_tokens": 0,
+                "audio_tokens": 0,
+            },
+            "completion_tokens_details": {
+                "reasoning_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+                "audio_tokens": 0,
+            },
+        },
+        "service_tier": SERVICE_TIERS[request.get("service_tier") or "auto"],
+        "system_fingerprint": None,
+    }
+
+
+CHAT = Form(check=_check_request, question=_question, answer=_completion)
+"""The form of this route; `outcomes.complete` uses it."""

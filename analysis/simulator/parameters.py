@@ -1,0 +1,155 @@
+"""Checks of the parameters that the Responses and the chat route have in common.
+
+Pure. Sources: sections 5.3 and 7.1 of the protocol notes; wordings that they do not give are
+guesses.
+"""
+
+from __future__ import annotations
+
+import re
+
+from analysis.simulator.profile import (
+    DEFAULT_EFFORTS,
+    EFFORTS,
+    MODELS_WITHOUT_NONE,
+    SERVICE_TIERS,
+    TEXT_MODELS,
+)
+from analysis.simulator.refusals import (
+    Json,
+    Refusal,
+    check_decimal,
+    check_fields,
+    check_type,
+    invalid_value,
+    missing_parameter,
+    unsupported,
+)
+from analysis.simulator.schemas import strict_problem
+from analysis.simulator.service import Service, encode
+
+_SCHEMA_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def model_not_found(name: str) -> Refusal:
+    """Return the refusal of a model that is not there."""
+    return Refusal(
+        f"The model `{name}` does not exist or you do not have access to it.",
+        status=404,
+        code="model_not_found",
+        param="model",
+    )
+
+
+def check_model(service: Service, request: Json) -> str:
+    """Return the model that the request names, else raise `Refusal`."""
+    model: str = check_type(request.get("model", ""), str, "a string", "model")
+    if not model:
+        raise missing_parameter("model")
+    if model not in TEXT_MODELS and model != service.answerer.name:
+        raise model_not_found(model)
+    return model
+
+
+def check_tier(request: Json) -> None:
+    """Raise `Refusal` if the request asks for an unknown service tier."""
+    tier = request.get("service_tier") or "auto"
+    if tier not in SERVICE_TIERS:
+        raise unsupported(tier, SERVICE_TIERS, "service_tier")
+
+
+def unsupported_parameter(name: str, hint: str = "") -> Refusal:
+    """Return the refusal of a parameter that the model does not take."""
+    return Refusal(
+        f"Unsupported parameter: '{name}' is not supported with this model.{hint}",
+        code="unsupported_parameter",
+        param=name,
+    )
+
+
+def not_offered(name: str) -> Refusal:
+    """Return the refusal of a feature that this service leaves out."""
+    return Refusal(
+        f"This service gives one whole answer of text. Leave '{name}' out or switch it off.",
+        code="unsupported_value",
+        param=name,
+    )
+
+
+def check_sampling(model: str, effort: str | None, effort_param: str, request: Json) -> None:
+    """Raise `Refusal` for an effort that the model lacks, and for sampling beside reasoning."""
+    default = DEFAULT_EFFORTS.get(model, "medium")
+    if effort is not None and effort not in EFFORTS:
+        raise unsupported(effort, EFFORTS, effort_param)
+    if default is None and effort is not None:
+        raise unsupported_parameter(effort_param)
+    if effort == "none" and model in MODELS_WITHOUT_NONE:
+        raise Refusal(
+            f"Unsupported value: '{effort_param}' does not support 'none' with this model.",
+            code="unsupported_value",
+            param=effort_param,
+        )
+    for name, top in (("temperature", 2), ("top_p", 1)):
+        value = request.get(name)
+        if value is None:
+            continue
+        if (effort or default) not in (None, "none"):
+            raise unsupported_parameter(name)
+        check_decimal(value, 0, top, name)
+
+
+def check_schema(form: Json, *, param: str, schema_param: str, schema_code: str | None) -> None:
+    """Raise `Refusal` if name and schema of an answer format cannot be used.
+
+    Args:
+        form: Object with `name`, `schema` and perhaps `strict`.
+        param: Its path.
+        schema_param: What an error about the schema itself names.
+        schema_code: The code of such an error.
+    """
+    for name in ("name", "schema"):
+        if name not in form:
+            raise missing_parameter(f"{param}.{name}")
+    name = check_type(form["name"], str, "a string", f"{param}.name")
+    if not _SCHEMA_NAME.fullmatch(name):
+        raise invalid_value(
+            f"Invalid '{param}.name': '{name}' does not match '^[a-zA-Z0-9_-]{{1,64}}$'.",
+            f"{param}.name",
+        )
+    schema = check_type(form["schema"], dict, "an object", f"{param}.schema")
+    problem = strict_problem(encode(schema)) if form.get("strict") else None
+    if problem:
+        raise Refusal(
+            f"Invalid schema for response_format '{name}': {problem}",
+            code=schema_code,
+            param=schema_param,
+        )
+
+
+def schema_not_served(param: str) -> Refusal:
+    """Return the refusal of a JSON schema by a server that knows none."""
+    return Refusal(
+        f"Invalid parameter: '{param}' of type 'json_schema' is not supported with this model.",
+        param=param,
+    )
+
+
+def read_content(
+    content: object, path: str, *, types: tuple[str, ...], fields: frozenset[str]
+) -> str:
+    """Return the text of a message's content, a string or a list of text parts.
+
+    Raises:
+        Refusal: If a part is of another type or has an unknown field.
+    """
+    if isinstance(content, str):
+        return content
+    texts = []
+    for index, part in enumerate(check_type(content, list, "a string or an array", path)):
+        where = f"{path}[{index}]"
+        kind = check_type(part, dict, "an object", where).get("type")
+        if kind not in types:
+            raise unsupported(kind, types, f"{where}.type")
+        text = check_fields(part, fields, where).get("text")
+        texts.append(check_type(text, str, "a string", f"{where}.text"))
+    return "".join(texts)

@@ -1,0 +1,128 @@
+"""Opens WebSockets: address, headers, limits of the library, and what a refused opening means.
+
+io. `transport/websocket.py` calls it; it hands back an open socket and speaks no protocol on it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import urlsplit
+
+import websockets
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websocket_connect
+
+from analysis.errors import RouteClosed, TransportError
+from analysis.records import Ending
+from analysis.wire import failures
+
+FRAME_BYTES = 16 * 1024 * 1024
+"""Largest frame taken; the library's default of 1 MiB ends a session on a long answer."""
+
+PING_S = 20.0
+"""Seconds between pings and until a missing pong ends the socket; as the service pings itself."""
+
+CLOSE_S = 2.0
+"""Seconds to wait for the other side's close frame."""
+
+
+def _silent_logger() -> logging.Logger:
+    """Return a logger for the websockets package that cannot emit the Authorization header.
+
+    The package logs all headers and frames at DEBUG; they hold the key and the texts.
+    """
+    logger = logging.getLogger(f"{__name__}.frames")
+    logger.setLevel(logging.INFO)
+    logger.addFilter(lambda record: record.levelno >= logging.INFO)
+    logger.addHandler(logging.NullHandler())
+    return logger
+
+
+_LOGGER = _silent_logger()
+
+
+class _Connect(websocket_connect):
+    """The library's connect without redirects: the key goes to the given address only."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+def websocket_address(base_url: str, path: str) -> str:
+    """Return the WebSocket address of a path below an HTTP address of an API."""
+    scheme, _, rest = base_url.rstrip("/").partition("://")
+    schemes = {"http": "ws", "https": "wss"}
+    return f"{schemes.get(scheme, scheme)}://{rest}/{path}"
+
+
+def host_of(address: str) -> str:
+    """Return the host of an address, or what was given in its place."""
+    return urlsplit(address).hostname or address
+
+
+async def dial(
+    address: str, *, api_key: str, headers: Mapping[str, str], timeout_s: float
+) -> ClientConnection:
+    """Return an open socket.
+
+    Args:
+        address: With scheme ws or wss.
+        api_key: Sent as bearer token.
+        headers: Sent beside it.
+        timeout_s: For the whole opening.
+
+    Raises:
+        TransportError: If there is nobody, or nobody in time; nothing was sent.
+        RequestRejected: If the handshake was refused for good.
+    """
+    host = host_of(address)
+    proxy: Literal[True] | None = None if _is_loopback(host) else True
+    try:
+        return await _Connect(
+            address,
+            additional_headers={"Authorization": f"Bearer {api_key}", **headers},
+            compression=None,
+            proxy=proxy,
+            open_timeout=timeout_s,
+            close_timeout=CLOSE_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            max_size=FRAME_BYTES,
+            logger=_LOGGER,
+        )
+    except websockets.InvalidStatus as error:
+        response = error.response
+        names = {name.lower(): value for name, value in response.headers.raw_items()}
+        raise failures.at_handshake(
+            response.status_code, headers=names, body=bytes(response.body or b"")
+        ) from error
+    except (websockets.InvalidHeader, websockets.InvalidUpgrade) as error:
+        raise RouteClosed(
+            f"{host} does not speak WebSocket properly ({failures.spoken(str(error))}). "
+            "Check the base URL.",
+            code=type(error).__name__,
+        ) from error
+    except (websockets.InvalidURI, websockets.InvalidProxy, ImportError) as error:
+        raise RouteClosed(
+            f"The address {host} or its proxy cannot be used "
+            f"({failures.spoken(str(error))}). Check the base URL and the proxy variables.",
+            code=type(error).__name__,
+        ) from error
+    except (OSError, websockets.InvalidHandshake) as error:
+        raise TransportError(
+            f"No connection to {host}: {failures.spoken(str(error))}",
+            ending=Ending.UNSENT,
+            code=type(error).__name__,
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,86 @@
+"""In which form a request is asked: the fields that not every server takes, and what comes next.
+
+Pure. `wire/responses.py` and `wire/chat.py` spell a form, `transport/rest.py` goes on to a simpler
+one when a server refuses a field of it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+import msgspec
+
+FORMATS = ("json_schema", "json_object", "text")
+"""How the form of an answer is asked for, from the strictest; `text` leaves it to the
+instructions, which demand JSON of a stated form anyway."""
+
+CAPS = ("max_completion_tokens", "max_tokens")
+"""Names of the output cap in chat completions: that of OpenAI's newer models, then that of older
+servers."""
+
+REFUSING_STATUSES = frozenset({400, 422})
+"""Statuses under which servers name a field that they do not take."""
+
+_FORMAT_FIELDS = ("response_format", "text.format")
+_FORMAT_WORDS = re.compile(
+    r"response[_ ]format|text\.format|json_schema|json_object", re.IGNORECASE
+)
+_UNKNOWN_WORDS = re.compile(
+    r"unsupported|not supported|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One of `FORMATS`, and one of `CAPS`, which only chat completions have."""
+
+    format: str = FORMATS[0]
+    cap: str = CAPS[0]
+
+
+STRICTEST = Form()
+"""Tried first."""
+
+
+class _Refusal(msgspec.Struct):
+    param: str | None = None
+
+
+class _RefusalBody(msgspec.Struct):
+    error: _Refusal | None = None
+
+
+_decode = msgspec.json.Decoder(_RefusalBody).decode
+
+
+def simpler(form: Form, *, status: int, content: bytes) -> Form | None:
+    """Return the form to ask in after a refusal, or None if the refusal is about something else.
+
+    Servers name a field in `error.param`, in their words, or in a list of faults; so the whole
+    body is searched where there is no parameter.
+
+    Args:
+        form: The form of the refused request.
+        status: The HTTP status of the refusal.
+        content: Its raw body.
+    """
+    if status not in REFUSING_STATUSES:
+        return None
+    text = content.decode("utf-8", "replace")
+    param = _param_of(content)
+    is_about_format = param.startswith(_FORMAT_FIELDS)
+    names_cap = param == form.cap or (form.cap in text and not is_about_format)
+    if form.cap != CAPS[-1] and names_cap and _UNKNOWN_WORDS.search(text):
+        return replace(form, cap=CAPS[-1])
+    if form.format != FORMATS[-1] and (is_about_format or _FORMAT_WORDS.search(text)):
+        return replace(form, format=FORMATS[FORMATS.index(form.format) + 1])
+    return None
+
+
+def _param_of(content: bytes) -> str:
+    try:
+        return (_decode(content).error or _Refusal()).param or ""
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return ""

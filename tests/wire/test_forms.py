@@ -1,0 +1,86 @@
+"""Which form of a request comes after a refused one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.wire import forms
+from analysis.wire.forms import STRICTEST, Form
+
+OBJECT = Form(format="json_object")
+TEXT = Form(format="text")
+OLD_CAP = Form(cap="max_tokens")
+
+
+def refusal(message: str, param: str | None = None, code: str | None = None) -> bytes:
+    """Return the body of a refusal."""
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return json.dumps({"error": error}).encode()
+
+
+VLLM_CAP = (
+    b"{\"object\":\"error\",\"message\":\"[{'type': 'extra_forbidden', 'loc': ('body', "
+    b"'max_completion_tokens'), 'msg': 'Extra inputs are not permitted'}]\",\"code\":400}"
+)
+FASTAPI_CAP = json.dumps(
+    {"detail": [{"type": "extra_forbidden", "loc": ["body", "max_completion_tokens"]}]}
+).encode()
+TOO_LARGE = "'max_tokens' or 'max_completion_tokens' is too large: 80. The maximum is 64."
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "content", "expected"),
+    [
+        (STRICTEST, 400, refusal("no", "response_format"), OBJECT),
+        (STRICTEST, 400, refusal("no", "response_format.json_schema"), OBJECT),
+        (STRICTEST, 400, refusal("no", "text.format"), OBJECT),
+        (OBJECT, 400, refusal("must contain the word json to use 'text.format'", "input"), TEXT),
+        (STRICTEST, 400, refusal("This response_format type is unavailable now"), OBJECT),
+        (STRICTEST, 422, refusal("invalid value: `json_schema`, use `text`"), OBJECT),
+        (STRICTEST, 400, b"this model has no Response Format", OBJECT),
+        (
+            OBJECT,
+            400,
+            b"{\"error\":\"'response_format.type' must be 'json_schema' or 'text'\"}",
+            TEXT,
+        ),
+        (TEXT, 400, refusal("no", "response_format"), None),
+        (STRICTEST, 400, VLLM_CAP, OLD_CAP),
+        (STRICTEST, 422, FASTAPI_CAP, OLD_CAP),
+        (
+            STRICTEST,
+            400,
+            refusal("Unsupported parameter", "max_completion_tokens", "unsupported_parameter"),
+            OLD_CAP,
+        ),
+        (STRICTEST, 400, refusal(TOO_LARGE, "max_completion_tokens"), None),
+        (OLD_CAP, 400, VLLM_CAP, None),
+        (STRICTEST, 400, refusal("no", "messages"), None),
+        (STRICTEST, 500, refusal("no", "response_format"), None),
+        (STRICTEST, 200, b"{}", None),
+        (STRICTEST, 400, b"\xff\xfe", None),
+    ],
+)
+def test_a_refused_field_has_a_next_form(
+    form: Form, status: int, content: bytes, expected: Form | None
+) -> None:
+    """Only a refusal that names the field simplifies it, and only as far as there is a form."""
+    assert expected == forms.simpler(form, status=status, content=content)
+
+
+@given(
+    content=st.binary(max_size=60),
+    form=st.builds(Form, format=st.sampled_from(forms.FORMATS), cap=st.sampled_from(forms.CAPS)),
+)
+def test_forms_only_ever_get_simpler(content: bytes, form: Form) -> None:
+    """So a server that refuses everything is asked four times at most."""
+    found = forms.simpler(form, status=400, content=content + b" unknown json_schema max_")
+
+    def rank(one: Form) -> int:
+        return forms.FORMATS.index(one.format) + forms.CAPS.index(one.cap)
+
+    assert found is None or rank(found) == rank(form) + 1
