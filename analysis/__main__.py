@@ -5,6 +5,7 @@ io. Loads a command's module when it is called, so that `--help` is fast.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 
@@ -36,6 +37,17 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command where there is none of that name."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            names = ", ".join(_COMMANDS)
+            ctx.fail(f"There is no command {args[0]!r}.{hint} Commands: {names}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

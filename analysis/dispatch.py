@@ -5,20 +5,25 @@ hand in chunks through `Dispatcher.run` and get verdicts as they come.
 
 Order for every request: the journal holds the intent, then the request is sent, then the journal
 holds how it ended, and only then the verdicts are handed on.
+
+A job is one call. What goes wrong with its source or its journal ends that job and no other. A job
+whose reader has gone is withdrawn, and its requests in flight are cancelled and free their places.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeGuard
 
 from analysis.control.decisions import Finished, Send, Settled, WaitUntil
 from analysis.control.packing import Cutter, Piece, obstacle
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
-from analysis.errors import AnalysisError, DeadlinePassed, LocalProtocolError, TransportError
+from analysis.errors import AnalysisError, AnswerDefect, DeadlinePassed, TransportError
 from analysis.labels.answer import check
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate
@@ -45,47 +50,66 @@ from analysis.transport import Transport
 
 Slices = AsyncIterator[Sequence[Chunk]]
 
-_OBSTACLES = {
-    FailureKind.EMPTY: "the text is empty; nothing was sent",
-    FailureKind.TOO_LONG: "the text has about {tokens} tokens, more than {limit}; cut it first",
-}
+
+CLOSED = "The analyzer was closed."
 
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """The chunks of one call and the way back for their verdicts."""
+    """The chunks of one call and the way back for their verdicts.
+
+    Attributes:
+        results: What the reader takes; None ends it, and then it raises `error` if there is one.
+        waiting: Chunks handed to the scheduler and not settled.
+        unread: The same, and those whose verdict the reader has not taken.
+        is_fed: Nothing more comes from the source.
+        room: Set when the reader took a verdict.
+        carriers: Tasks of its requests in flight.
+    """
 
     topic: str | None
     chunks_per_request: int
     order: tuple[int, ...] | None
     journal: Journal | None
-    room_chunks: int
     results: asyncio.Queue[tuple[Chunk, Verdict] | None] = field(default_factory=asyncio.Queue)
     waiting: int = 0
     unread: int = 0
     is_fed: bool = False
-    error: BaseException | None = None
+    error: Exception | None = None
     room: asyncio.Event = field(default_factory=asyncio.Event)
+    carriers: set[asyncio.Task[None]] = field(default_factory=set)
 
     def deliver(self, chunk: Chunk, verdict: Verdict) -> None:
         """Hand a verdict to whoever reads this job."""
-        self.waiting -= 1
         self.results.put_nowait((chunk, verdict))
-        self.close_if_done()
+        self.drop(1)
 
-    def close_if_done(self) -> None:
-        """Tell the reader that nothing more comes, once that is so."""
+    def drop(self, count: int) -> None:
+        """Wait for so many chunks less; tell the reader when nothing more comes."""
+        self.waiting -= count
         if self.is_fed and self.waiting == 0:
             self.results.put_nowait(None)
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: Exception) -> None:
         """End the job with an error that is not about one chunk."""
         self.error = self.error or error
         self.results.put_nowait(None)
 
 
+@dataclass(slots=True, kw_only=True)
+class Trip:
+    """One request on its way; `settled` is None until the scheduler knows how it ended."""
+
+    send: Send
+    job: Job
+    settled: Settled | None = None
+
+
 class Dispatcher:
-    """Runs jobs over the routes of one analyzer, on the event loop of the first call."""
+    """Runs jobs over the routes of one analyzer, on the event loop of the first call.
+
+    `labeled` counts the chunks that got a label since the start.
+    """
 
     def __init__(
         self,
@@ -100,6 +124,7 @@ class Dispatcher:
     ) -> None:
         """Set up a dispatcher on the running event loop; `transports` has one entry per plan."""
         self._clock = asyncio.get_running_loop().time
+        self._plans = tuple(plans)
         self._transports = transports
         self._builder = builder
         self._on_event = on_event
@@ -114,11 +139,14 @@ class Dispatcher:
         )
         self._timeout_s = timeout_s
         self._settings = settings
+        self.labeled = 0
         self._jobs: dict[int, Job] = {}
         self._open_jobs: list[Job] = []
         self._ticket = 0
         self._wake = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._room_packs = settings.queue_packs + sum(plan.in_flight for plan in self._plans)
 
     # What the analyzers call
 
@@ -130,25 +158,19 @@ class Dispatcher:
         chunks_per_request: int,
         order: tuple[int, ...] | None = None,
         journal: Journal | None = None,
-    ) -> AsyncIterator[tuple[Chunk, Verdict]]:
+    ) -> AsyncGenerator[tuple[Chunk, Verdict], None]:
         """Yield (chunk, verdict) in the order in which they settle.
 
         Chunks that the journal already holds get none. After a stop, chunks of a job without
-        journal end as `stopped`, and those of a job with one are simply left.
+        journal end as `stopped`; a job with one does not read on. A source that fails ends the job
+        after what is in flight. Close the generator to give up.
 
         Raises:
             LedgerError: If the journal cannot write.
-            LocalProtocolError: If a part of the package misbehaved.
+            Exception: What the source raised, or a part of the package that misbehaved.
         """
         self._start()
-        room = self._settings.queue_packs * chunks_per_request
-        job = Job(
-            topic=topic,
-            chunks_per_request=chunks_per_request,
-            order=order,
-            journal=journal,
-            room_chunks=room,
-        )
+        job = Job(topic=topic, chunks_per_request=chunks_per_request, order=order, journal=journal)
         self._open_jobs.append(job)
         feeder = asyncio.create_task(self._feed(job, slices))
         try:
@@ -160,9 +182,18 @@ class Dispatcher:
                 raise job.error
         finally:
             self._open_jobs.remove(job)
-            feeder.cancel()
-            if job.waiting:
-                self._withdraw(job)
+            await self._forget(job, feeder)
+
+    def limit_in_flight(self, limit: int | None) -> None:
+        """Allow so many requests at once on every route; None returns to each route's own."""
+        in_flight = sum(limit or plan.in_flight for plan in self._plans)
+        self._room_packs = self._settings.queue_packs + in_flight
+        self.scheduler.limit_in_flight(limit)
+        self._wake.set()
+
+    def room_chunks(self, chunks_per_request: int) -> int:
+        """Return how many chunks of a job may be unread: the packs in flight and those queued."""
+        return self._room_packs * chunks_per_request
 
     def stop(self, reason: str) -> None:
         """Send nothing more; requests in flight still end and count."""
@@ -179,25 +210,26 @@ class Dispatcher:
         self._wake.set()
 
     async def close(self) -> None:
-        """End the loop and all requests in flight, then the transports. May be called twice."""
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
-            self._runner = None
-        for job in self._open_jobs:
-            job.fail(LocalProtocolError("The analyzer was closed while it worked."))
-        for transport in self._transports.values():
-            await transport.close()
+        """End the loop and what is in flight; unanswered chunks are `stopped`. May be repeated."""
+        self._is_closed = True
+        if self._open_jobs:
+            self.scheduler.stop(CLOSED)
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.cancel()
+            await asyncio.wait([runner])
+        self._deliver(self.scheduler.take_abandoned())
 
     # Feeding
 
     async def _feed(self, job: Job, slices: Slices) -> None:
         try:
             await self._feed_all(job, slices)
-            job.is_fed = True
-            job.close_if_done()
         except Exception as error:  # noqa: BLE001 (task boundary: the reader of the job gets it)
-            job.fail(error)
+            job.error = job.error or error
+            self._withdraw(job)
+        job.is_fed = True
+        job.drop(0)
 
     async def _feed_all(self, job: Job, slices: Slices) -> None:
         cutter = Cutter(chunks_per_request=job.chunks_per_request, settings=self._settings)
@@ -211,31 +243,27 @@ class Dispatcher:
                 problem = obstacle(chunk.text, tokens, self._settings)
                 if problem is not None:
                     if is_wanted:
-                        unsendable.append((chunk, self._unsendable(chunk, problem, tokens)))
+                        verdict = _unsendable(chunk, problem, tokens, self._settings.chunk_tokens)
+                        unsendable.append((chunk, verdict))
                     continue
                 topic = chunk.topic or job.topic
                 piece = Piece(chunk=chunk, tokens=tokens, topic=topic, is_wanted=is_wanted)
-                if (window := cutter.add(piece)) is not None:
+                if window := cutter.add(piece):
                     await self._offer(job, window)
             await self._settle_unsendable(job, unsendable)
         if (window := cutter.finish()) is not None:
             await self._offer(job, window)
 
-    def _unsendable(self, chunk: Chunk, problem: FailureKind, tokens: int) -> Failed:
-        limit = self._settings.chunk_tokens
-        message = _OBSTACLES[problem].format(tokens=tokens, limit=limit)
-        return Failed(chunk_id=chunk.id, error=ErrorDetail(kind=problem, message=message))
-
     async def _settle_unsendable(self, job: Job, failed: list[tuple[Chunk, Failed]]) -> None:
         if job.journal is not None:
             await asyncio.gather(*(job.journal.fail(chunk, verdict) for chunk, verdict in failed))
+        job.waiting += len(failed)
+        job.unread += len(failed)
         for chunk, verdict in failed:
-            job.waiting += 1
-            job.unread += 1
             job.deliver(chunk, verdict)
 
     async def _offer(self, job: Job, window: tuple[Piece, ...]) -> None:
-        while job.unread >= job.room_chunks:
+        while job.unread >= self.room_chunks(job.chunks_per_request):
             job.room.clear()
             await job.room.wait()
         items = []
@@ -251,12 +279,52 @@ class Dispatcher:
         pack = Pack(items=tuple(items), topic=window[0].topic)
         self.scheduler.offer(pack, now=self._clock(), order=job.order)
         self._wake.set()
+        if self._is_closed:  # the loop that hands out what is given up has ended
+            self._deliver(self.scheduler.take_abandoned())
+
+    # Giving up
+
+    async def _forget(self, job: Job, feeder: asyncio.Task[None]) -> None:
+        """End whatever still works for a job whose reader has gone."""
+        if job.waiting:
+            self._withdraw(job)
+        running = {task for task in (feeder, *job.carriers) if not task.done()}
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
 
     def _withdraw(self, job: Job) -> None:
-        mine = {ticket for ticket, owner in self._jobs.items() if owner is job}
-        self.scheduler.withdraw(lambda pack: pack.items[0].ticket in mine, now=self._clock())
-        for ticket in mine:
+        """Take back what a job has queued; its requests in flight still end."""
+        tickets: set[int] = set()
+
+        def is_unwanted(pack: Pack) -> bool:
+            is_mine = self._jobs.get(pack.items[0].ticket) is job
+            if is_mine:
+                tickets.update(item.ticket for item in pack.items)
+            return is_mine
+
+        self.scheduler.withdraw(is_unwanted, now=self._clock())
+        for ticket in tickets:
             del self._jobs[ticket]
+        job.waiting -= len(tickets)
+
+    def _end_trip(self, trip: Trip, task: asyncio.Task[None]) -> None:
+        """Account for a request whose task has ended, in whatever way and however early."""
+        job, send, left = trip.job, trip.send, trip.send.pack.items
+        job.carriers.discard(task)
+        if trip.settled is None:
+            self.scheduler.cancel(send.request_id, now=self._clock())
+            self._wake.set()
+        else:
+            left = tuple(item for item, _ in trip.settled)
+        for item in left:
+            if self._jobs.pop(item.ticket, None) is None:
+                continue  # its verdict was handed on
+            if self._is_closed:
+                job.deliver(item.chunk, _cut_off(send, item))
+            else:
+                job.drop(1)
 
     # Driving
 
@@ -265,11 +333,11 @@ class Dispatcher:
             self._runner = asyncio.create_task(self._guard())
 
     async def _guard(self) -> None:
-        """Run the loop; an error that is nobody's answer ends every job with it."""
+        """Run the loop; an error of the loop itself ends every job with it."""
         try:
             async with asyncio.TaskGroup() as group:
                 await self._drive(group)
-        except BaseExceptionGroup as errors:
+        except ExceptionGroup as errors:
             for job in self._open_jobs:
                 job.fail(errors.exceptions[0])
 
@@ -277,31 +345,43 @@ class Dispatcher:
         while True:
             decision = self.scheduler.poll(now=self._clock())
             if abandoned := self.scheduler.take_abandoned():
-                group.create_task(self._give_back(abandoned))
+                self._give_back(abandoned, group)
             match decision:
                 case Send():
-                    group.create_task(self._carry(decision))
+                    self._send(decision, group)
                 case WaitUntil(at=at):
                     await self._sleep(at)
                 case Finished():
                     await self._sleep(None)
 
     async def _sleep(self, at: float | None) -> None:
-        timer = None
-        if at is not None:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(max(0.0, at - self._clock()), self._wake.set)
+        loop = asyncio.get_running_loop()
+        timer = None if at is None else loop.call_at(at, self._wake.set)
         await self._wake.wait()
         self._wake.clear()
         if timer is not None:
             timer.cancel()
 
-    async def _carry(self, send: Send) -> None:
-        """Take one request there and back."""
+    def _send(self, send: Send, group: asyncio.TaskGroup) -> None:
         job = self._jobs.get(send.pack.items[0].ticket)
         if job is None:  # its reader has gone; nobody wants to pay for this
             self.scheduler.cancel(send.request_id, now=self._clock())
             return
+        trip = Trip(send=send, job=job)
+        task = group.create_task(self._boundary(job, partial(self._carry, trip)))
+        job.carriers.add(task)
+        task.add_done_callback(partial(self._end_trip, trip))
+
+    async def _boundary(self, job: Job, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step for a job; its error ends this job and no other."""
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001 (task boundary: the reader of the job gets it)
+            job.fail(error)
+
+    async def _carry(self, trip: Trip) -> None:
+        """Take one request there and back."""
+        send, journal = trip.send, trip.job.journal
         ask = self._builder.ask(send.pack)
         request = Request(
             request_id=send.request_id,
@@ -311,18 +391,17 @@ class Dispatcher:
             ask=ask,
             attempt=send.attempt,
         )
-        journal = job.journal
-        if journal is not None:
+        if journal is not None and trip.job.error is None:
             await journal.intend(request)
-        started = self._clock()
+        if trip.job.error is not None:
+            return  # the job has ended meanwhile; its reader will raise this
         try:
-            reply = await self._ask(request)
+            reply, latency_s = await self._ask(request)
         except AnalysisError as error:
-            settled = self.scheduler.on_failure(send.request_id, error, now=self._clock())
-            ending, code = _ending_of(error)
-            usage, model = Usage(), None
+            trip.settled = self.scheduler.on_failure(send.request_id, error, now=self._clock())
+            ending, code, usage, model = *_ending_of(error), Usage(), None
         else:
-            settled = self._read(send, reply, ask, self._clock() - started)
+            trip.settled = self._read(send, reply, ask, latency_s)
             ending, code, usage, model = Ending.DONE, "", reply.usage, reply.model
         self._wake.set()
         if journal is not None:
@@ -333,22 +412,29 @@ class Dispatcher:
                     code=code,
                     usage=usage,
                     model=model,
-                    verdicts=tuple((item.chunk, verdict) for item, verdict in settled),
+                    verdicts=tuple((item.chunk, verdict) for item, verdict in trip.settled),
                 )
             )
-        self._deliver(settled)
+        self._deliver(trip.settled)
 
-    async def _ask(self, request: Request) -> TextReply:
+    async def _ask(self, request: Request) -> tuple[TextReply, float]:
+        """Return the reply and its seconds from send to end; connecting is not among them."""
+        transport = self._transports[request.route]
+        sent_at: float | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._transports[request.route].ask(request)
+                await transport.open()
+                sent_at = self._clock()
+                return await transport.ask(request), self._clock() - sent_at
         except TimeoutError as late:
-            raise DeadlinePassed(
-                f"No answer from {request.route} within {self._timeout_s:g} s.", code="timeout"
-            ) from late
+            what = "No connection over" if sent_at is None else "No answer from"
+            ending = Ending.UNSENT if sent_at is None else Ending.UNKNOWN
+            message = f"{what} {request.route} within {self._timeout_s:g} s."
+            raise DeadlinePassed(message, ending=ending, code="timeout") from late
 
     def _read(self, send: Send, reply: TextReply, ask: Ask, latency_s: float) -> Settled:
         checked = check(reply, ask, self._builder.label_set)
+        self.labeled += len(checked.labels)
         return self.scheduler.on_answer(
             send.request_id,
             labels=checked.labels,
@@ -360,29 +446,53 @@ class Dispatcher:
             now=self._clock(),
         )
 
-    def _deliver(self, settled: Settled) -> None:
+    # Handing on
+
+    def _deliver(self, settled: Settled, _: object = None) -> None:
         for item, verdict in settled:
             job = self._jobs.pop(item.ticket, None)
             if job is not None:
                 job.deliver(item.chunk, verdict)
 
-    async def _give_back(self, abandoned: Settled) -> None:
+    def _give_back(self, abandoned: Settled, group: asyncio.TaskGroup) -> None:
         """Hand out verdicts that belong to no request; what was stopped is not journaled."""
         for item, verdict in abandoned:
-            job = self._jobs.get(item.ticket)
-            journal = job.journal if job is not None else None
-            if (
-                journal is not None
-                and isinstance(verdict, Failed)
-                and verdict.error.kind is not FailureKind.STOPPED
-            ):
-                await journal.fail(item.chunk, verdict)
-        self._deliver(abandoned)
+            result, job = ((item, verdict),), self._jobs.get(item.ticket)
+            if job is None or job.journal is None or not _is_final(verdict):
+                self._deliver(result)
+                continue
+            record = partial(job.journal.fail, item.chunk, verdict)
+            task = group.create_task(self._boundary(job, record))
+            task.add_done_callback(partial(self._deliver, result))
+
+
+def _is_final(verdict: Verdict) -> TypeGuard[Failed]:
+    return isinstance(verdict, Failed) and verdict.error.kind is not FailureKind.STOPPED
+
+
+def _unsendable(chunk: Chunk, problem: FailureKind, tokens: int, limit: int) -> Failed:
+    message = "the text is empty; nothing was sent"
+    if problem is FailureKind.TOO_LONG:
+        message = f"the text has about {tokens} tokens, more than {limit}; cut it first"
+    return Failed(chunk_id=chunk.id, error=ErrorDetail(kind=problem, message=message))
+
+
+def _cut_off(send: Send, item: Item) -> Failed:
+    message = f"{CLOSED} A request with this chunk was in flight and may have been paid for."
+    return Failed(
+        chunk_id=item.chunk.id,
+        error=ErrorDetail(kind=FailureKind.STOPPED, message=message),
+        route=send.route,
+        model=send.model,
+        attempts=send.attempt,
+        pack=len(send.pack.items),
+    )
 
 
 def _ending_of(error: AnalysisError) -> tuple[Ending, str]:
     """Return how a failed request ended and the code that the journal keeps."""
-    code = str(getattr(error, "code", "") or getattr(error, "defect", ""))
     if isinstance(error, TransportError):
-        return error.ending, code
-    return Ending.REFUSED, code
+        return error.ending, error.code
+    if isinstance(error, AnswerDefect):
+        return Ending.DONE, error.defect  # a reply came, so it was paid for
+    return Ending.REFUSED, str(getattr(error, "code", ""))

@@ -77,6 +77,15 @@ class Endpoint:
 
 def _checked_host(address: str) -> str:
     """Return host and port of an address that may be used; see `Endpoint.find`."""
+    if any(mark in address for mark in "@?#"):  # first, since the messages below quote the address
+        raise ConfigurationError(
+            "The base URL may hold no user name, password, query or fragment; keys go into "
+            "OPENAI_API_KEY."
+        )
+    if not (address.isascii() and address.isprintable() and " " not in address):
+        raise ConfigurationError(
+            f"The base URL {address!r} holds a space or a character that no address has."
+        )
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -87,16 +96,13 @@ def _checked_host(address: str) -> str:
             f"The base URL {address!r} must begin with https:// (or http:// on this machine) and "
             "name a host, such as https://api.openai.com/v1."
         )
-    if parts.username or parts.password or parts.query:
-        raise ConfigurationError(
-            "The base URL may hold no user name, password or query; keys go into OPENAI_API_KEY."
-        )
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigurationError(
             f"The base URL {address!r} would send key and texts unprotected. Use https://; plain "
             "http:// is taken for this machine only (127.0.0.1, localhost)."
         )
-    return f"{host}:{port}" if port else host
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
 
 
 def _is_loopback(host: str) -> bool:

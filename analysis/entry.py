@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,15 +20,16 @@ from typing import Any, TypeVar
 from analysis import __version__
 from analysis.connections import check_routes
 from analysis.endpoint import EMBEDDED, Endpoint
-from analysis.errors import ConfigurationError, LedgerError
+from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
 from analysis.labels.label_set import LabelSet
-from analysis.pipeline.report import RunSummary, StopKind
+from analysis.pipeline.output import default_output
+from analysis.pipeline.report import RunSummary, StopKind, allowed_failures
 from analysis.pipeline.run import INTERRUPTED, Plan, RunPaths, TableRun
-from analysis.pipeline.tables import Table, default_output, open_table
+from analysis.pipeline.tables import Table, open_table
 from analysis.records import Verdict
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
-from analysis.telemetry import Sink
+from analysis.telemetry import Event, Sink
 
 DEFAULT_RUN_ROUTES = ("rest",)
 """Routes of a file run: one model, strict schema, the lowest price of the routes there are."""
@@ -37,6 +39,11 @@ LARGEST_PACK = 20
 
 DRAIN_S = 15.0
 """Seconds that requests in flight get to end after a run was interrupted."""
+
+OUTAGE_CURE = (
+    "Check the network and the base URL (OPENAI_BASE_URL), or wait until the service is back."
+)
+"""What to do about a service that is away; a service that says no names its own cure."""
 
 _T = TypeVar("_T")
 
@@ -79,7 +86,8 @@ class RunOptions:
         max_concurrent: Requests at once on each route.
         local: Start the local service and label through it, without key and network.
         limit: Only the first so many rows.
-        max_failed: Failed rows up to which the exit code is 0; below 1 a share of the rows.
+        max_failed: Failed rows up to which the exit code is 0: a number, or a share such as `2%`
+            or 0.02.
         ledger: By default `<output>.semfn.sqlite`.
         fresh: Ask everything again; earlier answers stay in the ledger.
         yes: Go on although the estimate is above 5 USD.
@@ -103,7 +111,7 @@ class RunOptions:
     max_concurrent: int | None = None
     local: bool = False
     limit: int | None = None
-    max_failed: float = 0
+    max_failed: float | str = 0
     ledger: str | Path | None = None
     fresh: bool = False
     yes: bool = False
@@ -118,8 +126,7 @@ class RunOptions:
             raise ConfigurationError(
                 f"max_chunks_per_request is {size}; allowed: 1 to {LARGEST_PACK} chunks."
             )
-        if self.max_failed < 0:
-            raise ConfigurationError(f"max_failed is {self.max_failed}; it must be 0 or more.")
+        allowed_failures(self.max_failed, 0)
 
     @property
     def routes(self) -> tuple[str, ...]:
@@ -190,6 +197,7 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
     ledger = options.ledger or output.with_name(f"{output.name}.semfn.sqlite")
     with contextlib.ExitStack() as held:
         endpoint = _endpoint(held, options)
+        watch = _Watch(hooks.on_event)
         analyzer = HybridSemanticAnalyzer(
             endpoint=endpoint,
             model=options.model,
@@ -198,7 +206,7 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
             routes=options.routes,
             timeout_s=options.timeout_s,
             max_concurrent=options.max_concurrent,
-            on_event=hooks.on_event,
+            on_event=watch.hear,
             settings=options.settings,
         )
         run = TableRun(
@@ -212,7 +220,21 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
             settings_record=_record(analyzer, options, endpoint),
         )
         held.callback(run.close)
-        return _drive(run, analyzer, hooks, options)
+        return _drive(run, analyzer, hooks, options, watch)
+
+
+class _Watch:
+    """Passes events on, and remembers what was last said about a route that does not answer."""
+
+    def __init__(self, sink: Sink | None) -> None:
+        self._sink = sink
+        self.trouble = ""
+
+    def hear(self, event: Event) -> None:
+        if event.name == "route_down":
+            self.trouble = f" {event.message.rstrip('.')}."
+        if self._sink is not None:
+            self._sink(event)
 
 
 def _drive(
@@ -220,27 +242,48 @@ def _drive(
     analyzer: HybridSemanticAnalyzer,
     hooks: Hooks,
     options: RunOptions,
+    watch: _Watch,
 ) -> RunSummary:
     plan = run.prepare()
     if hooks.on_plan is not None:
         hooks.on_plan(plan, run.paths)
     elif not options.yes and not options.local:
         check_cost(plan, options.settings)
-    stop, reason = None, ""
-    if plan.rows > plan.reused:
-        try:
-            stop, reason = _run_here(_label(run, analyzer, hooks))
-        except LedgerError as error:
-            with contextlib.suppress(LedgerError):  # the same disk may refuse this, too
+    stop: StopKind | None = None
+    reason = ""
+    try:
+        if plan.rows > plan.reused:
+            stop, reason = _stop_of(run, analyzer, hooks, watch)
+        if stop is not None and run.is_complete(plan):
+            stop, reason = None, ""
+        return run.finish(plan, stop=stop, reason=reason)
+    except InputError as error:
+        # It was read before anything was sent, so it has changed since. No output can be derived.
+        raise LedgerError(f"{error} What is paid for is kept in the ledger.") from error
+    except LedgerError as error:
+        with contextlib.suppress(LedgerError, InputError):  # the same disk may refuse this, too
+            if stop is None:
                 run.finish(plan, stop=StopKind.DISK, reason=str(error))
-            raise
-    return run.finish(plan, stop=stop, reason=reason)
+                error.add_note(f"What is paid for so far: {run.paths.partial}")
+        raise
+
+
+def _stop_of(
+    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks, watch: _Watch
+) -> tuple[StopKind | None, str]:
+    """Do the paid work; return why it ended early, or None."""
+    try:
+        work = _label(run, analyzer, hooks, watch)
+        return _run_here(work, on_interrupt=lambda: analyzer.stop(INTERRUPTED))
+    except KeyboardInterrupt:  # while connections were closed
+        return StopKind.INTERRUPTED, INTERRUPTED
+    except LocalProtocolError as error:
+        return StopKind.DISK, f"{error} Please report this."
 
 
 async def _label(
-    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks
+    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks, watch: _Watch
 ) -> tuple[StopKind | None, str]:
-    """Do the paid work; return why it ended early, or None."""
     async with analyzer:
         try:
             with _signals(analyzer) if hooks.handles_signals else contextlib.nullcontext():
@@ -248,9 +291,14 @@ async def _label(
         except asyncio.CancelledError:
             return StopKind.INTERRUPTED, INTERRUPTED
         reason = analyzer.stop_reason
-    if reason is None:
-        return None, ""
-    return (StopKind.INTERRUPTED if reason == INTERRUPTED else StopKind.SERVICE), reason
+        if reason is None:
+            return None, ""
+        if reason == INTERRUPTED:
+            return StopKind.INTERRUPTED, reason
+        routes = analyzer.statistics()["routes"].values()
+        if any(route["closed_because"] == reason for route in routes):
+            return StopKind.SERVICE, reason  # the service's own no, which names its cure
+        return StopKind.SERVICE, f"{reason}{watch.trouble} {OUTAGE_CURE}"
 
 
 @contextlib.contextmanager
@@ -267,13 +315,24 @@ def _signals(analyzer: HybridSemanticAnalyzer) -> Iterator[None]:
             analyzer.stop(INTERRUPTED)
             loop.call_later(DRAIN_S, task.cancel)
 
+    with hear_signals(lambda *_: loop.call_soon_threadsafe(hear)):
+        yield
+
+
+@contextlib.contextmanager
+def hear_signals(handler: Callable[..., object]) -> Iterator[None]:
+    """Call `handler` on Ctrl-C, SIGTERM and a closed terminal; only in the main thread."""
     names = [signal.SIGINT, signal.SIGTERM]
-    before = [signal.signal(name, lambda *_: loop.call_soon_threadsafe(hear)) for name in names]
+    # Windows has no SIGHUP; `nohup` has it ignored, and it stays so.
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        names.append(hang_up)
+    before = [signal.signal(name, handler) for name in names]
     try:
         yield
     finally:
-        for name, handler in zip(names, before, strict=True):
-            signal.signal(name, handler)
+        for name, old in zip(names, before, strict=True):
+            signal.signal(name, old)
 
 
 def check_cost(plan: Plan, settings: Settings = SETTINGS) -> None:
@@ -328,27 +387,43 @@ def _record(
         "label_set": f"{analyzer.label_set.name} {analyzer.label_set.version}",
         "language": options.language,
         "chunks_per_request": str(options.per_request),
+        "fresh": "yes" if options.fresh else "no",
     }
 
 
-def _run_here(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine to its end, also when this thread already has a running event loop."""
+def _run_here(work: Coroutine[Any, Any, _T], *, on_interrupt: Callable[[], None]) -> _T:
+    """Run a coroutine to its end, also when this thread already has a running event loop.
+
+    Then it runs in a thread of its own, where a Ctrl-C does not arrive: the first one here calls
+    `on_interrupt` on the loop of the coroutine, a second one cancels it.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    found: list[_T] = []
-    failed: list[BaseException] = []
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+    ended: Future[_T] = Future()
+
+    async def tell() -> _T:
+        task = asyncio.current_task()
+        assert task is not None  # a coroutine always runs in a task
+        started.set_result((asyncio.get_running_loop(), task))
+        return await work
 
     def target() -> None:
         try:
-            found.append(asyncio.run(work))
+            ended.set_result(asyncio.run(tell()))
         except BaseException as error:  # noqa: BLE001 (task boundary: raised again by the caller)
-            failed.append(error)
+            ended.set_exception(error)
 
-    thread = threading.Thread(target=target, name="semfn-run")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return found[0]
+    threading.Thread(target=target, name="semfn-run").start()
+    is_first = True
+    while True:
+        try:
+            return ended.result()
+        except KeyboardInterrupt:
+            if ended.done():
+                raise
+            loop, task = started.result()
+            loop.call_soon_threadsafe(on_interrupt if is_first else task.cancel)
+            is_first = False

@@ -8,8 +8,10 @@ same to the letter, and delegating each of them three times would be three copie
 from __future__ import annotations
 
 import logging
+import math
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from itertools import islice
 from typing import Any, Self
@@ -20,7 +22,7 @@ from analysis.control.packing import chunks_per_request
 from analysis.control.routes import RoutePlan
 from analysis.dispatch import Dispatcher
 from analysis.endpoint import Endpoint
-from analysis.errors import AnalysisError, ConfigurationError
+from analysis.errors import AnalysisError, ConfigurationError, LocalProtocolError
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
 from analysis.records import (
@@ -28,7 +30,6 @@ from analysis.records import (
     Failed,
     FailureKind,
     Journal,
-    Labeled,
     RateLimit,
     Verdict,
 )
@@ -39,6 +40,11 @@ from analysis.transport import Transport
 
 logger = logging.getLogger("analysis")
 logger.addHandler(logging.NullHandler())
+
+LARGEST_PACK = 20
+"""Most chunks in one request until an audit with a live model shows that more is safe."""
+
+Results = AsyncGenerator[tuple[Chunk, Verdict], None]
 
 
 class RoutedAnalyzer:
@@ -66,11 +72,10 @@ class RoutedAnalyzer:
             raise ConfigurationError(
                 f"Language {language!r} is not known. Use one of {', '.join(LANGUAGES)}."
             )
-        if timeout_s <= 0:
+        if not 0 < timeout_s < math.inf:
             raise ConfigurationError(f"timeout_s is {timeout_s}; it must be above 0 seconds.")
-        if max_concurrent is not None and max_concurrent < 1:
-            raise ConfigurationError(f"max_concurrent is {max_concurrent}; it must be at least 1.")
-        self.topic = topic
+        check_count("max_concurrent", max_concurrent)
+        self.topic = check_topic(topic)
         self.label_set = LabelSet.load(label_set) if isinstance(label_set, str) else label_set
         self.language = language
         self.routes = tuple(routes)
@@ -87,7 +92,6 @@ class RoutedAnalyzer:
         self._transports: dict[str, Transport] = {}
         self._dispatcher: Dispatcher | None = None
         self._is_closed = False
-        self._labeled = 0
 
     # The interface of all analyzers
 
@@ -99,7 +103,7 @@ class RoutedAnalyzer:
         Raises:
             AnalysisError: If the service stopped the work before it ever answered.
         """
-        chunk = Chunk(id=chunk_id, text=chunk_text)
+        chunk = as_chunk((chunk_id, chunk_text))
         return (await self._collect([chunk], topic=topic, per_request=1, order=None))[0]
 
     async def analyze_batch(
@@ -122,7 +126,7 @@ class RoutedAnalyzer:
             AnalysisError: If the service stopped the work before it ever answered; once something
                 was paid, chunks without answer come back as `Failed` of kind `stopped`.
         """
-        listed = [as_chunk(chunk) for chunk in chunks]
+        listed = list(as_chunks(chunks))
         per_request = self._per_request(chunks_per_request, len(listed))
         return await self._collect(listed, topic=topic, per_request=per_request, order=None)
 
@@ -132,8 +136,10 @@ class RoutedAnalyzer:
         topic: str | None = None,
         *,
         chunks_per_request: int | None = None,
-    ) -> AsyncIterator[Verdict]:
+    ) -> AsyncGenerator[Verdict, None]:
         """Yield verdicts as they settle; `chunks` is read as room becomes free.
+
+        Closing the generator gives up the rest: nothing queued is sent any more.
 
         Raises: As `analyze_batch`.
         """
@@ -143,8 +149,10 @@ class RoutedAnalyzer:
             if size is None and chunks_per_request is None
             else self._per_request(chunks_per_request, size or 0)
         )
-        async for _, verdict in self._run(_slices(chunks, self._settings), topic, per_request):
-            yield verdict
+        slices = _slices(as_chunks(chunks), self._settings)
+        async with aclosing(self._run(slices, topic, per_request)) as found:
+            async for _, verdict in found:
+                yield verdict
 
     def estimate(
         self,
@@ -154,9 +162,9 @@ class RoutedAnalyzer:
         chunks_per_request: int | None = None,
     ) -> Estimate:
         """Return what labelling these chunks will take; nothing is sent."""
-        listed = [as_chunk(chunk) for chunk in chunks]
+        listed = list(as_chunks(chunks))
         per_request = self._per_request(chunks_per_request, len(listed))
-        tally = self.tally(topic=topic, chunks_per_request=per_request)
+        tally = self._tally(self._first_route(len(listed)), topic, per_request)
         tally.add(listed)
         return tally.estimate()
 
@@ -214,7 +222,7 @@ class RoutedAnalyzer:
         topic: str | None,
         chunks_per_request: int,
         journal: Journal | None,
-    ) -> AsyncIterator[tuple[Chunk, Verdict]]:
+    ) -> Results:
         """Yield (chunk, verdict) for every chunk that the journal does not hold yet."""
         found = self._ready().run(
             slices,
@@ -222,29 +230,33 @@ class RoutedAnalyzer:
             chunks_per_request=chunks_per_request,
             journal=journal,
         )
-        async for result in found:
-            yield result
+        async with aclosing(found):
+            async for result in found:
+                yield result
 
     def tally(self, *, topic: str | None, chunks_per_request: int) -> PackTally:
         """Return a counter for an estimate."""
-        route = self.routes[0]
+        return self._tally(self.routes[0], topic, chunks_per_request)
+
+    # Inside
+
+    def _first_route(self, job_size: int) -> str:
+        """Return the route that a job of this size goes over first."""
+        return self.routes[0]
+
+    def _tally(self, route: str, topic: str | None, per_request: int) -> PackTally:
         return PackTally(
             self._builder,
             topic=topic or self.topic,
-            chunks_per_request=chunks_per_request,
+            chunks_per_request=per_request,
             model=self.models[route],
             in_flight=self._in_flight(route),
             settings=self._settings,
         )
 
-    # Inside
-
     def _per_request(self, asked: int | None, job_size: int) -> int:
-        if asked is None:
-            return chunks_per_request(job_size, self._settings)
-        if asked < 1:
-            raise ConfigurationError(f"chunks_per_request is {asked}; it must be at least 1.")
-        return asked
+        check_count("chunks_per_request", asked, most=LARGEST_PACK)
+        return chunks_per_request(job_size, self._settings) if asked is None else asked
 
     async def _collect(
         self,
@@ -257,8 +269,11 @@ class RoutedAnalyzer:
         """Run chunks and sort their verdicts back into input order."""
         places = {id(chunk): place for place, chunk in enumerate(chunks)}
         verdicts: list[Verdict | None] = [None] * len(chunks)
-        async for chunk, verdict in self._run(_one_slice(chunks), topic, per_request, order):
-            verdicts[places[id(chunk)]] = verdict
+        async with aclosing(self._run(_one_slice(chunks), topic, per_request, order)) as found:
+            async for chunk, verdict in found:
+                verdicts[places.pop(id(chunk))] = verdict
+        if places:
+            raise LocalProtocolError(f"{len(places)} of {len(chunks)} chunks got no verdict.")
         return [verdict for verdict in verdicts if verdict is not None]
 
     async def _run(
@@ -267,22 +282,33 @@ class RoutedAnalyzer:
         topic: str | None,
         per_request: int,
         order: tuple[int, ...] | None = None,
-    ) -> AsyncIterator[tuple[Chunk, Verdict]]:
-        """Run slices; raise what stopped the service unless something was answered before."""
-        dispatcher = self._ready()
-        found = dispatcher.run(
-            slices, topic=topic or self.topic, chunks_per_request=per_request, order=order
-        )
-        async for chunk, verdict in found:
-            if isinstance(verdict, Labeled):
-                self._labeled += 1
-            elif verdict.error.kind is FailureKind.STOPPED and not self._labeled:
-                raise self._why_stopped(verdict)
-            yield chunk, verdict
+    ) -> Results:
+        """Run slices; raise what stopped the service unless something was answered.
 
-    def _why_stopped(self, verdict: Failed) -> AnalysisError:
-        error = self._dispatcher.scheduler.stop_error if self._dispatcher else None
-        return error or AnalysisError(verdict.error.message)
+        As long as nothing is and requests are in flight, `stopped` verdicts are held back: one of
+        those requests may still be answered, and then they are verdicts like all others.
+        """
+        dispatcher = self._ready()
+        topic = check_topic(topic) or self.topic
+        held: list[tuple[Chunk, Verdict]] = []
+        found = dispatcher.run(slices, topic=topic, chunks_per_request=per_request, order=order)
+        async with aclosing(found):
+            async for result in found:
+                if dispatcher.labeled or not _is_stopped(result[1]):
+                    yield result
+                elif dispatcher.scheduler.in_flight:
+                    held.append(result)
+                else:
+                    raise self._why_stopped(dispatcher)
+        if held and not dispatcher.labeled:
+            raise self._why_stopped(dispatcher)
+        for result in held:
+            yield result
+
+    def _why_stopped(self, dispatcher: Dispatcher) -> AnalysisError:
+        scheduler = dispatcher.scheduler
+        error = scheduler.stop_error or AnalysisError(scheduler.stop_reason or "stopped")
+        return error.with_traceback(None)  # the same one may be raised by several calls
 
     def _ready(self) -> Dispatcher:
         """Return the dispatcher; it is made at the first call, on that call's event loop."""
@@ -340,34 +366,99 @@ class RoutedAnalyzer:
             self._on_event(event)
 
 
+def check_count(name: str, value: int | None, *, most: int | None = None) -> None:
+    """Refuse a number of things that is no whole number from 1 to `most`.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    if value is None:
+        return
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or value < 1 or (most is not None and value > most):
+        allowed = "at least 1" if most is None else f"1 to {most}"
+        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number, {allowed}.")
+
+
+def check_topic(topic: str | None) -> str | None:
+    """Return a topic that can be sent.
+
+    Raises:
+        ConfigurationError: If it is no text.
+    """
+    if topic is not None and not (isinstance(topic, str) and _is_encodable(topic)):
+        raise ConfigurationError(
+            f"The topic is of the type {type(topic).__name__} or holds half a surrogate pair; it "
+            "must be a str, or None."
+        )
+    return topic
+
+
+def as_chunks(given: Iterable[ChunkLike]) -> Iterator[Chunk]:
+    """Yield a new `Chunk` for each of what a caller hands in.
+
+    Raises:
+        ConfigurationError: If it is no collection of chunks, or one of them cannot be read.
+    """
+    if isinstance(given, str | bytes | Mapping | Chunk) or not isinstance(given, Iterable):
+        raise ConfigurationError(
+            f"chunks is of the type {type(given).__name__}. Pass a list (or another iterable) of "
+            "chunks; for a single one there is analyze_chunk."
+        )
+    return map(as_chunk, given)
+
+
 def as_chunk(given: ChunkLike) -> Chunk:
     """Return a new `Chunk` of what a caller may hand in.
 
     Raises:
-        ConfigurationError: If it has no id or text, or they are no strings.
+        ConfigurationError: If it has no id or text, or they cannot be sent.
     """
     try:
-        if isinstance(given, Chunk):
-            return Chunk(id=given.id, text=given.text, topic=given.topic, document=given.document)
-        if isinstance(given, Mapping):
-            topic, document = given.get("topic"), given.get("document")
-            return Chunk(id=given["id"], text=given["text"], topic=topic, document=document)
-        chunk_id, text = given
-        return Chunk(id=chunk_id, text=text)
+        chunk = _read_chunk(given)
     except (KeyError, TypeError, ValueError) as error:
+        lacking = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ConfigurationError(
-            f"Cannot read the chunk {str(given)[:80]!r}: {error}. Pass a Chunk, a mapping with "
-            "the strings id and text, or a pair (id, text)."
+            f"Cannot read a chunk of the type {type(given).__name__}: {lacking}. Pass a Chunk, a "
+            "mapping with the strings id and text, or a pair (id, text)."
         ) from error
+    if not _is_encodable(chunk.text):
+        raise ConfigurationError(
+            f"The text of chunk {chunk.id!r} holds half a surrogate pair, which no service takes. "
+            "Decode it anew, or replace it: text.encode('utf-8', 'replace').decode()."
+        )
+    check_topic(chunk.topic)
+    return chunk
+
+
+def _read_chunk(given: ChunkLike) -> Chunk:
+    if isinstance(given, Chunk):
+        return Chunk(id=given.id, text=given.text, topic=given.topic, document=given.document)
+    if isinstance(given, Mapping):
+        topic, document = given.get("topic"), given.get("document")
+        return Chunk(id=given["id"], text=given["text"], topic=topic, document=document)
+    if isinstance(given, str | bytes):
+        raise TypeError("a text alone has no id")
+    chunk_id, text = given
+    return Chunk(id=chunk_id, text=text)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_stopped(verdict: Verdict) -> bool:
+    return isinstance(verdict, Failed) and verdict.error.kind is FailureKind.STOPPED
 
 
 async def _one_slice(chunks: Sequence[Chunk]) -> AsyncIterator[Sequence[Chunk]]:
     yield chunks
 
 
-async def _slices(
-    chunks: Iterable[ChunkLike], settings: Settings
-) -> AsyncIterator[Sequence[Chunk]]:
-    source = iter(chunks)
-    while batch := [as_chunk(chunk) for chunk in islice(source, settings.slice_chunks)]:
+async def _slices(chunks: Iterator[Chunk], settings: Settings) -> AsyncIterator[Sequence[Chunk]]:
+    while batch := list(islice(chunks, settings.slice_chunks)):
         yield batch

@@ -12,7 +12,7 @@ from analysis.analyzer import ChunkLike
 from analysis.connections import check_routes
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
-from analysis.labelling import RoutedAnalyzer, as_chunk
+from analysis.labelling import RoutedAnalyzer, as_chunks, check_count
 from analysis.labels.label_set import LabelSet
 from analysis.records import Verdict
 from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS, SETTINGS, Settings
@@ -93,32 +93,33 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
 
         Raises: As `RoutedAnalyzer.analyze_batch`.
         """
-        listed = [as_chunk(chunk) for chunk in chunks]
+        check_count("max_concurrent", max_concurrent)
+        listed = list(as_chunks(chunks))
+        if chunks_per_request is None and not adaptive_batching:
+            chunks_per_request = self._settings.chunks_per_request
+        per_request = self._per_request(chunks_per_request, len(listed))
         if max_concurrent is not None:
-            if max_concurrent < 1:
-                raise ConfigurationError(
-                    f"max_concurrent is {max_concurrent}; it must be at least 1."
-                )
-            self._ready().scheduler.limit_in_flight(max_concurrent)
+            self._ready().limit_in_flight(max_concurrent)
         order = self._order(len(listed)) if adaptive_batching else None
-        fixed = None if adaptive_batching else self._settings.chunks_per_request
-        per_request = self._per_request(chunks_per_request or fixed, len(listed))
         return await self._collect(listed, topic=topic, per_request=per_request, order=order)
+
+    def _first_route(self, job_size: int) -> str:
+        is_large = self._per_request(None, job_size) > 1
+        return "rest" if is_large and "rest" in self.routes else self.routes[0]
 
     def _order(self, job_size: int) -> tuple[int, ...] | None:
         """Return the routes for a job of this size as indexes, or None for the given order."""
-        is_small = self._per_request(None, job_size) == 1
-        if is_small or "rest" not in self.routes or self.routes[0] == "rest":
+        first = self._first_route(job_size)
+        if first == self.routes[0]:
             return None
-        rest = self.routes.index("rest")
-        others = tuple(place for place in range(len(self.routes)) if place != rest)
+        place = self.routes.index(first)
         self._ready().tell(
             "notice",
-            f"{job_size} chunks are no small job: rest goes first, with the model "
-            f"{self.models['rest']}.",
+            f"{job_size} chunks are no small job: {first} goes first, with the model "
+            f"{self.models[first]}.",
             {"chunks": job_size},
         )
-        return (rest, *others)
+        return (place, *(other for other in range(len(self.routes)) if other != place))
 
 
 def models_by_route(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from analysis.connections import session_settings
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError, LocalProtocolError
-from analysis.labelling import RoutedAnalyzer
+from analysis.labelling import RoutedAnalyzer, check_topic
 from analysis.labels.label_set import LabelSet
 from analysis.settings import (
     DEFAULT_LABEL_SET,
@@ -81,6 +81,7 @@ class RealtimeSessionConfig:
                     f"{name} is {getattr(self, name)!r}; the allowed value is {_AUDIO_FORMAT!r}."
                 )
         check_dialect(self.dialect)
+        check_topic(self.topic)
 
 
 def _check_turn_detection(value: Mapping[str, Any] | str) -> None:
@@ -150,6 +151,8 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
             seed=seed,
             settings=settings,
         )
+        self._own_topic = self.topic
+        self._config = RealtimeSessionConfig()
         self._has_told_temperature = False
 
     async def connect(self) -> None:
@@ -164,25 +167,43 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
     async def initialize_session(self, config: RealtimeSessionConfig | None = None) -> None:
         """Set the session up and wait until the server has confirmed every setting.
 
-        Connects first if that is not done yet.
+        Connects first if that is not done yet. A config without a topic leaves the constructor's.
 
         Raises:
-            RequestRejected: If the server refused the settings or put others into effect.
+            RequestRejected: If the server refused the settings or put others into effect; then
+                topic and config stay as they were.
         """
-        config = config or RealtimeSessionConfig()
-        if config.topic is not None:
-            self.topic = config.topic
+        chosen = config or RealtimeSessionConfig()
         session = self._session()
         await session.connect()
         await session.configure(session_settings(self._builder, self.models["realtime"]))
-        if not self._has_told_temperature:
+        self._config = chosen
+        self.topic = self._own_topic if chosen.topic is None else chosen.topic
+        if config is not None and not self._has_told_temperature:
             self._has_told_temperature = True
             self._ready().tell(
                 "notice",
                 f"The session speaks the GA dialect, which has no temperature: "
-                f"{config.temperature:g} was checked and not sent.",
-                {"temperature": config.temperature},
+                f"{chosen.temperature:g} was checked and not sent.",
+                {"temperature": chosen.temperature},
             )
+
+    async def update_session(self, **changes: Any) -> None:
+        """Change fields of the session's config and wait until the server has confirmed them.
+
+        Args:
+            **changes: Fields of `RealtimeSessionConfig`; those not named stay as they are.
+
+        Raises:
+            ConfigurationError: If there is no such field, or the service would refuse the value.
+            RequestRejected: As `initialize_session`.
+        """
+        known = [one.name for one in fields(RealtimeSessionConfig)]
+        if unknown := sorted(changes.keys() - set(known)):
+            raise ConfigurationError(
+                f"A session has no field {', '.join(unknown)}. Fields: {', '.join(known)}."
+            )
+        await self.initialize_session(replace(self._config, **changes))
 
     @property
     def session(self) -> Mapping[str, Any]:

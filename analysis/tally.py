@@ -50,7 +50,7 @@ class PackTally:
         for chunk, flag in zip(chunks, wanted, strict=True):
             tokens = estimate_tokens(chunk.text)
             if obstacle(chunk.text, tokens, self._settings) is not None:
-                self._unsendable += 1
+                self._unsendable += flag
                 continue
             topic = chunk.topic or self._topic
             self._count(

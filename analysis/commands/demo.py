@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def main(folder: Path) -> None:
     from analysis.commands.run import execute
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    ignored = folder / ".gitignore"
+    if not ignored.exists():  # what somebody keeps there is not ours to replace
+        ignored.write_text("*\n", encoding="utf-8")
     click.echo(
         "Demo: the samples are labelled by a service that runs in this process. The labels come "
         "from rules, not from a language model (simulated).",
@@ -56,33 +59,12 @@ def main(folder: Path) -> None:
     sys.exit(code)
 
 
-def _options(source: Path, output: Path) -> dict[str, object]:
-    return {
-        "input_file": source,
-        "output": output,
-        "topic": None,
-        "id_column": None,
-        "text_column": None,
-        "document_column": None,
-        "topic_column": None,
-        "encoding": None,
-        "delimiter": None,
-        "label_set": "ten_functions",
-        "language": "auto",
-        "route": ROUTES,
-        "model": (),
-        "max_chunks_per_request": None,
-        "max_concurrent": None,
-        "local": True,
-        "yes": True,
-        "limit": None,
-        "max_failed": "0",
-        "ledger": None,
-        "fresh": True,
-        "quiet": False,
-        "as_json": False,
-        "debug": False,
-    }
+def _options(source: Path, output: Path) -> Mapping[str, object]:
+    """Return the options of `semfn run`, all by default but these; the environment is left out."""
+    from analysis.commands.run import run
+
+    asked = [str(source), "--output", str(output), "--route", ROUTES, "--local", "--fresh"]
+    return run.make_context("run", asked, auto_envvar_prefix=None).params
 
 
 def _first_rows(output: Path) -> list[str]:

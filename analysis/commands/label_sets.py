@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 _NAME_LANGUAGES = [language for language in LANGUAGES if language != "auto"]
 
 
-@click.group("label-sets", invoke_without_command=True)
+@click.group(
+    "label-sets",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.pass_context
 def label_sets(context: click.Context) -> None:
     """List the label sets, or show the labels of one.
@@ -37,7 +41,7 @@ def label_sets(context: click.Context) -> None:
     click.echo(_table(rows))
 
 
-@label_sets.command("show")
+@label_sets.command("show", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name")
 @click.option(
     "--language",

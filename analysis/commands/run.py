@@ -5,19 +5,38 @@ io. Turns options into a call of `entry.analyze_file`, shows what happens, and r
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
+import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from analysis.commands.display import Display
+    from analysis.errors import AnalysisError
     from analysis.pipeline.report import RunSummary
+
+INTERRUPTED_EARLY = "Interrupted before anything was sent."
+INTERRUPTED_LATE = (
+    "Interrupted while the output was written. What is paid for is kept in the ledger; give the "
+    "same command again to write it."
+)
+
+_SHOWN = frozenset({"input_file", "output", "quiet", "as_json", "debug"})
+"""Options that are no options of `entry.analyze_file`."""
 
 
 @click.command(
     epilog="Example: semfn run chunks.csv --topic 'Night trains' --local",
-    context_settings={"auto_envvar_prefix": "SEMFN_RUN", "show_default": True},
+    context_settings={
+        "auto_envvar_prefix": "SEMFN_RUN",
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+    },
 )
 @click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option("--topic", help="What the text is about; fills where a row has no topic.")
@@ -58,7 +77,13 @@ if TYPE_CHECKING:
 )
 @click.option("--fresh", is_flag=True, help="Ask everything again; earlier answers are kept aside.")
 @click.option("--quiet", is_flag=True, help="No progress, only errors.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
+@click.option(
+    "--json",
+    "as_json",
+    envvar="SEMFN_RUN_JSON",
+    is_flag=True,
+    help="Print the summary as JSON on stdout.",
+)
 @click.option("--debug", is_flag=True, help="Show a traceback on errors.")
 def run(**options: Any) -> None:
     """Label each chunk of INPUT (CSV or TSV, also .gz) and write it with the labels beside them.
@@ -66,50 +91,41 @@ def run(**options: Any) -> None:
     The same command again continues where it stopped, and sends nothing when all is done.
 
     Exit codes: 0 all labelled; 1 more failed rows than --max-failed; 2 something must be put right
-    first, nothing was sent; 3 stopped by the service, resumable; 5 disk or ledger; 130 interrupted,
-    resumable.
+    first, nothing was sent; 3 stopped by the service, resumable; 5 disk or ledger, resumable; 130
+    interrupted, resumable.
     """
     sys.exit(execute(options))
 
 
-def execute(options: dict[str, Any]) -> int:
+def execute(options: Mapping[str, Any]) -> int:
     """Do the run and return its exit code; every message goes to stderr, `--json` to stdout."""
-    from analysis.errors import AnalysisError, ConfigurationError, LedgerError
+    from analysis.commands.display import Display
+    from analysis.errors import AnalysisError
 
-    as_json, debug = options.pop("as_json"), options.pop("debug")
+    display = Display(
+        is_quiet=options["quiet"], is_local=options["local"], is_confirmed=options["yes"]
+    )
     try:
-        summary = _analyze(options)
-    except KeyboardInterrupt:
-        _say("Interrupted before anything was sent.")
+        with display:
+            summary = _analyze(options, display)
+    except (KeyboardInterrupt, click.Abort):
+        _say(INTERRUPTED_LATE if display.has_sent else INTERRUPTED_EARLY)
         return 130
     except AnalysisError as error:
-        if debug:
-            raise
-        match error:
-            case ConfigurationError():
-                _say(f"Error: {error}")
-                return 2
-            case LedgerError():
-                _say(f"Error: {error} The same command continues when this is cured.")
-                return 5
-            case _:
-                _say(f"Error: {error}")
-                return 3
-    if as_json:
-        import json
-
-        click.echo(json.dumps(summary.to_dict(), ensure_ascii=False, indent=2))
+        if options["debug"]:
+            traceback.print_exc()
+        for line in (f"Error: {error}", *getattr(error, "__notes__", ())):
+            _say(line)
+        return _exit_code(error)
+    display.on_summary(summary)
+    if options["as_json"]:
+        click.echo(summary.to_json(), nl=False)
     return summary.exit_code
 
 
-def _analyze(options: dict[str, Any]) -> RunSummary:
-    from analysis.commands.display import Display
-    from analysis.entry import Hooks, analyze_file
+def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
+    from analysis.entry import Hooks, analyze_file, hear_signals
 
-    quiet, yes = options.pop("quiet"), options["yes"]
-    display = Display(
-        is_quiet=quiet, is_local=options["local"], is_confirmed=yes, command=_again(options)
-    )
     hooks = Hooks(
         on_notes=display.on_notes,
         on_plan=display.on_plan,
@@ -117,25 +133,34 @@ def _analyze(options: dict[str, Any]) -> RunSummary:
         on_event=display.on_event,
         handles_signals=True,
     )
-    with display:
-        summary = analyze_file(
-            options.pop("input_file"),
-            options.pop("output"),
-            model=_models(options.pop("model")),
-            max_failed=_max_failed(options.pop("max_failed")),
+    passed = {name: value for name, value in options.items() if name not in _SHOWN}
+    # Outside of the paid work, which hears signals itself, all of them end the command.
+    with hear_signals(signal.default_int_handler):
+        return analyze_file(
+            options["input_file"],
+            options["output"],
             hooks=hooks,
-            **options,
+            **passed | {"model": _models(options["model"])},
         )
-    display.on_summary(summary)
-    return summary
+
+
+def _exit_code(error: AnalysisError) -> int:
+    from analysis.errors import ConfigurationError, LedgerError
+
+    match error:
+        case ConfigurationError():
+            return 2
+        case LedgerError():
+            return 5
+        case _:
+            return 3
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    from analysis.commands.display import printable
 
-
-def _again(options: dict[str, Any]) -> str:
-    return f"semfn run {options['input_file']} with the same options"
+    with contextlib.suppress(OSError):  # nobody reads stderr any more; the exit code still tells
+        click.echo(printable(message), err=True)
 
 
 def _models(values: tuple[str, ...]) -> str | dict[str, str] | None:
@@ -154,17 +179,7 @@ def _models(values: tuple[str, ...]) -> str | dict[str, str] | None:
     return dict(pairs)
 
 
-def _max_failed(value: str) -> float:
-    """Read a number of rows, or a percentage as a share below 1."""
-    from analysis.errors import ConfigurationError
-
-    text = value.strip()
-    try:
-        number = float(text.removesuffix("%")) / 100 if text.endswith("%") else int(text)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"--max-failed {value!r} is neither a number of rows nor a percentage such as 2%."
-        ) from error
-    if number < 0 or (text.endswith("%") and number > 1):
-        raise ConfigurationError(f"--max-failed {value!r} is out of range.")
-    return min(number, 1 - 1e-12) if text.endswith("%") else number
+# Beside each option its help names the variable that sets it.
+for _option in run.params:
+    if isinstance(_option, click.Option):
+        _option.show_envvar = True

@@ -1,14 +1,17 @@
 """Whether a route is healthy enough to be used.
 
-Pure. The scheduler asks `gate` before each request and reports every ending. Rate limits (429)
-and answers that the model spoiled say nothing about the route and are not reported.
+Pure. The scheduler asks `gate` before each request and reports every ending. Rate limits (429),
+rejections (400) and answers that the model spoiled are no failures of the route; after a probe they
+are reported as contact.
 
     state      event                                             next state
     closed     failures in a row, or half of the window failed   open
     closed     refused connection                                open
     open       its pause is over                                 half-open (one probe of one chunk)
-    half-open  probe answered                                    closed
     half-open  probe failed                                      open, pause x 1.6
+    half-open  the service refused the probe                     closed
+    any        an answer                                         closed
+    any        other request, sent before it opened, failed      the same
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class Breaker:
 
     Attributes:
         ever_worked: At least one request was answered.
-        down_since: Monotonic seconds of the first opening since the last answer, or None.
+        down_since: Monotonic seconds at which it left the state closed, or None.
     """
 
     def __init__(self, *, rng: random.Random, settings: Settings = SETTINGS) -> None:
@@ -65,28 +68,36 @@ class Breaker:
 
     def on_success(self) -> bool:
         """Report an answer; return True if this closed the breaker."""
-        was_open = self._open_until is not None
+        was_open = self.on_contact()
         self.ever_worked = True
+        self._in_a_row = 0
+        self._window.append(True)
+        return was_open
+
+    def on_contact(self) -> bool:
+        """Report that a probe was refused by the service itself; return True if it was open."""
+        if self._open_until is None:
+            return False
         self.down_since = None
         self._open_until = None
         self._openings = 0
         self._in_a_row = 0
-        if was_open:
-            self._window.clear()
-        self._window.append(True)
-        return was_open
+        self._window.clear()
+        return True
 
-    def on_failure(self, *, now: float, is_refused_connection: bool = False) -> bool:
+    def on_failure(
+        self, *, now: float, is_probe: bool = False, is_refused_connection: bool = False
+    ) -> bool:
         """Report a failure of the way; return True if this opened the breaker.
 
         Failures of requests that were sent before it opened do not prolong the pause.
         """
-        self._in_a_row += 1
-        self._window.append(False)
         if self._open_until is not None:
-            if now >= self._open_until:
+            if is_probe and now >= self._open_until:
                 self._open(now)
             return False
+        self._in_a_row += 1
+        self._window.append(False)
         failed = self._window.count(False)
         is_sick = is_refused_connection or self._in_a_row >= self._settings.breaker_failures
         is_full = len(self._window) == self._window.maxlen

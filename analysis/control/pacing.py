@@ -83,7 +83,8 @@ class Pacer:
         self._rng = rng
         self._settings = settings
         self._held_until = now
-        self._refusals_in_a_row = 0
+        self._holds_in_a_row = 0
+        self._refused_since: float | None = None
 
     def ready_at(self, *, cost_tokens: int, now: float) -> float:
         """Return the earliest time at which a request of this cost may be sent.
@@ -118,18 +119,27 @@ class Pacer:
     def hold(self, *, retry_after_s: float | None, now: float) -> float:
         """Send nothing for as long as a rate limit demands; return until when.
 
-        Without a stated time the pause doubles from refusal to refusal. Up to a tenth is added by
+        Without a stated time (or with one of zero) the pause doubles from refusal to refusal;
+        refusals of requests that were on their way together count once. Up to a tenth is added by
         chance, so that waiting processes do not come back together.
         """
-        self._refusals_in_a_row += 1
-        if retry_after_s is None:
+        if self._refused_since is None:
+            self._refused_since = now
+        if now >= self._held_until:
+            self._holds_in_a_row += 1
+        if retry_after_s is None or retry_after_s <= 0:
             knobs = self._settings
-            growth = 2 ** min(self._refusals_in_a_row, 16)
+            growth = 2 ** min(self._holds_in_a_row, 16)
             retry_after_s = min(knobs.backoff_cap_s, knobs.backoff_base_s * growth)
         until = now + retry_after_s * (1 + self._rng.uniform(0, 0.1))
         self._held_until = max(self._held_until, until)
         return self._held_until
 
+    def refused_for(self, now: float, *, since: float) -> float:
+        """Return the seconds from the first refusal after the last answer, or after `since`."""
+        return 0.0 if self._refused_since is None else now - max(self._refused_since, since)
+
     def confirm(self) -> None:
         """Hear that a request passed the limits."""
-        self._refusals_in_a_row = 0
+        self._holds_in_a_row = 0
+        self._refused_since = None

@@ -112,9 +112,18 @@ def after_rejection(parcel: Parcel, *, has_next: bool) -> Fates:
     return [(Fate.AT_ONCE, half) for half in cut(parcel, (count + 1) // 2)]
 
 
-def after_bad_answer(parcel: Parcel, *, has_next: bool, settings: Settings = SETTINGS) -> Fates:
-    """Follow `REASK`: the answer held no usable label for these chunks."""
-    if len(parcel.pack.items) == 1:
+def after_bad_answer(
+    parcel: Parcel, *, asked: int, has_next: bool, settings: Settings = SETTINGS
+) -> Fates:
+    """Follow `REASK`: the answer held no usable label for these chunks.
+
+    Args:
+        parcel: Those without a label.
+        asked: Chunks in the request; one that is left over from a pack did not fail alone.
+        has_next: A later route can be tried.
+        settings: Knobs.
+    """
+    if asked == 1:
         return _after_lone_failure(parcel, has_next=has_next)
     parcel.answers += 1
     is_last = parcel.answers >= settings.answer_attempts - 1

@@ -10,10 +10,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.control.breaker import Breaker
+from analysis.control.breaker import Breaker, Gate
+from analysis.control.decisions import Costs
 from analysis.control.pacing import Pacer
 from analysis.records import ErrorDetail, Failed, FailureKind, Item, Labeled, Pack, Usage, Verdict
 from analysis.settings import Settings
+
+NEVER = float("inf")
+"""Not at any time that is known yet: only an outcome or an offer can change it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +71,6 @@ class Parcel:
         return self.order[self.stage]
 
     @property
-    def has_next_route(self) -> bool:
-        """Whether a further route may still be tried."""
-        return self.stage + 1 < len(self.order)
-
-    @property
     def has_failed_here(self) -> bool:
         """Whether these chunks failed on, or were refused by, the present route."""
         return bool(self.way_failures or self.answers or self.lone_failures)
@@ -91,9 +90,9 @@ class Parcel:
             last=self.last,
         )
 
-    def move_on(self) -> None:
-        """Turn to the next route, with a clean record there."""
-        self.stage += 1
+    def move_to(self, stage: int) -> None:
+        """Turn to a later route of the order, with a clean record there."""
+        self.stage = stage
         self.way_failures = self.answers = self.lone_failures = 0
 
 
@@ -109,7 +108,13 @@ class Flight:
 
 @dataclass(slots=True, kw_only=True)
 class RouteState:
-    """A route during a run: health, pace, queue and counters."""
+    """A route during a run: health, pace, queue and counters.
+
+    Attributes:
+        is_probed: A probe is on its way.
+        closed: Why the route is out for the whole run, or None.
+        last_error: What was wrong the last time that a request got lost.
+    """
 
     plan: RoutePlan
     breaker: Breaker
@@ -117,7 +122,9 @@ class RouteState:
     limit: int
     queue: deque[Parcel] = field(default_factory=deque)
     in_flight: int = 0
+    is_probed: bool = False
     closed: str | None = None
+    last_error: str = ""
     sent: int = 0
     answered: int = 0
     failed: int = 0
@@ -126,6 +133,29 @@ class RouteState:
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+
+    def ready_at(self, parcel: Parcel, *, cost_of: Costs, now: float) -> float:
+        """Return when a request for this parcel, or a probe of it, may go; `now` if at once.
+
+        `NEVER` means: after an outcome.
+        """
+        gate = self.breaker.gate(now)
+        if gate is Gate.SHUT:
+            return self.breaker.opens_at or now
+        if self.in_flight >= self.limit or (gate is Gate.PROBE and self.is_probed):
+            return NEVER
+        sent = cut(parcel, 1)[0] if gate is Gate.PROBE else parcel
+        return self.pacer.ready_at(cost_tokens=cost_of(sent.pack), now=now)
+
+    def room_at(self, parcel: Parcel, *, cost_of: Costs, now: float) -> float:
+        """Return when this route may take a parcel of a route that is away.
+
+        Parcels come over only when they can be sent at once, so that the rest stays with its own
+        route, which may return; and parcels that were offered earlier go first.
+        """
+        if self.queue and self.queue[0].since < parcel.since:
+            return NEVER
+        return self.ready_at(parcel, cost_of=cost_of, now=now)
 
     def count_answer(self, usage: Usage) -> None:
         """Count an answered request and what it was billed."""
@@ -230,8 +260,61 @@ def fail_items(parcel: Parcel, plan: RoutePlan) -> tuple[tuple[Item, Verdict], .
     )
 
 
+def stop_items(parcel: Parcel, reason: str) -> Iterator[tuple[Item, Verdict]]:
+    """Yield the verdicts on chunks that are not sent any more because the run was stopped."""
+    detail = ErrorDetail(kind=FailureKind.STOPPED, message=reason)
+    for item in parcel.pack.items:
+        yield item, Failed(chunk_id=item.chunk.id, error=detail, attempts=parcel.attempts)
+
+
+def lets_go_at(route: RouteState, other: RouteState, *, has_failed: bool, after_s: float) -> float:
+    """Return from when on a parcel may go from a route to one after it; `NEVER` if it is up.
+
+    Args:
+        route: The one to leave.
+        other: The one after it.
+        has_failed: The chunks failed on, or were refused by, `route` themselves.
+        after_s: How long other chunks wait for a route that worked, before another model.
+    """
+    down_since = route.breaker.down_since
+    if down_since is None:
+        return NEVER
+    if has_failed or not route.breaker.ever_worked or other.plan.model == route.plan.model:
+        return down_since
+    return down_since + after_s
+
+
 def all_down_since(routes: Sequence[RouteState]) -> float | None:
     """Return when the last usable route went down; None if one is up or none is usable."""
     usable = [route.breaker.down_since for route in routes if route.closed is None]
     downs = [down for down in usable if down is not None]
     return max(downs) if downs and len(downs) == len(usable) else None
+
+
+def has_open_route_after(parcel: Parcel, routes: Sequence[RouteState]) -> bool:
+    """Tell whether a later route of the parcel's order can still be tried in this run."""
+    return any(routes[index].closed is None for index in parcel.order[parcel.stage + 1 :])
+
+
+def way_out(
+    parcel: Parcel, routes: Sequence[RouteState], *, cost_of: Costs, after_s: float, now: float
+) -> tuple[float, int]:
+    """Return when, and to which stage of its order, a parcel may leave a route that is away.
+
+    Routes that are away themselves are passed over. If there is no later route, or its own route
+    is up: `NEVER` and the present stage.
+    """
+    best, stage = NEVER, parcel.stage
+    at, here, has_failed = now, routes[parcel.route_index], parcel.has_failed_here
+    for later in range(parcel.stage + 1, len(parcel.order)):
+        other = routes[parcel.order[later]]
+        if other.closed is not None:
+            continue
+        at = max(at, lets_go_at(here, other, has_failed=has_failed, after_s=after_s))
+        if at == NEVER:
+            break
+        room_at = max(at, other.room_at(parcel, cost_of=cost_of, now=now))
+        if stage == parcel.stage or room_at < best:
+            best, stage = room_at, later
+        here, has_failed = other, False
+    return best, stage

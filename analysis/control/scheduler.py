@@ -5,13 +5,15 @@ constructor. dispatch drives it: `offer` chunks, `poll` until it says wait, repo
 `on_answer` or `on_failure`.
 
 Theory of operation. Chunks travel as parcels that share one history. Each parcel waits in the queue
-of one route, the present stage of its own order of routes. A parcel leaves a route for the next one
+of one route, the present stage of its own order of routes. A parcel leaves a route for a later one
 - when its chunks failed there (too often on the way, or alone because of themselves),
-- when it failed there and the breaker of the route is open,
 - when the route is closed for the run,
+- when it failed there and the breaker of the route is open,
 - without having failed itself, only if the route is away: its breaker is open and it never worked,
   or it has been down for `other_model_after_s`; or at once if the next route has the same model.
-So a route with another model gets only rows that the route before it failed on or refused.
+So a route with another model gets only rows that the route before it failed on or refused. In the
+last two cases a parcel leaves only when the later route can send it at once: what is left in the
+queue when a route returns stays there, and keeps probing it until then.
 
     poll() ->                 meaning
     Send                      hand this pack to that route now
@@ -26,17 +28,20 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analysis.control.breaker import Gate
-from analysis.control.decisions import (
-    Costs,
-    Decision,
-    Finished,
-    Notify,
-    Send,
-    Settled,
-    WaitUntil,
+from analysis.control.decisions import Costs, Decision, Finished, Notify, Send, Settled, WaitUntil
+from analysis.control.retry import (
+    Fate,
+    Fates,
+    Follow,
+    after_bad_answer,
+    after_lost_way,
+    after_rejection,
+    backoff_s,
+    is_unpaid,
+    rule_for,
 )
-from analysis.control.retry import Follow, backoff_s, is_unpaid, rule_for
 from analysis.control.routes import (
+    NEVER,
     Flight,
     Parcel,
     RoutePlan,
@@ -44,29 +49,15 @@ from analysis.control.routes import (
     all_down_since,
     cut,
     fail_items,
+    has_open_route_after,
     label_items,
     open_routes,
-    singles,
+    stop_items,
+    way_out,
 )
 from analysis.errors import AnalysisError, LocalProtocolError, TransportError
-from analysis.records import (
-    Ending,
-    ErrorDetail,
-    Failed,
-    FailureKind,
-    Item,
-    Pack,
-    RateLimit,
-    Usage,
-    Verdict,
-)
+from analysis.records import Ending, ErrorDetail, FailureKind, Item, Pack, RateLimit, Usage, Verdict
 from analysis.settings import SETTINGS, Settings
-
-PACKED_ANSWERS = 2
-"""Unusable answers of a pack before its chunks travel alone. Source: pacing notes, section 2."""
-
-LONE_FAILURES = 2
-"""Failures that end a chunk: alone on so many routes, or so often on the only one (design 4.1)."""
 
 FIRST_CONTACT_S = 15.0
 """Seconds after which a run ends if no route was ever reached: a wrong address, not an outage."""
@@ -118,6 +109,7 @@ class Scheduler:
         self._abandoned: list[tuple[Item, Verdict]] = []
         self._retries = 0
         self._answered_chunks = 0
+        self._busy_since = now
         self._routes = open_routes(routes, rng=rng, now=now, settings=settings)
 
     # What the shell tells
@@ -125,6 +117,8 @@ class Scheduler:
     def offer(self, pack: Pack, *, now: float, order: tuple[int, ...] | None = None) -> None:
         """Queue a pack; `order` lists route indexes, all routes in their order by default."""
         self._advance(now)
+        if self._is_idle():
+            self._busy_since = now  # the time without work says nothing about the routes
         order = order or tuple(range(len(self._routes)))
         self._queue(Parcel(pack=pack, order=order, since=now))
 
@@ -178,7 +172,10 @@ class Scheduler:
             rest = parcel.with_pack(Pack(items=missing, topic=parcel.pack.topic))
             what = f"{defect}: {note}" if defect else note
             rest.last = ErrorDetail(kind=FailureKind.DEFECT, message=what)
-            settled.extend(self._reask(rest))
+            has_next = has_open_route_after(rest, self._routes)
+            asked = len(parcel.pack.items)
+            fates = after_bad_answer(rest, asked=asked, has_next=has_next, settings=self._settings)
+            settled.extend(self._carry_out(fates))
         return tuple(settled)
 
     def on_failure(self, request_id: str, error: AnalysisError, *, now: float) -> Settled:
@@ -190,17 +187,24 @@ class Scheduler:
         route.failed += 1
         if is_unpaid(error):
             route.pacer.refund(tokens=flight.cost_tokens, now=now)
+        if flight.is_probe and rule.follow is not Follow.AGAIN and route.breaker.on_contact():
+            self._tell("route_up", f"{route.plan.name} answers again.", route=route.plan.name)
+        has_next, knobs = has_open_route_after(parcel, self._routes), self._settings
         match rule.follow:
             case Follow.WAIT:
-                return self._wait(parcel, route, error)
+                self._hold(parcel, route, error)
             case Follow.AGAIN:
-                return self._again(flight, route, error)
+                self._count_lost_way(flight, route, error)
+                is_probe, asked_s = flight.is_probe, getattr(error, "retry_after_s", None)
+                fates = after_lost_way(parcel, is_probe=is_probe, has_next=has_next, settings=knobs)
+                return self._carry_out(fates, asked_s=asked_s)
             case Follow.DIVIDE:
-                return self._divide(parcel)
+                return self._carry_out(after_rejection(parcel, has_next=has_next))
             case Follow.REASK:
-                return self._reask(parcel)
+                asked = len(parcel.pack.items)
+                fates = after_bad_answer(parcel, asked=asked, has_next=has_next, settings=knobs)
+                return self._carry_out(fates)
             case Follow.CLOSE_ROUTE:
-                parcel.way_failures += 1
                 self._queue(parcel, at_front=True)
                 self._close([route], error)
             case Follow.CLOSE_ACCOUNT:
@@ -227,7 +231,7 @@ class Scheduler:
             route.queue.clear()
         self._delayed.clear()
         for parcel in waiting:
-            self._abandon(parcel)
+            self._abandoned.extend(stop_items(parcel, reason))
 
     def withdraw(self, is_unwanted: Callable[[Pack], bool], *, now: float) -> None:
         """Forget queued packs that nobody waits for any more; requests in flight still end."""
@@ -254,25 +258,25 @@ class Scheduler:
     def poll(self, *, now: float) -> Decision:
         """Return what to do now; see the table at the top of the module."""
         self._advance(now)
+        self._stop_if_all_away()
         while self._delayed and self._delayed[0][0] <= now:
             self._queue(heapq.heappop(self._delayed)[2], at_front=True)
-        self._stop_if_all_away(now)
-        wake = [self._delayed[0][0]] if self._delayed else []
-        settled = False
-        while not settled:
-            settled = True
-            for index, route in enumerate(self._routes):
-                found = self._next_of(index, route, now)
-                if isinstance(found, Send):
-                    return found
-                if found is None:  # parcels moved to another route: look at all of them again
-                    settled = False
-                else:
-                    wake.append(found)
-        if not self._flights and not self._delayed and not any(r.queue for r in self._routes):
+        wake: list[float] = []
+        place = 0
+        while place < len(self._routes):
+            found = self._next_of(self._routes[place], now)
+            if isinstance(found, Send):
+                return found
+            if found is None:  # look at all of them again
+                wake.clear()
+                place = 0
+            else:
+                wake.append(found)
+                place += 1
+        if self._is_idle():
             return Finished()
-        at = min(wake, default=_NEVER)
-        return WaitUntil(None if at == _NEVER else at)
+        at = min([*wake, self._delayed[0][0]] if self._delayed else wake)
+        return WaitUntil(None if at == NEVER else at)
 
     @property
     def in_flight(self) -> int:
@@ -291,42 +295,52 @@ class Scheduler:
 
     # Choosing
 
-    def _next_of(self, index: int, route: RouteState, now: float) -> Send | float | None:
-        """Return a Send, the time to look again (`_NEVER`: after an outcome), or None if moved."""
-        while route.queue:
-            parcel = route.queue[0]
-            if route.closed is not None or self._may_leave(parcel, route, now):
-                route.queue.popleft()
-                self._leave(parcel)
-                return None
-            gate = route.breaker.gate(now)
-            if gate is Gate.SHUT:
-                return self._away_at(parcel, route, route.breaker.opens_at or now)
-            if route.in_flight >= (1 if gate is Gate.PROBE else route.limit):
-                return _NEVER
-            if gate is Gate.PROBE and len(parcel.pack.items) > 1:
-                route.queue.popleft()
-                one, *others = cut(parcel, 1)
-                route.queue.extendleft(reversed([one, *others]))
-                parcel = one
-            cost = self._cost_of(parcel.pack)
-            ready = route.pacer.ready_at(cost_tokens=cost, now=now)
-            if ready > now:
-                return ready
-            route.queue.popleft()
-            return self._send(parcel, index, route, cost, gate is Gate.PROBE, now)
-        return _NEVER
+    def _next_of(self, route: RouteState, now: float) -> Send | float | None:
+        """Return a Send, the time to look again (`NEVER`: after an outcome), or None.
 
-    def _send(
-        self, parcel: Parcel, index: int, route: RouteState, cost: int, is_probe: bool, now: float
-    ) -> Send:
+        None: a parcel left the queue for another one, or for good.
+        """
+        if not route.queue:
+            return NEVER
+        parcel = route.queue[0]
+        if route.closed is not None:
+            route.queue.popleft()
+            self._leave(parcel)
+            return None
+        ready_at = route.ready_at(parcel, cost_of=self._cost_of, now=now)
+        if ready_at <= now:
+            return self._send(route, now)
+        after_s = self._settings.other_model_after_s
+        exit_at, stage = way_out(
+            parcel, self._routes, cost_of=self._cost_of, after_s=after_s, now=now
+        )
+        if exit_at <= now:
+            parcel.move_to(stage)
+            other = self._routes[parcel.route_index]
+            other.queue.appendleft(route.queue.popleft())
+            return self._send(other, now)
+        down_since = route.breaker.down_since
+        if stage == parcel.stage and down_since is not None and self._is_over([route], down_since):
+            route.queue.popleft()
+            self._abandoned.extend(self._give_up(parcel))
+            return None
+        return min(ready_at, exit_at)
+
+    def _send(self, route: RouteState, now: float) -> Send:
+        parcel = route.queue.popleft()
+        is_probe = route.breaker.gate(now) is Gate.PROBE
+        if is_probe:
+            parcel, *rest = cut(parcel, 1)
+            route.queue.extendleft(rest)
+        cost = self._cost_of(parcel.pack)
         route.pacer.take(cost_tokens=cost, now=now)
         route.in_flight += 1
+        route.is_probed = route.is_probed or is_probe
         route.sent += 1
         parcel.attempts += 1
         request_id = self._new_id()
         self._flights[request_id] = Flight(
-            parcel=parcel, route_index=index, cost_tokens=cost, is_probe=is_probe
+            parcel=parcel, route_index=parcel.route_index, cost_tokens=cost, is_probe=is_probe
         )
         return Send(
             request_id=request_id,
@@ -337,116 +351,67 @@ class Scheduler:
             is_probe=is_probe,
         )
 
-    def _may_leave(self, parcel: Parcel, route: RouteState, now: float) -> bool:
-        down_since = route.breaker.down_since
-        if down_since is None or not self._has_open_route_after(parcel):
-            return False
-        if parcel.has_failed_here or not route.breaker.ever_worked:
-            return True
-        if self._routes[parcel.order[parcel.stage + 1]].plan.model == route.plan.model:
-            return True
-        return now >= down_since + self._settings.other_model_after_s
-
-    def _away_at(self, parcel: Parcel, route: RouteState, probe_at: float) -> float:
-        """Return when a shut route deserves another look: for a probe, or to give up on it."""
-        away_at = (route.breaker.down_since or 0.0) + self._settings.other_model_after_s
-        return min(probe_at, away_at) if self._has_open_route_after(parcel) else probe_at
-
-    def _has_open_route_after(self, parcel: Parcel) -> bool:
-        later = parcel.order[parcel.stage + 1 :]
-        return any(self._routes[index].closed is None for index in later)
-
     # After failures
 
-    def _wait(self, parcel: Parcel, route: RouteState, error: AnalysisError) -> Settled:
+    def _carry_out(self, fates: Fates, *, asked_s: float | None = None) -> Settled:
+        """Do with each parcel as decided; return the verdicts on those that nothing helps.
+
+        Args:
+            fates: From retry.
+            asked_s: Seconds that the service asked to wait, if it did.
+        """
+        settled: list[tuple[Item, Verdict]] = []
+        knobs = self._settings
+        self._retries += any(fate is not Fate.FAILED for fate, _ in fates)
+        for fate, parcel in reversed(fates):
+            match fate:
+                case Fate.AT_ONCE:
+                    self._queue(parcel, at_front=True)
+                case Fate.AFTER_PAUSE:
+                    pause_s = backoff_s(max(1, parcel.way_failures), rng=self._rng, settings=knobs)
+                    self._delay(parcel, max(pause_s, min(asked_s or 0.0, knobs.retry_after_cap_s)))
+                case Fate.BEHIND:
+                    self._queue(parcel)
+                case Fate.NEXT_ROUTE:
+                    self._leave(parcel)
+                case Fate.FAILED:
+                    settled.extend(self._give_up(parcel))
+        return tuple(settled)
+
+    def _hold(self, parcel: Parcel, route: RouteState, error: AnalysisError) -> None:
         route.rate_limited += 1
         parcel.attempts -= 1
-        asked = error.retry_after_s if isinstance(error, TransportError) else None
         self._queue(parcel, at_front=True)
-        if asked is not None and asked > self._settings.retry_after_cap_s:
+        asked_s = error.retry_after_s if isinstance(error, TransportError) else None
+        until = route.pacer.hold(retry_after_s=asked_s, now=self._now)
+        knobs = self._settings
+        refused_s = route.pacer.refused_for(self._now, since=self._busy_since)
+        if refused_s >= knobs.outage_limit_s or (asked_s or 0.0) > knobs.retry_after_cap_s:
             self._close([route], error)
-            return ()
-        until = route.pacer.hold(retry_after_s=asked, now=self._now)
-        name = route.plan.name
-        message = f"{name} asks to slow down for {until - self._now:.1f} s."
-        self._tell("rate_limited", message, route=name, seconds=until - self._now)
-        return ()
+            return
+        name, seconds = route.plan.name, until - self._now
+        message = f"{name} asks to slow down for {seconds:.1f} s."
+        self._tell("rate_limited", message, route=name, seconds=seconds)
 
-    def _again(self, flight: Flight, route: RouteState, error: AnalysisError) -> Settled:
-        parcel = flight.parcel
+    def _count_lost_way(self, flight: Flight, route: RouteState, error: AnalysisError) -> None:
+        route.last_error = str(error)
         is_unsent = isinstance(error, TransportError) and error.ending is Ending.UNSENT
-        if route.breaker.on_failure(now=self._now, is_refused_connection=is_unsent):
+        if route.breaker.on_failure(
+            now=self._now, is_probe=flight.is_probe, is_refused_connection=is_unsent
+        ):
             name = route.plan.name
             self._tell("route_down", f"{name} does not answer: {error}", route=name)
-        self._retries += 1
-        # A failed probe says nothing about its chunk, which was free to be any other one.
-        parcel.way_failures += 0 if flight.is_probe else 1
-        if parcel.way_failures >= self._settings.attempts_per_route:
-            return self._next_route_or_give_up(parcel)
-        self._delay(
-            parcel, backoff_s(max(1, parcel.way_failures), rng=self._rng, settings=self._settings)
-        )
-        return ()
-
-    def _divide(self, parcel: Parcel) -> Settled:
-        count = len(parcel.pack.items)
-        if count == 1:
-            return self._lone_failure(parcel)
-        self._retries += 1
-        parcel.answers += 1
-        for half in reversed(cut(parcel, (count + 1) // 2)):
-            self._queue(half, at_front=True)
-        return ()
-
-    def _reask(self, parcel: Parcel) -> Settled:
-        parcel.answers += 1
-        if len(parcel.pack.items) == 1:
-            return self._lone_failure(parcel)
-        self._retries += 1
-        parts = [parcel] if parcel.answers < PACKED_ANSWERS else singles(parcel)
-        for part in reversed(parts):
-            self._queue(part, at_front=True)
-        return ()
-
-    def _lone_failure(self, parcel: Parcel) -> Settled:
-        """A chunk alone in its request failed because of itself: once more, or not."""
-        parcel.lone_failures += 1
-        if parcel.failed_routes + 1 >= LONE_FAILURES:
-            return self._give_up(parcel)
-        if self._has_open_route_after(parcel):
-            parcel.failed_routes += 1
-            return self._next_route_or_give_up(parcel)
-        if parcel.lone_failures >= LONE_FAILURES:
-            return self._give_up(parcel)
-        self._retries += 1
-        self._delay(parcel, backoff_s(1, rng=self._rng, settings=self._settings))
-        return ()
-
-    def _next_route_or_give_up(self, parcel: Parcel) -> Settled:
-        if not self._has_open_route_after(parcel):
-            return self._give_up(parcel)
-        self._leave(parcel)
-        return ()
 
     def _leave(self, parcel: Parcel) -> None:
         """Move to the next route, or give up if this was the last one."""
-        if parcel.has_next_route:
-            parcel.move_on()
+        if parcel.stage + 1 < len(parcel.order):
+            parcel.move_to(parcel.stage + 1)
             self._queue(parcel, at_front=True)
-        elif self.stop_reason is None:
-            self._abandoned.extend(self._give_up(parcel))
         else:
-            self._abandon(parcel)
+            self._abandoned.extend(self._give_up(parcel))
 
     def _give_up(self, parcel: Parcel) -> Settled:
         return fail_items(parcel, self._routes[parcel.route_index].plan)
-
-    def _abandon(self, parcel: Parcel) -> None:
-        message = self.stop_reason or "no route is left"
-        detail = ErrorDetail(kind=FailureKind.STOPPED, message=message)
-        for item in parcel.pack.items:
-            verdict = Failed(chunk_id=item.chunk.id, error=detail, attempts=parcel.attempts)
-            self._abandoned.append((item, verdict))
 
     def _close(self, routes: Sequence[RouteState], error: AnalysisError) -> None:
         for route in routes:
@@ -457,17 +422,23 @@ class Scheduler:
         if all(route.closed is not None for route in self._routes):
             self.stop(str(error), error)
 
-    def _stop_if_all_away(self, now: float) -> None:
+    def _stop_if_all_away(self) -> None:
         down_since = all_down_since(self._routes)
-        if self.stop_reason is not None or down_since is None:
+        if self.stop_reason is not None or down_since is None or self._is_idle():
             return
-        has_worked = any(route.breaker.ever_worked for route in self._routes)
-        limit = self._settings.outage_limit_s if has_worked else FIRST_CONTACT_S
-        if now - down_since >= limit:
-            last = next((parcel.last for _, _, parcel in self._delayed if parcel.last), None)
-            detail = f" Last error: {last.message}" if last else ""
-            reason = f"No route answered for {limit:.0f} s.{detail}"
+        if self._is_over(self._routes, down_since):
+            last = next((route.last_error for route in self._routes if route.last_error), "")
+            seconds = self._patience_s(self._routes)
+            reason = f"No route answered for {seconds:.0f} s. Last error: {last}"
             self.stop(reason, TransportError(reason))
+
+    def _is_over(self, routes: Sequence[RouteState], down_since: float) -> bool:
+        """Tell whether routes have been down for so long that nobody has to wait for them."""
+        return self._now - max(down_since, self._busy_since) >= self._patience_s(routes)
+
+    def _patience_s(self, routes: Sequence[RouteState]) -> float:
+        has_worked = any(route.breaker.ever_worked for route in routes)
+        return self._settings.outage_limit_s if has_worked else FIRST_CONTACT_S
 
     # Housekeeping
 
@@ -478,20 +449,18 @@ class Scheduler:
 
     def _queue(self, parcel: Parcel, *, at_front: bool = False) -> None:
         if self.stop_reason is not None:
-            self._abandon(parcel)
-            return
-        queue = self._routes[parcel.route_index].queue
-        if at_front:
-            queue.appendleft(parcel)
+            self._abandoned.extend(stop_items(parcel, self.stop_reason))
+        elif at_front:
+            self._routes[parcel.route_index].queue.appendleft(parcel)
         else:
-            queue.append(parcel)
+            self._routes[parcel.route_index].queue.append(parcel)
 
     def _delay(self, parcel: Parcel, seconds: float) -> None:
         if self.stop_reason is not None:
-            self._abandon(parcel)
-            return
-        self._sequence += 1
-        heapq.heappush(self._delayed, (self._now + seconds, self._sequence, parcel))
+            self._abandoned.extend(stop_items(parcel, self.stop_reason))
+        else:
+            self._sequence += 1
+            heapq.heappush(self._delayed, (self._now + seconds, self._sequence, parcel))
 
     def _end(self, request_id: str, now: float) -> tuple[Flight, RouteState]:
         self._advance(now)
@@ -500,10 +469,12 @@ class Scheduler:
             raise LocalProtocolError(f"Request {request_id} is not in flight.")
         route = self._routes[flight.route_index]
         route.in_flight -= 1
+        route.is_probed = route.is_probed and not flight.is_probe
         return flight, route
+
+    def _is_idle(self) -> bool:
+        is_queued = any(route.queue for route in self._routes)
+        return not (self._flights or self._delayed or is_queued)
 
     def _tell(self, name: str, message: str, **fields: str | float) -> None:
         self._notify(name, message, fields)
-
-
-_NEVER = float("inf")

@@ -53,6 +53,9 @@ class _Answer(msgspec.Struct):
 
 _ANSWER = msgspec.json.Decoder(_Answer)
 
+_SHOWN = 40
+"""Characters of a wrong id or of broken text that a note quotes."""
+
 
 def check(reply: TextReply, ask: Ask, label_set: LabelSet) -> Checked:
     """Return the labels that the reply gives to the chunks of this request.
@@ -75,12 +78,29 @@ def _items(text: str) -> tuple[Sequence[Any], str]:
     if not text.strip():
         raise _Void("empty", "the answer is empty")
     try:
-        items = _ANSWER.decode(text.encode())
+        items = _ANSWER.decode(text.encode()).answers
     except (msgspec.DecodeError, UnicodeEncodeError):
         return _items_of_cut(text), "; the answer was cut"
-    if text.count('"id"') != len(items.answers):
-        return _items_of_cut(text), ""  # the slow reader notices a key that occurs twice
-    return items.answers, ""
+    except RecursionError:
+        raise _Void("not_json", "the answer is nested too deeply") from None
+    if _is_plain(text, items):
+        return items, ""
+    return _items_of_cut(text), ""  # the slow reader notices a key that occurs twice
+
+
+def _is_plain(text: str, items: Sequence[Any]) -> bool:
+    """Tell whether no key can occur twice in an answer that parses: the fast reader takes the last.
+
+    That is so if every item has each key and the text holds each key once per item. A backslash
+    could spell a key in another way; such texts go to the slow reader.
+    """
+    return (
+        text.count('"id"') == len(items)
+        and text.count('"labels"') == len(items)
+        and text.count('"answers"') == 1
+        and "\\" not in text
+        and all(isinstance(item, dict) and "id" in item and "labels" in item for item in items)
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -105,9 +125,11 @@ def _items_of_cut(text: str) -> list[Any]:
         if not text.startswith(mark, place):
             if mark.startswith(text[place:]):
                 return items  # cut inside the opening
-            raise _Void("not_json", f"the answer does not open as asked: {text[:60]!r}")
+            shown = text[:_SHOWN]
+            raise _Void("not_json", f"the answer does not open as asked: {shown!r}")
         place = _skip(text, place + len(mark))
-    while place < len(text) and text[place] != "]":
+    is_more = False  # a comma promised one more item
+    while place < len(text) and (is_more or text[place] != "]"):
         if text[place] != "{":
             raise _Void("not_json", f"no item at character {place} of the answer")
         try:
@@ -116,15 +138,19 @@ def _items_of_cut(text: str) -> list[Any]:
             if _is_open(text, place):
                 return items  # cut inside an item, which therefore does not count
             raise _Void("not_json", f"broken item in the answer: {broken}") from broken
+        except RecursionError:
+            raise _Void("not_json", "an item of the answer is nested too deeply") from None
         items.append(item)
         place = _skip(text, place)
-        if text.startswith(",", place):
+        is_more = text.startswith(",", place)
+        if is_more:
             place = _skip(text, place + 1)
         elif place < len(text) and text[place] != "]":
             raise _Void("not_json", f"no comma at character {place} of the answer")
     rest = "".join(text[place:].split())
     if rest not in ("", "]", "]}"):
-        raise _Void("not_json", f"the answer does not close as asked: {text[-60:]!r}")
+        shown = text[-_SHOWN:]
+        raise _Void("not_json", f"the answer does not close as asked: {shown!r}")
     return items
 
 
@@ -159,13 +185,16 @@ def _labels(items: Sequence[Any], ask: Ask, label_set: LabelSet) -> dict[int, tu
     labels: dict[int, tuple[str, ...]] = {}
     for item in items:
         short_id = item.get("id") if isinstance(item, dict) else None
-        if not isinstance(short_id, str) or short_id not in ask.tickets:
-            raise _Void("foreign_id", f"the answer names an id that was not asked: {short_id!r}")
+        if not isinstance(short_id, str):
+            raise _Void("foreign_id", "an item of the answer has no id that is a string")
+        if short_id not in ask.tickets:
+            shown = short_id[:_SHOWN]
+            raise _Void("foreign_id", f"the answer names an id that was not asked: {shown!r}")
         if short_id in seen:
             raise _Void("doubled_id", f"the answer names the id {short_id!r} twice")
         seen.add(short_id)
         given = item.get("labels")
-        if isinstance(given, list) and all(isinstance(label, str) for label in given):
-            if label_set.allows(given):
-                labels[ask.tickets[short_id]] = tuple(given)
+        is_list = isinstance(given, list) and all(isinstance(label, str) for label in given)
+        if is_list and label_set.allows(given):
+            labels[ask.tickets[short_id]] = tuple(given)
     return labels

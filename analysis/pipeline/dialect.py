@@ -1,4 +1,4 @@
-"""A CSV file as bytes: compression, encoding, delimiter, quotes; read as a stream, written whole.
+"""A CSV file as bytes: compression, encoding, delimiter, quotes; read as a stream.
 
 io. Called by `analysis.pipeline.tables`, which gives the columns their meaning. Nothing here keeps
 more than one row of the file in memory, and nothing is guessed without a line in `notes`.

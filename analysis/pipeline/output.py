@@ -33,6 +33,10 @@ OUTPUT_COLUMNS = (
 )
 """Columns that a run appends, in this order."""
 
+_BLOCK_BYTES = (
+    1 << 20
+)  # how much of two files is compared at a time; any size gives the same answer
+
 
 def write_table(
     path: Path | str,
@@ -42,11 +46,14 @@ def write_table(
     delimiter: str,
     bom: bool,
     encoding: str = "utf-8",
-) -> None:
+) -> bool:
     """Write a whole table, or leave what is there as it is; .gz is packed.
 
     The rows go to a temporary file in the same folder, which is synced and then renamed. An
     exception of the iterator itself passes through, and the temporary file is removed.
+
+    Returns:
+        Whether the file changed; a file that holds the same bytes already is left untouched.
 
     Raises:
         LedgerError: If the file cannot be written.
@@ -71,11 +78,17 @@ def write_table(
                     text.detach()
                 raw.flush()
                 os.fsync(raw.fileno())
+            if _is_same(temporary, target):
+                return False
             os.replace(temporary, target)
             undo.pop_all()
         _sync_folder(target.parent)
+        return True
     except (OSError, UnicodeEncodeError, csv.Error) as error:
-        raise LedgerError(f"Cannot write {path}: {cause(error)}.") from error
+        raise LedgerError(
+            f"Cannot write {path}: {cause(error)}. What is paid for is kept in the ledger. Make "
+            "room or mend the disk, then run the same command again."
+        ) from error
 
 
 def open_temporary(folder: Path) -> tuple[Path, BinaryIO]:
@@ -186,6 +199,17 @@ def _write_rows(
     writer.writerow(columns)
     writer.writerows(rows)
     text.flush()
+
+
+def _is_same(one: Path, two: Path) -> bool:
+    """Tell whether both files are there and hold the same bytes."""
+    if not two.exists() or one.stat().st_size != two.stat().st_size:
+        return False
+    with one.open("rb") as first, two.open("rb") as second:
+        while block := first.read(_BLOCK_BYTES):
+            if block != second.read(_BLOCK_BYTES):
+                return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

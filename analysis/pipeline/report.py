@@ -5,15 +5,18 @@ io only for reading the package's price table. pipeline/run.py makes the summary
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from analysis.analyzer import Analyzer, Estimate
+from analysis.errors import ConfigurationError
 from analysis.pipeline.ledger import LedgerTotals, RouteTotals, UnknownRequests, VerdictRow
 from analysis.pipeline.tables import Table
 from analysis.prices import price_table
@@ -41,7 +44,7 @@ class Counts:
     labeled_now: int = 0
     labeled: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, str] = field(default_factory=dict)
+    examples: dict[str, Mapping[str, str]] = field(default_factory=dict)
     by_route: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_label: Counter[str] = field(default_factory=Counter)
 
@@ -52,8 +55,8 @@ class Counts:
             counter.clear()
         self.examples.clear()
 
-    def add_row(self, verdict: VerdictRow | None) -> None:
-        """Count one row of the output."""
+    def add_row(self, chunk_id: str, verdict: VerdictRow | None) -> None:
+        """Count one row of the output; None is a row that a stopped run did not reach."""
         if verdict is None:
             self.errors[FailureKind.STOPPED] += 1
         elif verdict.labels:
@@ -63,7 +66,8 @@ class Counts:
         else:
             kind = verdict.error_kind or ""
             self.errors[kind] += 1
-            self.examples.setdefault(kind, verdict.error_message or "")
+            example = {"id": chunk_id, "message": verdict.error_message or ""}
+            self.examples.setdefault(kind, example)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,7 @@ class RunSummary:
         reused: Rows whose label the ledger held before the run.
         labeled_now: Rows labelled by this run.
         errors: Error kind -> rows of the output.
-        examples: Error kind -> the message of the first such row.
+        examples: Error kind -> `id` and `message` of the first such row.
         routes: One entry per route and model: rows, requests, billed tokens of this run, cost.
         other_model_rows: Labelled rows of routes that ask for another model than the first route.
         by_label: Primary label -> rows.
@@ -103,7 +107,7 @@ class RunSummary:
     reused: int
     labeled_now: int
     errors: Mapping[str, int]
-    examples: Mapping[str, str]
+    examples: Mapping[str, Mapping[str, str]]
     routes: Sequence[Mapping[str, Any]]
     other_model_rows: int
     by_label: Mapping[str, int]
@@ -140,6 +144,12 @@ class RunSummary:
         found["failed"] = self.failed
         return found
 
+    def to_json(self) -> bytes:
+        """Return the summary as a JSON document in UTF-8, for files and pipes."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        # A file name may hold bytes that are no text; as a JSON escape they do no harm.
+        return text.encode("utf-8", errors="backslashreplace")
+
 
 def summarize(
     *,
@@ -159,14 +169,9 @@ def summarize(
     record: Mapping[str, str],
     stop: StopKind | None,
     reason: str,
-    max_failed: float,
+    max_failed: float | str,
 ) -> RunSummary:
-    """Put together what a run did.
-
-    Args:
-        max_failed: Failed rows up to which the run counts as done; below 1 and above 0 a share of
-            the rows.
-    """
+    """Put together what a run did; for `max_failed` see `allowed_failures`."""
     usage, cost = _bill(totals.run)
     routes = [_route_entry(entry, counts) for entry in totals.run]
     models = {model for _, model in counts.by_route}
@@ -193,8 +198,7 @@ def summarize(
         ended_at=ended_at.isoformat(timespec="seconds"),
         duration_s=round((ended_at - started_at).total_seconds(), 3),
         label_s=round(label_s, 3),
-        simulated=bool(models & SIMULATED_MODELS)
-        or analyzer.run_key["endpoint"] in ("embedded", "offline"),
+        simulated=bool(models & SIMULATED_MODELS) or is_simulated(analyzer),
         stopped=reason,
         paths={name: str(path) for name, path in paths.items()},
         record=record,
@@ -211,9 +215,35 @@ def summarize(
     return summary
 
 
-def allowed_failures(max_failed: float, rows: int) -> int:
-    """Return how many failed rows a run may have: a number, or a share of all rows."""
-    return int(max_failed * rows) if 0 < max_failed < 1 else int(max_failed)
+def allowed_failures(max_failed: float | str, rows: int) -> int:
+    """Return how many failed rows a run may have.
+
+    Args:
+        max_failed: A number of rows, a share of the rows above 0 and below 1, or a text: `3` is
+            three rows, `2%` a share.
+        rows: Rows of the input.
+
+    Raises:
+        ConfigurationError: If it is none of these.
+    """
+    text = str(max_failed).strip()
+    is_share = text.endswith("%") or (isinstance(max_failed, float) and 0 < max_failed < 1)
+    try:
+        # Exact, since 29 % of 100 rows as a float is a little less than 29.
+        number = Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except (ValueError, ZeroDivisionError):
+        number = Fraction(-1)
+    if number < 0 or (is_share and number > 1) or not (is_share or number.denominator == 1):
+        raise ConfigurationError(
+            f"--max-failed {text!r} cannot be used. Pass a number of rows such as 10, or a share "
+            "of them such as 2%."
+        )
+    return int(number * rows) if is_share else int(number)
+
+
+def is_simulated(analyzer: Analyzer) -> bool:
+    """Tell before a run whether its labels come from the local service or from rules."""
+    return analyzer.run_key["endpoint"] in ("embedded", "offline")
 
 
 def first_route(analyzer: Analyzer) -> str:

@@ -8,7 +8,6 @@ checked before anything is sent or written, `label` does the paid work and survi
 from __future__ import annotations
 
 import asyncio
-import filecmp
 import hashlib
 import json
 import os
@@ -19,18 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from analysis.analyzer import Analyzer, Estimate, Tally
-from analysis.errors import LedgerError, LocalProtocolError
+from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
+from analysis.pipeline.dialect import cause
 from analysis.pipeline.ledger import Ledger
-from analysis.pipeline.report import Counts, RunSummary, StopKind, summarize
-from analysis.pipeline.tables import (
-    OUTPUT_COLUMNS,
-    Scan,
-    Table,
-    check_writable,
-    scan,
-    verdict_cells,
-    write_table,
-)
+from analysis.pipeline.output import OUTPUT_COLUMNS, check_writable, verdict_cells, write_table
+from analysis.pipeline.report import Counts, RunSummary, StopKind, is_simulated, summarize
+from analysis.pipeline.tables import Scan, Table, scan
 from analysis.records import Chunk, FailureKind, Labeled, Verdict
 
 KEY_BYTES = 16
@@ -49,12 +42,38 @@ class RunPaths:
     @property
     def partial(self) -> Path:
         """Where a stopped run puts what is paid for: `OUT.partial.csv`."""
-        return self.output.with_name(f"{self.output.stem}.partial{self.output.suffix}")
+        name = self.output.name
+        packed = name[-3:] if name.lower().endswith(".gz") else ""
+        plain = Path(name.removesuffix(packed))
+        return self.output.with_name(f"{plain.stem}.partial{plain.suffix}{packed}")
 
     @property
     def summary(self) -> Path:
         """Where the summary goes."""
         return self.output.with_name(f"{self.output.name}.summary.json")
+
+    def check(self, source: Path) -> None:
+        """Check that all can be written, and that none of them is another one or the input.
+
+        Raises:
+            ConfigurationError: Names the two that are the same file, or what cannot be written.
+        """
+        check_writable(self.output, inputs=[source])
+        named = {
+            "input": source,
+            "output": self.output,
+            "partial output": self.partial,
+            "summary": self.summary,
+            "ledger": self.ledger,
+        }
+        seen: dict[str, str] = {}
+        for name, path in named.items():
+            other = seen.setdefault(os.path.realpath(path), name)
+            if other != name:
+                raise ConfigurationError(
+                    f"{path} would be both {other} and {name} of this run. Pass another output "
+                    "with -o, or another ledger with --ledger."
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +88,7 @@ class Plan:
         estimate: For the rows to do.
         unknown_requests: Requests of earlier runs that may have been paid without an answer.
         unknown_chunks: Chunks in them.
+        simulated: Labels come from the local service or from rules.
     """
 
     rows: int
@@ -78,6 +98,7 @@ class Plan:
     estimate: Estimate
     unknown_requests: int
     unknown_chunks: int
+    simulated: bool
 
 
 Progress = Callable[[Verdict], None]
@@ -94,7 +115,7 @@ class TableRun:
         analyzer: Analyzer,
         chunks_per_request: int,
         fresh: bool = False,
-        max_failed: float = 0,
+        max_failed: float | str = 0,
         clock: Callable[[], float],
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
         settings_record: Mapping[str, str],
@@ -112,6 +133,7 @@ class TableRun:
         self._counts = Counts()
         self._started_at = utc_now()
         self._label_s = 0.0
+        self._settled = 0
         self.run_id = f"{self._started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
     # Before anything is sent
@@ -123,7 +145,7 @@ class TableRun:
             ConfigurationError: If input, output or options cannot be used.
             LedgerError: If the ledger cannot be used, or another run holds it.
         """
-        check_writable(self.paths.output, inputs=[self.table.path])
+        self.paths.check(self.table.path)
         found, everything = self._scan()
         self._ledger = Ledger.open(
             self.paths.ledger,
@@ -143,6 +165,7 @@ class TableRun:
             estimate=estimate,
             unknown_requests=unknown.requests,
             unknown_chunks=unknown.chunks,
+            simulated=is_simulated(self._analyzer),
         )
 
     def _scan(self) -> tuple[Scan, Estimate]:
@@ -195,6 +218,9 @@ class TableRun:
             async for _, verdict in verdicts:
                 if isinstance(verdict, Labeled):
                     self._counts.labeled_now += 1
+                    self._settled += 1
+                elif verdict.error.kind is not FailureKind.STOPPED:
+                    self._settled += 1
                 if on_verdict is not None:
                     on_verdict(verdict)
         finally:
@@ -209,6 +235,10 @@ class TableRun:
             slices.close()
 
     # Afterwards
+
+    def is_complete(self, plan: Plan) -> bool:
+        """Tell whether each row has its verdict, so that a stop came too late to matter."""
+        return self._settled == plan.rows - plan.reused
 
     def finish(self, plan: Plan, *, stop: StopKind | None = None, reason: str = "") -> RunSummary:
         """Derive the output and the summary from the ledger.
@@ -225,7 +255,7 @@ class TableRun:
         target = self.paths.partial if stop else self.paths.output
         changed = self._write(target)
         if stop is None:
-            self.paths.partial.unlink(missing_ok=True)
+            self._remove_partial()
         ledger = self._open_ledger()
         summary = summarize(
             run_id=self.run_id,
@@ -256,20 +286,20 @@ class TableRun:
         return summary
 
     def _write(self, target: Path) -> bool:
-        """Write the output beside its place, then put it there unless it is the same already."""
-        fresh = target.with_name(f".{target.name}.{os.getpid()}.new{target.suffix}")
-        table = self.table
-        columns = (*table.columns, *OUTPUT_COLUMNS)
+        """Put the output in its place; return whether that changed the file."""
+        columns = (*self.table.columns, *OUTPUT_COLUMNS)
+        delimiter, bom = self.table.delimiter, self.table.has_bom
+        return write_table(target, columns, self._cells(), delimiter=delimiter, bom=bom)
+
+    def _remove_partial(self) -> None:
+        """Remove what an earlier stop left; the output now holds all of it."""
         try:
-            write_table(fresh, columns, self._cells(), delimiter=table.delimiter, bom=table.has_bom)
-            if target.exists() and filecmp.cmp(fresh, target, shallow=False):
-                return False
-            os.replace(fresh, target)
-            return True
+            self.paths.partial.unlink(missing_ok=True)
         except OSError as error:
-            raise LedgerError(f"Cannot write {target}: {error}.") from error
-        finally:
-            fresh.unlink(missing_ok=True)
+            raise LedgerError(
+                f"{self.paths.output} is written, but the old {self.paths.partial} cannot be "
+                f"removed: {cause(error)}. Remove it by hand."
+            ) from error
 
     def _cells(self) -> Iterator[tuple[str, ...]]:
         """Yield the output's rows in input order, and count what they say."""
@@ -278,7 +308,7 @@ class TableRun:
         for rows in self.table.slices():
             held = ledger.lookup([row.chunk for row in rows])
             for row, verdict in zip(rows, held, strict=True):
-                self._counts.add_row(verdict)
+                self._counts.add_row(row.chunk.id, verdict)
                 if verdict is None:
                     yield (*row.cells, *_STOPPED_CELLS)
                     continue
@@ -296,13 +326,16 @@ class TableRun:
 
     def _write_summary(self, summary: RunSummary) -> None:
         target = self.paths.summary
-        text = json.dumps(summary.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        text = summary.to_json()
         fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
         try:
-            fresh.write_text(text, encoding="utf-8")
+            fresh.write_bytes(text)
             os.replace(fresh, target)
         except OSError as error:
-            raise LedgerError(f"Cannot write {target}: {error}.") from error
+            raise LedgerError(
+                f"Cannot write the summary {target}: {cause(error)}. Make room or mend the disk, "
+                "then run the same command again."
+            ) from error
         finally:
             fresh.unlink(missing_ok=True)
 

@@ -30,7 +30,8 @@ def commands_page() -> str:
 
 
 def _help(command: click.Command, name: str, parent: click.Context | None) -> str:
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=88)
+    settings = {"help_option_names": ["-h", "--help"], **command.context_settings}
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=88, **settings)
     title = context.command_path
     return f"## {title}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
 

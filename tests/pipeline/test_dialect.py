@@ -1,4 +1,4 @@
-"""How CSV files are read and written: encodings, delimiters, quotes, damage, whole outputs."""
+"""How CSV files are read: encodings, delimiters, quotes, damage."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import csv
 import gzip
 import os
 import random
-import stat
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from analysis.errors import ConfigurationError, InputError, LedgerError
-from analysis.pipeline.dialect import Dialect, detect, records, write_table
+from analysis.errors import ConfigurationError, InputError
+from analysis.pipeline.dialect import Dialect, detect, records
 
 LIMIT = 1_000_000
 

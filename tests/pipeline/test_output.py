@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import os
-import random
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,31 +13,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
 from analysis.pipeline.dialect import Dialect, detect, records
-from analysis.pipeline.output import OUTPUT_COLUMNS, check_writable, default_output, open_temporary, verdict_cells, write_table
+from analysis.pipeline.output import (
+    OUTPUT_COLUMNS,
+    check_writable,
+    default_output,
+    verdict_cells,
+    write_table,
+)
 from analysis.pipeline.tables import open_table
 
 LIMIT = 1_000_000
 
 
-def found(
-    path: Path,
-    *,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    row_chars: int = LIMIT,
-) -> Dialect:
+def found(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> Dialect:
     """Return the dialect of a file."""
-    return detect(path, encoding=encoding, delimiter=delimiter, row_chars=row_chars)[0]
+    return detect(path, encoding=encoding, delimiter=delimiter, row_chars=LIMIT)[0]
 
 
-def content(path: Path, *, encoding: str | None = None, row_chars: int = LIMIT) -> list[list[str]]:
+def content(path: Path, *, encoding: str | None = None) -> list[list[str]]:
     """Return all rows of a file, the header included."""
-    return [cells for _, cells in records(found(path, encoding=encoding, row_chars=row_chars))]
+    return [cells for _, cells in records(found(path, encoding=encoding))]
 
 
-def made(folder: Path, data: bytes, name: str = "chunks.csv") -> Path:
+def made(folder: Path, data: bytes = b"text\n", name: str = "chunks.csv") -> Path:
     """Write a file and return its path."""
     path = folder / name
     path.write_bytes(data)
@@ -57,7 +55,6 @@ def refusal(call: Callable[[], object], kind: type[Exception] = InputError) -> s
 def assert_says(message: str, *parts: str) -> None:
     """Assert that each part stands in the message."""
     assert [part for part in parts if part not in message] == [], message
-
 
 
 CELLS = st.text(
@@ -190,6 +187,22 @@ def test_temporary_file_is_beside_the_output_with_the_pid(tmp_path: Path) -> Non
     assert {f".semfn-{os.getpid()}-0.tmp", "out.csv"} == set(os.listdir(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz"])
+def test_same_rows_leave_the_file_untouched(tmp_path: Path, name: str) -> None:
+    """What is there already is not replaced, so its time stays; another row replaces it."""
+    path = tmp_path / name
+
+    def write(cell: str) -> tuple[bool, int]:
+        changed = write_table(path, ["a"], [[cell]], delimiter=",", bom=False)
+        return changed, path.stat().st_ino
+
+    is_new, first = write("x")
+    assert (True, (False, first)) == (is_new, write("x"))
+    has_changed, second = write("y")
+    assert (True, True) == (has_changed, second != first)
+    assert [name] == os.listdir(tmp_path)
+
+
 def test_permissions_and_links_of_the_output_stay(tmp_path: Path) -> None:
     """A private output stays private, and a symbolic link keeps pointing to the new file."""
     path, link = made(tmp_path, b"old", "out.csv"), tmp_path / "link.csv"
@@ -260,7 +273,7 @@ def test_default_output_is_beside_the_input(tmp_path: Path, name: str, expected:
 
 def test_output_that_is_the_input_is_refused(tmp_path: Path) -> None:
     """The input is never replaced, whatever way leads to it."""
-    path, link = made(tmp_path, "text\n"), tmp_path / "link.csv"
+    path, link = made(tmp_path), tmp_path / "link.csv"
     link.symlink_to(path)
     for output in (path, link, tmp_path / "." / "chunks.csv"):
         message = refusal(
@@ -279,7 +292,7 @@ def test_output_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
 
 def test_output_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
     """A folder, a device, a name that is too long and a file as folder cannot be written."""
-    path = made(tmp_path, "text\n")
+    path = made(tmp_path)
     for output, part in (
         (tmp_path, "folder or device"),
         (Path(os.devnull), "folder or device"),
@@ -305,7 +318,7 @@ def test_output_in_a_folder_without_the_right_to_write_is_refused() -> None:
 
 def test_writable_output_leaves_no_trace(tmp_path: Path) -> None:
     """The check itself changes nothing."""
-    path = made(tmp_path, "text\n")
+    path = made(tmp_path)
     check_writable(tmp_path / "out.csv", inputs=[path])
     check_writable(path)
     assert (os.listdir(tmp_path), path.read_bytes()) == (["chunks.csv"], b"text\n")

@@ -1,28 +1,16 @@
-"""What columns mean: ids, texts, topics; the scan of a file; output columns and output paths."""
+"""What columns mean: ids, texts, topics; and the scan of a file."""
 
 from __future__ import annotations
 
-import gzip
-import os
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
-from analysis.pipeline.tables import (
-    OUTPUT_COLUMNS,
-    Row,
-    Scan,
-    check_writable,
-    default_output,
-    is_blank,
-    open_table,
-    scan,
-    verdict_cells,
-    write_table,
-)
+from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.pipeline.output import OUTPUT_COLUMNS
+from analysis.pipeline.tables import Row, Scan, is_blank, open_table, scan
 from analysis.records import Chunk
 
 

@@ -1,0 +1,54 @@
+"""The program itself: its commands, their help, and names that are mistyped."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis import __version__
+from tests.commands.running import semfn
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_lists_the_commands_and_an_example(option: str) -> None:
+    """The short and the long option show each command with what it does."""
+    result = semfn(option)
+    assert 0 == result.exit_code
+    for part in ("label-sets", "run  ", "simulate", "Example: semfn run"):
+        assert part in result.stdout
+
+
+@pytest.mark.parametrize("command", ["label-sets", "run", "simulate"])
+def test_each_command_has_help(command: str) -> None:
+    """Each listed command can be loaded and explains its options."""
+    result = semfn(command, "--help")
+    assert (0, "") == (result.exit_code, result.stderr)
+    assert f"Usage: semfn {command}" in result.stdout
+
+
+def test_version_is_that_of_the_package() -> None:
+    """One line with the name and the version."""
+    assert f"semfn, version {__version__}\n" == semfn("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [("rnu", " Did you mean 'run'?"), ("lable-set", " Did you mean 'label-sets'?"), ("xyz", "")],
+)
+def test_unknown_command_names_the_nearest(typed: str, hint: str) -> None:
+    """Exit 2 with what was probably meant and with all commands."""
+    result = semfn(typed)
+    message = f"Error: There is no command {typed!r}.{hint} Commands: label-sets, run, simulate.\n"
+    assert 2 == result.exit_code
+    assert result.stderr.endswith(message)
+
+
+def test_no_command_shows_the_help() -> None:
+    """`semfn` alone says what there is."""
+    assert "Commands:" in semfn().output
+
+
+def test_unknown_option_names_the_nearest() -> None:
+    """Options of the program itself, too."""
+    result = semfn("--verison")
+    assert 2 == result.exit_code
+    assert "Did you mean '--version'?" in result.stderr

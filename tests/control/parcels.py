@@ -1,0 +1,28 @@
+"""Packs and parcels that the tests of this folder share."""
+
+from __future__ import annotations
+
+from analysis.control.routes import Parcel
+from analysis.records import Chunk, Item, Pack
+
+TOKENS = 10
+"""Estimated tokens of every chunk."""
+
+
+def pack_of(*names: str) -> Pack:
+    """Return a pack of chunks with these ids; the ticket of a chunk is the number of its letter."""
+    items = tuple(
+        Item(ticket=ord(name) - ord("a"), chunk=Chunk(id=name, text=name), tokens=TOKENS)
+        for name in names
+    )
+    return Pack(items=items)
+
+
+def parcel_of(names: str, *, order: tuple[int, ...] = (0,), since: float = 0.0) -> Parcel:
+    """Return a fresh parcel of chunks with these ids."""
+    return Parcel(pack=pack_of(*names), order=order, since=since)
+
+
+def ids_of(pack: Pack) -> str:
+    """Return the ids of the chunks of a pack as one word."""
+    return "".join(item.chunk.id for item in pack.items)

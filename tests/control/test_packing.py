@@ -1,0 +1,121 @@
+"""Windows are cut from the data: by document, topic, count and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.control.packing import SMALL_JOB, Cutter, Piece, chunks_per_request, obstacle
+from analysis.records import Chunk, FailureKind
+from analysis.settings import SETTINGS
+
+
+def piece(
+    name: str, *, tokens: int = 10, document: str | None = None, topic: str | None = None
+) -> Piece:
+    """Return a piece with so many tokens."""
+    return Piece(chunk=Chunk(id=name, text="x", document=document), tokens=tokens, topic=topic)
+
+
+def windows(pieces: list[Piece], *, size: int, pack_tokens: int = 8_000) -> list[list[str]]:
+    """Return the ids of the chunks of each window that a cutter makes of these pieces."""
+    cutter = Cutter(chunks_per_request=size, settings=replace(SETTINGS, pack_tokens=pack_tokens))
+    found = [window for one in pieces if (window := cutter.add(one)) is not None]
+    if (last := cutter.finish()) is not None:
+        found.append(last)
+    return [[one.chunk.id for one in window] for window in found]
+
+
+def test_windows_hold_k_chunks_and_the_rest_comes_last() -> None:
+    """Five chunks at two a window make three windows."""
+    assert [["a", "b"], ["c", "d"], ["e"]] == windows([piece(name) for name in "abcde"], size=2)
+
+
+def test_a_full_window_comes_out_at_once() -> None:
+    """The window is handed out with the chunk that fills it, not with the one after it."""
+    cutter = Cutter(chunks_per_request=1)
+    assert [piece("a")] == list(cutter.add(piece("a")) or ())
+    assert cutter.finish() is None
+
+
+def test_no_window_crosses_documents_or_topics() -> None:
+    """A change of document or of topic begins a window, a change back as well."""
+    pieces = [piece(str(place), document=name) for place, name in enumerate("aabba")]
+    assert [["0", "1"], ["2", "3"], ["4"]] == windows(pieces, size=10)
+    pieces = [piece(str(place), topic=name) for place, name in enumerate("xyy")]
+    assert [["0"], ["1", "2"]] == windows(pieces, size=10)
+
+
+def test_tokens_end_a_window_early_and_a_long_chunk_travels_alone() -> None:
+    """The token limit may be met, not passed; a chunk above it makes a window of its own."""
+    pieces = [piece("a", tokens=60), piece("b", tokens=40), piece("c", tokens=500), piece("d")]
+    assert [["a", "b"], ["c"], ["d"]] == windows(pieces, size=10, pack_tokens=100)
+
+
+def test_a_chunk_that_is_not_wanted_shapes_its_window() -> None:
+    """A resumed run cuts the same windows as the first one."""
+    pieces = [piece(name) for name in "abcd"]
+    kept = [replace(one, is_wanted=one.chunk.id != "b") for one in pieces]
+    assert windows(pieces, size=3) == windows(kept, size=3)
+
+
+def test_a_window_of_nothing_is_a_mistake() -> None:
+    """Zero chunks per request are refused."""
+    with pytest.raises(ValueError, match="at least one chunk"):
+        Cutter(chunks_per_request=0)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.sampled_from("ab"), st.sampled_from("xy"))),
+    st.integers(1, 5),
+)
+def test_windows_are_the_input_cut_as_rarely_as_allowed(
+    given_pieces: list[tuple[int, str, str]], size: int
+) -> None:
+    """Windows in a row give the input, keep every limit, and none could have taken one more."""
+    pieces = [
+        piece(str(place), tokens=tokens, document=document, topic=topic)
+        for place, (tokens, document, topic) in enumerate(given_pieces)
+    ]
+    by_id = {one.chunk.id: one for one in pieces}
+    found = [
+        [by_id[name] for name in names] for names in windows(pieces, size=size, pack_tokens=100)
+    ]
+    assert pieces == [one for window in found for one in window]
+    for window in found:
+        assert 1 == len({(one.chunk.document, one.topic) for one in window})
+        assert len(window) <= size
+        assert len(window) == 1 or sum(one.tokens for one in window) <= 100
+    for window, after in pairwise(found):
+        is_other = (window[0].chunk.document, window[0].topic) != (
+            after[0].chunk.document,
+            after[0].topic,
+        )
+        is_heavy = sum(one.tokens for one in [*window, after[0]]) > 100
+        assert is_other or is_heavy or len(window) == size
+
+
+def test_small_jobs_send_every_chunk_alone() -> None:
+    """Up to the size of a small job one chunk per request, above it the setting."""
+    assert 1 == chunks_per_request(SMALL_JOB)
+    assert SETTINGS.chunks_per_request == chunks_per_request(SMALL_JOB + 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "expected"),
+    [
+        ("", 0, FailureKind.EMPTY),
+        (" \t\u200b\ufeff\n", 3, FailureKind.EMPTY),
+        ("word", SETTINGS.chunk_tokens, None),
+        ("word", SETTINGS.chunk_tokens + 1, FailureKind.TOO_LONG),
+    ],
+)
+def test_empty_and_too_long_texts_are_not_sent(
+    text: str, tokens: int, expected: FailureKind | None
+) -> None:
+    """Texts of which nothing can be seen and texts above the limit have an obstacle."""
+    assert expected == obstacle(text, tokens)

@@ -1,0 +1,181 @@
+"""Which route a chunk takes while routes refuse, go away and return."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.control.decisions import Finished, Send, WaitUntil
+from analysis.control.scheduler import FIRST_CONTACT_S
+from analysis.errors import (
+    ModelRefused,
+    RateLimited,
+)
+from analysis.settings import SETTINGS
+from tests.control.bench import LOST, OUTAGE_S, UNREACHED, Bench, kinds
+from tests.control.parcels import ids_of
+
+
+def test_a_refused_chunk_is_tried_on_the_next_route_and_then_fails() -> None:
+    """Alone on two routes is enough."""
+    bench = Bench("m", "n", "o")
+    bench.offer("a")
+    assert () == bench.fail(bench.send(), ModelRefused("no"))
+    send = bench.send()
+    assert "r1" == send.route
+    ((_, verdict),) = bench.fail(send, ModelRefused("no"))
+    assert ("refused", "r1", "n", 2) == (
+        verdict.error and verdict.error.kind,
+        verdict.route,
+        verdict.model,
+        verdict.attempts,
+    )
+
+
+def test_chunks_wait_for_a_route_that_worked_before_another_model() -> None:
+    """For `other_model_after_s`; then they go over as the other route has room."""
+    bench = Bench("m", "n", limit=2)
+    bench.offer("a", "b")
+    bench.answer(bench.send())
+    bench.fail(bench.send(), UNREACHED)
+    bench.offer(*"cdef")
+    assert ["route_down"] == bench.told
+    # The chunk that failed itself may go over as soon as its backoff is over.
+    send = bench.next_send()
+    assert ("r1", "b") == (send.route, ids_of(send.pack))
+    assert bench.now <= SETTINGS.backoff_base_s
+    probes = []
+    while (send := bench.next_send()).route == "r0":
+        probes.append((send.is_probe, bench.now))
+        bench.fail(send, UNREACHED)
+    assert [True, True] == [is_probe for is_probe, _ in probes]
+    assert (SETTINGS.other_model_after_s, "r1") == (bench.now, send.route)
+    assert WaitUntil is type(bench.poll())
+    assert 2 == bench.scheduler.in_flight
+
+
+def test_chunks_that_stayed_are_sent_when_their_route_returns() -> None:
+    """The probe finds out; its answer lets all others go there."""
+    bench = Bench("m", "n", limit=1)
+    bench.offer("a")
+    bench.fail(bench.send(), UNREACHED)
+    bench.offer("bc", "d", "e")
+    over = bench.send()
+    assert ("r1", "bc") == (over.route, ids_of(over.pack))
+    probe = bench.next_send()
+    assert (True, "r0", 1) == (probe.is_probe, probe.route, len(probe.pack.items))
+    assert [("a", "noise")] == kinds(bench.answer(probe))
+    assert ["route_down", "route_up"] == bench.told
+    assert [("r0", "d")] == bench.sends()
+
+
+def test_routes_of_one_model_take_over_at_once() -> None:
+    """No label changes by it."""
+    bench = Bench("m", "m")
+    bench.offer("a")
+    bench.answer(bench.send())
+    bench.offer("b")
+    bench.fail(bench.send(), UNREACHED)
+    bench.offer("c")
+    assert [("r1", "c")] == bench.sends()
+
+
+def test_a_probe_goes_while_old_requests_still_hang() -> None:
+    """One chunk, one at a time, within the limit; the rest of its pack stays ahead."""
+    bench = Bench("m", limit=3)
+    bench.offer("x", "abc")
+    hanging, lost = bench.send(), bench.send()
+    bench.scheduler.limit_in_flight(2)
+    bench.fail(lost, UNREACHED)
+    probe = bench.next_send()
+    assert (True, "a", 2) == (probe.is_probe, ids_of(probe.pack), bench.scheduler.in_flight)
+    assert WaitUntil(None) == bench.poll()
+    bench.fail(hanging, LOST)
+    assert WaitUntil is type(bench.poll())
+    bench.answer(probe)
+    assert ("r0", "bc") in bench.sends()
+
+
+def test_the_next_probe_is_another_chunk() -> None:
+    """A chunk that breaks the way does not pass for an outage."""
+    bench = Bench("m")
+    bench.offer("x", "a", "b", "c")
+    bench.answer(bench.send())
+    bench.fail(bench.send(), UNREACHED)
+    names = []
+    for _ in range(4):
+        probe = bench.next_send()
+        names.append(ids_of(probe.pack))
+        bench.fail(probe, LOST)
+    assert ["a", "b", "c", "a"] == names
+
+
+def test_a_probe_that_the_service_refuses_shows_that_it_is_there() -> None:
+    """The route is in use again, after the pause that the service asks for."""
+    bench = Bench("m")
+    bench.offer("a", "b")
+    bench.fail(bench.send(), UNREACHED)
+    bench.fail(bench.next_send(), RateLimited("slow", retry_after_s=FIRST_CONTACT_S * 2))
+    assert ["route_down", "route_up", "rate_limited"] == bench.told
+    assert not bench.next_send().is_probe
+    assert bench.scheduler.stop_reason is None
+
+
+@pytest.mark.parametrize(("has_worked", "limit_s"), [(False, FIRST_CONTACT_S), (True, OUTAGE_S)])
+def test_a_run_stops_when_every_route_is_away_for_too_long(
+    has_worked: bool, limit_s: float
+) -> None:
+    """Soon if none was ever reached; the reason names the last error; probes until then."""
+    bench = Bench("m")
+    if has_worked:
+        bench.offer("z")
+        bench.answer(bench.send())
+    bench.offer("a", "b")
+    bench.fail(bench.send(), UNREACHED)
+    while isinstance(decision := bench.poll(), WaitUntil):
+        assert decision.at is not None
+        bench.now = decision.at
+        if isinstance(probe := bench.poll(), Send):
+            bench.fail(probe, UNREACHED)
+    assert Finished() == decision
+    assert limit_s <= bench.now <= limit_s + 1.2 * SETTINGS.breaker_open_cap_s
+    reason = f"No route answered for {limit_s:.0f} s. Last error: no connection"
+    assert (reason, reason) == (bench.scheduler.stop_reason, str(bench.scheduler.stop_error))
+    assert ["stopped", "stopped"] == [k for _, k in kinds(bench.scheduler.take_abandoned())]
+
+
+def test_time_without_work_is_no_outage() -> None:
+    """A call long after one that failed gets its probe."""
+    bench = Bench("m")
+    bench.offer("a")
+    bench.fail(bench.send(), UNREACHED)
+    bench.scheduler.withdraw(lambda pack: True, now=bench.now)
+    bench.now = 100 * OUTAGE_S
+    assert Finished() == bench.poll()
+    bench.offer("b")
+    probe = bench.send()
+    assert probe.is_probe
+    bench.fail(probe, UNREACHED)
+    assert isinstance(bench.poll(), WaitUntil)
+    assert bench.scheduler.stop_reason is None
+
+
+def test_chunks_at_a_last_route_that_stays_away_fail_while_the_others_work() -> None:
+    """A chunk that the first route refused does not keep the run open for ever."""
+    bench = Bench("m", "n")
+    bench.offer("a", "b")
+    for _ in range(2):
+        bench.fail(bench.send(), ModelRefused("no"))
+    assert [] == bench.told
+    failed: list[tuple[str, str]] = []
+    while len(failed) < 2:
+        decision = bench.poll()
+        failed += kinds(bench.scheduler.take_abandoned())
+        if isinstance(decision, Send):
+            assert "r1" == decision.route
+            bench.fail(decision, UNREACHED)
+        elif isinstance(decision, WaitUntil) and decision.at is not None:
+            bench.now = decision.at
+    assert [("a", "unavailable"), ("b", "unavailable")] == sorted(failed)
+    assert FIRST_CONTACT_S <= bench.now <= FIRST_CONTACT_S + 30.0
+    bench.offer("c")
+    assert [("r0", "c")] == bench.sends()

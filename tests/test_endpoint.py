@@ -1,0 +1,141 @@
+"""An address or key that cannot be used is refused before anything is sent, without quoting it."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.endpoint import EMBEDDED, NO_KEY, Endpoint
+from analysis.errors import ConfigurationError
+
+KEY = "sk-canary-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away the variables of whoever runs the tests."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+def test_a_key_alone_goes_to_openai() -> None:
+    """The default address is used."""
+    found = Endpoint.find(api_key=KEY)
+    assert ("https://api.openai.com/v1", KEY, "api.openai.com") == (
+        found.base_url,
+        found.api_key,
+        found.host,
+    )
+
+
+def test_an_address_alone_needs_no_key() -> None:
+    """Services of one's own often have none; something is sent in its place."""
+    found = Endpoint.find(base_url="http://127.0.0.1:8000/v1/")
+    assert ("http://127.0.0.1:8000/v1", NO_KEY, "127.0.0.1:8000") == (
+        found.base_url,
+        found.api_key,
+        found.host,
+    )
+
+
+def test_without_key_and_address_both_cures_are_named() -> None:
+    """Nothing is labelled by rules unless someone asked for it."""
+    with pytest.raises(ConfigurationError, match=r"OPENAI_API_KEY.*OPENAI_BASE_URL.*--local"):
+        Endpoint.find(api_key="", base_url="")
+
+
+def test_arguments_beat_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables count where there is no argument."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-variable")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://variable.example/v1")
+    found = Endpoint.find()
+    assert ("sk-variable", "variable.example") == (found.api_key, found.host)
+    found = Endpoint.find(api_key=KEY, base_url="https://argument.example/v1")
+    assert (KEY, "argument.example") == (found.api_key, found.host)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://gateway.example/v1", "gateway.example"),
+        ("https://gateway.example:8443/v1", "gateway.example:8443"),
+        ("HTTPS://Gateway.Example/v1", "gateway.example"),
+        ("http://localhost:1234", "localhost:1234"),
+        ("http://127.0.0.2/v1", "127.0.0.2"),
+        ("http://[::1]:9000/v1", "[::1]:9000"),
+        ("https://[2001:db8::1]/v1", "[2001:db8::1]"),
+    ],
+)
+def test_addresses_that_may_be_used(address: str, host: str) -> None:
+    """https:// anywhere, http:// on this machine."""
+    assert host == Endpoint.find(api_key=KEY, base_url=address).host
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://gateway.example/v1", "unprotected"),
+        ("http://localhost.example/v1", "unprotected"),
+        ("http://0.0.0.0:80/v1", "unprotected"),
+        ("ftp://gateway.example/v1", "must begin with"),
+        ("wss://gateway.example/v1", "must begin with"),
+        ("gateway.example/v1", "must begin with"),
+        ("https:///v1", "must begin with"),
+        ("https://gateway.example:port/v1", "cannot be read"),
+        ("https://gateway.example:99999/v1", "cannot be read"),
+        ("https://[::1/v1", "cannot be read"),
+        ("https://gate way.example/v1", "a space or a character"),
+        ("https://gateway.example/v1\n", "a space or a character"),
+        ("https://gäteway.example/v1", "a space or a character"),
+    ],
+)
+def test_addresses_that_may_not_be_used(address: str, words: str) -> None:
+    """Each is refused with what is wrong about it."""
+    with pytest.raises(ConfigurationError, match=words):
+        Endpoint.find(api_key=KEY, base_url=address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"https://user:{KEY}@gateway.example/v1",
+        f"https://{KEY}@gateway.example/v1",
+        f"ftp://user:{KEY}@gateway.example/v1",
+        f"https://user:{KEY}@[bad/v1",
+        f"https://gateway.example/v1?key={KEY}",
+        f"https://gateway.example/v1#{KEY}",
+        "http://127.0.0.1@gateway.example/v1",
+    ],
+)
+def test_an_address_may_hold_no_secret_and_the_message_does_not_repeat_it(address: str) -> None:
+    """Also when something else is wrong with it, too."""
+    with pytest.raises(ConfigurationError, match="may hold no user name") as caught:
+        Endpoint.find(base_url=address)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["sk-a b", "sk-a\n", "sk-ключ", "\tsk-a"])
+def test_a_key_that_was_copied_badly_is_refused_unquoted(key: str) -> None:
+    """A header with it would fail later, in a message that shows it."""
+    with pytest.raises(ConfigurationError, match="Copy it again") as caught:
+        Endpoint.find(api_key=key)
+    assert key not in str(caught.value)
+
+
+def test_the_account_is_equal_for_equal_key_and_host_only() -> None:
+    """It tells nothing about the key, and neither does the representation."""
+    one = Endpoint.find(api_key=KEY, base_url="https://a.example/v1")
+    same = Endpoint.find(api_key=KEY, base_url="https://a.example/other")
+    others = [
+        Endpoint.find(api_key=KEY, base_url="https://b.example/v1"),
+        Endpoint.find(api_key=KEY + "x", base_url="https://a.example/v1"),
+        Endpoint.none(),
+    ]
+    assert one.account == same.account
+    assert 4 == len({one.account, *(other.account for other in others)})
+    assert KEY not in repr(one) + one.account
+
+
+def test_the_local_service_has_a_name_of_its_own() -> None:
+    """Its port differs from run to run, the name in ledgers does not."""
+    found = Endpoint.find(api_key="local", base_url="http://127.0.0.1:5000/v1", host=EMBEDDED)
+    assert "embedded" == found.host

@@ -1,0 +1,256 @@
+"""`analyze_file`: the file door of the library, and what it promises when things go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.entry import Hooks, RunOptions, analyze_file, check_cost
+from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.pipeline.ledger import Ledger
+from analysis.pipeline.report import RunSummary
+from analysis.pipeline.run import INTERRUPTED, Plan, RunPaths
+from analysis.records import Verdict
+from analysis.settings import SETTINGS
+from analysis.simulator.service import Answerer
+from analysis.telemetry import Event
+from tests.commands.running import HEADER, Paid, column, paid_service, raw, table, written
+from tests.commands.test_display import ESTIMATE, PLAN
+
+OUT = "chunks.labeled.csv"
+PARTIAL = "chunks.labeled.partial.csv"
+
+
+def options(service: Paid) -> dict[str, Any]:
+    """Return the options that lead a run to the service."""
+    return {"api_key": "k", "base_url": service.base_url}
+
+
+def test_offline_run_labels_a_file_and_returns_the_summary(tmp_path: Path) -> None:
+    """No key, no network: rules label, and the summary says so."""
+    summary = analyze_file(str(table(tmp_path, 12)), route="offline")
+    assert (0, 12, True) == (summary.exit_code, summary.labeled, summary.simulated)
+    assert str(tmp_path / OUT) == summary.paths["output"]
+    assert {"offline"} == set(column(tmp_path / OUT, "semfn_route"))
+
+
+def test_works_inside_a_running_event_loop(tmp_path: Path) -> None:
+    """As in a notebook."""
+
+    async def cell() -> int:
+        return analyze_file(table(tmp_path, 3), route="offline").labeled
+
+    assert 3 == asyncio.run(cell())
+
+
+def test_service_that_says_no_is_a_summary_and_no_exception(tmp_path: Path) -> None:
+    """The caller gets what was done, with the exit code of the command."""
+    with paid_service(api_key="right") as service:
+        summary = analyze_file(table(tmp_path), **options(service))
+    assert (3, 0, {"stopped": 30}) == (summary.exit_code, summary.labeled, summary.errors)
+    assert "Check OPENAI_API_KEY" in summary.stopped
+    assert (tmp_path / PARTIAL).exists()
+
+
+def test_outage_ends_with_the_trouble_and_the_cure(tmp_path: Path) -> None:
+    """A service that worked and went away: the reason names what was last heard of it."""
+    knobs = replace(
+        SETTINGS, outage_limit_s=1.0, breaker_failures=1, breaker_open_s=0.1, rest_in_flight=1
+    )
+    events: list[Event] = []
+
+    answered: list[Sequence[str]] = []
+
+    def label_once(texts: Sequence[str], topic: str | None) -> list[tuple[str]]:
+        answered.append(texts)
+        return [("example",) for _ in texts if len(answered) == 1]
+
+    hooks = Hooks(on_event=events.append)
+    with paid_service(answerer=Answerer(name="digest-labels", label=label_once)) as service:
+        summary = analyze_file(
+            table(tmp_path, 100), hooks=hooks, settings=knobs, **options(service)
+        )
+    assert 3 == summary.exit_code
+    assert 10 == summary.labeled
+    for part in ("No route answered for 1 s.", "HTTP 500", "OPENAI_BASE_URL"):
+        assert part in summary.stopped
+    assert {"route_down", "stopped"} <= {event.name for event in events}
+
+
+def test_refusal_of_the_plan_frees_the_ledger_and_leaves_no_output(tmp_path: Path) -> None:
+    """A hook that says no is heard before anything is sent."""
+    path = table(tmp_path)
+
+    def refuse(plan: Plan, paths: RunPaths) -> None:
+        raise ConfigurationError("not today")
+
+    with paid_service() as service:
+        with pytest.raises(ConfigurationError, match="not today"):
+            analyze_file(path, hooks=Hooks(on_plan=refuse), **options(service))
+        assert [] == service.records
+        assert not {OUT, PARTIAL, f"{OUT}.summary.json"} & set(os.listdir(tmp_path))
+        assert 30 == analyze_file(path, **options(service)).labeled
+
+
+def test_expensive_run_needs_a_yes(tmp_path: Path) -> None:
+    """Without hooks the limit is checked by the function itself."""
+    knobs = replace(SETTINGS, confirm_above_usd=0.0)
+    with paid_service() as service:
+        chosen = {"settings": knobs, **options(service)}
+        with pytest.raises(ConfigurationError, match=r"above 0\.00 USD.*yes=True"):
+            analyze_file(table(tmp_path), **chosen)
+        assert [] == service.records
+        assert 0 == analyze_file(table(tmp_path), yes=True, **chosen).exit_code
+
+
+def test_cost_at_the_limit_or_unknown_passes() -> None:
+    """Only what is above the limit, and known, asks for a yes."""
+    check_cost(replace(PLAN, estimate=replace(ESTIMATE, cost_usd=5.0)))
+    check_cost(replace(PLAN, estimate=replace(ESTIMATE, cost_usd=None)))
+    with pytest.raises(ConfigurationError):
+        check_cost(replace(PLAN, estimate=replace(ESTIMATE, cost_usd=5.01)))
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_input_that_changes_while_it_is_paid_for_is_a_ledger_error(
+    tmp_path: Path, is_removed: bool
+) -> None:
+    """No output is derived from another text; what is paid for is kept and used later."""
+    path = table(tmp_path, 40)
+    before = path.read_bytes()
+
+    def change(verdict: Verdict) -> None:
+        path.unlink(missing_ok=True)
+        if not is_removed:
+            raw(tmp_path, before + b"late,row,x\n")
+
+    with paid_service() as service:
+        with pytest.raises(LedgerError, match="kept in the ledger"):
+            analyze_file(path, hooks=Hooks(on_verdict=change), **options(service))
+        assert not (tmp_path / OUT).exists()
+        raw(tmp_path, before)
+        assert 40 == analyze_file(path, **options(service)).labeled
+        assert 40 == service.chunks
+
+
+def test_output_that_became_a_folder_is_a_ledger_error(tmp_path: Path) -> None:
+    """The labels are in the ledger, and with the folder gone they are written."""
+    path = table(tmp_path, 20)
+
+    def take(verdict: Verdict) -> None:
+        (tmp_path / OUT).mkdir(exist_ok=True)
+
+    with paid_service() as service:
+        with pytest.raises(LedgerError, match="Cannot write") as caught:
+            analyze_file(path, hooks=Hooks(on_verdict=take), **options(service))
+        assert [f"What is paid for so far: {tmp_path / PARTIAL}"] == caught.value.__notes__
+        assert all(column(tmp_path / PARTIAL, "semantic_function"))
+        (tmp_path / OUT).rmdir()
+        assert (20, 20) == (analyze_file(path, **options(service)).reused, service.chunks)
+
+
+def test_interruption_that_costs_no_row_is_a_finished_run(tmp_path: Path) -> None:
+    """What was in flight at Ctrl-C ends and counts; if it was the last, all is done."""
+    events: list[str] = []
+    seen: list[Verdict] = []
+
+    def interrupt(verdict: Verdict) -> None:
+        seen.append(verdict)
+        if len(seen) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    hooks = Hooks(
+        on_verdict=interrupt,
+        on_event=lambda event: events.append(event.message),
+        handles_signals=True,
+    )
+    before = signal.getsignal(signal.SIGINT)
+    with paid_service(latency_ms=100) as service:
+        summary = analyze_file(table(tmp_path, 20), hooks=hooks, **options(service))
+    assert INTERRUPTED in events
+    assert (0, "", 20) == (summary.exit_code, summary.stopped, summary.labeled)
+    assert (tmp_path / OUT).exists()
+    assert before is signal.getsignal(signal.SIGINT)
+
+
+def test_interruption_of_a_notebook_cell_keeps_what_is_paid(tmp_path: Path) -> None:
+    """Inside a running loop the work has a thread of its own; Ctrl-C ends it the same way."""
+    seen: list[Verdict] = []
+
+    def interrupt(verdict: Verdict) -> None:
+        seen.append(verdict)
+        if len(seen) == 1:
+            os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C: to the process, not to this thread
+
+    with paid_service(latency_ms=50) as service:
+        chosen = {"max_concurrent": 1, "hooks": Hooks(on_verdict=interrupt), **options(service)}
+
+        async def cell() -> RunSummary:
+            return analyze_file(table(tmp_path, 100), **chosen)
+
+        # Unlike asyncio.run, this leaves Ctrl-C to Python, as notebooks do.
+        with closing(asyncio.new_event_loop()) as loop:
+            summary = loop.run_until_complete(cell())
+        assert (130, INTERRUPTED) == (summary.exit_code, summary.stopped)
+        assert 0 < summary.labeled == service.chunks < 100
+        assert 100 == analyze_file(tmp_path / "chunks.csv", **options(service)).labeled
+        assert 100 == service.chunks
+
+
+def test_unknown_option_lists_all(tmp_path: Path) -> None:
+    """A mistyped keyword is no option that is ignored."""
+    with pytest.raises(ConfigurationError, match=r"no option topics\. Options: api_key, "):
+        analyze_file(table(tmp_path), topics="x")
+
+
+def test_options_are_checked_before_the_file() -> None:
+    """Values that cannot be used are refused without a look at the input."""
+    for chosen in ({"max_failed": "x"}, {"max_failed": -1}, {"max_chunks_per_request": 0}):
+        with pytest.raises(ConfigurationError):
+            RunOptions(**chosen)
+    assert ("realtime", "rest") == RunOptions(route="realtime, rest").routes
+    assert 10 == RunOptions().per_request
+
+
+def test_notes_are_told_before_the_plan(tmp_path: Path) -> None:
+    """What was assumed about the input comes first."""
+    path = written(tmp_path, [HEADER, ("1", "a", "T")])
+    told: list[str] = []
+
+    def on_notes(notes: Sequence[str]) -> None:
+        told.extend(notes)
+
+    def on_plan(plan: Plan, paths: RunPaths) -> None:
+        told.append(f"{plan.to_do} to do into {paths.output.name}")
+
+    analyze_file(path, route="offline", hooks=Hooks(on_notes=on_notes, on_plan=on_plan))
+    columns = "columns used: id from 'id', text from 'text', topic from 'topic'"
+    assert [columns, f"1 to do into {OUT}"] == told
+
+
+def test_input_is_refused_before_the_ledger_exists(tmp_path: Path) -> None:
+    """A wrong input leaves no file behind."""
+    path = written(tmp_path, [HEADER, ("1", "a", "T"), ("1", "b", "T")])
+    with pytest.raises(InputError, match="repeat the id"):
+        analyze_file(path, route="offline")
+    assert ["chunks.csv"] == os.listdir(tmp_path)
+
+
+def test_ledger_is_free_after_each_end(tmp_path: Path) -> None:
+    """Another run, or a person, can open it at once."""
+    analyze_file(table(tmp_path, 1), route="offline")
+    Ledger.open(
+        tmp_path / f"{OUT}.semfn.sqlite",
+        source="x",
+        key_of=lambda chunk: bytes(16),
+        run_facts={},
+        started_at="2026-11-21T10:00:00Z",
+    ).close()

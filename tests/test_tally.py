@@ -1,0 +1,120 @@
+"""An estimate counts what would be sent, as the run itself would send it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from analysis.labels.label_set import LabelSet
+from analysis.labels.prompt import PromptBuilder
+from analysis.labels.tokens import estimate
+from analysis.prices import price_table
+from analysis.records import Chunk, Item, Pack, Usage
+from analysis.settings import SETTINGS
+from analysis.tally import ANSWER_TOKENS, REQUEST_S, PackTally
+
+BUILDER = PromptBuilder(LabelSet.load("ten_functions"), rng=random.Random(1))
+
+
+def tally_for(
+    *, size: int = 2, topic: str | None = None, in_flight: int = 4, rpm: int = 5_000
+) -> PackTally:
+    """Return a tally for the default text model."""
+    return PackTally(
+        BUILDER,
+        topic=topic,
+        chunks_per_request=size,
+        model="gpt-6-luna",
+        in_flight=in_flight,
+        settings=replace(SETTINGS, requests_per_minute=rpm),
+    )
+
+
+def chunk(name: str, text: str = "A sentence.", topic: str | None = None) -> Chunk:
+    """Return a chunk."""
+    return Chunk(id=name, text=text, topic=topic)
+
+
+def asked_tokens(*chunks: Chunk, topic: str | None = None) -> int:
+    """Return the input tokens of one request for these chunks."""
+    items = tuple(Item(ticket=1, chunk=one, tokens=estimate(one.text)) for one in chunks)
+    return BUILDER.input_tokens(Pack(items=items, topic=topic))
+
+
+def test_nothing_costs_nothing() -> None:
+    """No chunk, no request, no time."""
+    found = tally_for().estimate()
+    assert (0, 0, 0, 0, 0.0, 0.0) == (
+        found.chunks,
+        found.unsendable,
+        found.requests,
+        found.input_tokens,
+        found.cost_usd,
+        found.duration_s,
+    )
+
+
+def test_packs_are_counted_as_they_would_be_sent() -> None:
+    """Across calls of `add`, the last pack included, each with its own instructions."""
+    tally, chunks = tally_for(topic="t"), [chunk(name) for name in "abcde"]
+    tally.add(chunks[:3])
+    tally.add(chunks[3:])
+    found = tally.estimate()
+    pairs = asked_tokens(chunks[0], chunks[1], topic="t")
+    expected = 2 * pairs + asked_tokens(chunks[4], topic="t")
+    assert (5, 3, expected, 5 * ANSWER_TOKENS) == (
+        found.chunks,
+        found.requests,
+        found.input_tokens,
+        found.output_tokens,
+    )
+    usage = Usage(input_tokens=expected, output_tokens=5 * ANSWER_TOKENS)
+    assert price_table().cost_usd("gpt-6-luna", usage) == found.cost_usd
+    assert price_table().date == found.price_date
+
+
+def test_a_chunk_s_own_topic_beats_the_one_of_the_call() -> None:
+    """Another topic begins another pack."""
+    tally = tally_for(topic="t")
+    tally.add([chunk("a", topic="own"), chunk("b"), chunk("c")])
+    assert 2 == tally.estimate().requests
+
+
+def test_what_cannot_be_sent_is_counted_apart() -> None:
+    """Empty and too long texts, if they are wanted; they do not break a pack."""
+    tally = tally_for()
+    long = "字" * 2 * SETTINGS.chunk_tokens
+    chunks = [chunk("a"), chunk("b", ""), chunk("c", long), chunk("d"), chunk("e", " ")]
+    tally.add(chunks, [True, True, True, True, False])
+    found = tally.estimate()
+    assert (2, 2, 1) == (found.chunks, found.unsendable, found.requests)
+
+
+def test_chunks_that_are_not_wanted_shape_the_packs_and_cost_nothing() -> None:
+    """A pack of which nothing is wanted is no request."""
+    tally = tally_for()
+    tally.add([chunk(name) for name in "abcd"], [True, False, False, False])
+    found = tally.estimate()
+    assert (1, 1, asked_tokens(chunk("a"))) == (found.chunks, found.requests, found.input_tokens)
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "rpm", "expected"),
+    [(4, 5_000, 10 * REQUEST_S / 4), (512, 60, 10.0)],
+)
+def test_time_is_what_binds(in_flight: int, rpm: int, expected: float) -> None:
+    """Few requests in flight, or few requests a minute."""
+    tally = tally_for(size=1, in_flight=in_flight, rpm=rpm)
+    tally.add([chunk(str(place)) for place in range(10)])
+    assert expected == tally.estimate().duration_s
+
+
+def test_tokens_bind_where_texts_are_long() -> None:
+    """The estimate of time is then tokens over tokens per minute."""
+    tally = tally_for(size=1, in_flight=512)
+    tally.add([chunk(str(place), "word " * 20_000) for place in range(20)])
+    found = tally.estimate()
+    tokens = found.input_tokens + found.output_tokens
+    assert tokens * 60 / SETTINGS.tokens_per_minute == found.duration_s
