@@ -48,7 +48,7 @@ def main() -> int:
     result = {
         "question": "time and peak memory of semfn run --local at the default packing",
         "simulated": True,
-        "command": "python benchmarks/scale.py",
+        "command": command_line(),
         "at": now.isoformat(timespec="seconds"),
         "version": runs[0]["version"],
         "machine": machine(),
@@ -95,6 +95,11 @@ def measure(path: Path, folder: Path, route: str) -> dict[str, Any]:
     }
     print(json.dumps(run))
     return run
+
+
+def command_line() -> str:
+    """Return the command as typed, without the folders of this machine."""
+    return " ".join(["python benchmarks/scale.py", *(Path(word).name for word in sys.argv[1:])])
 
 
 def ids_of(path: Path) -> list[str]:
