@@ -34,12 +34,14 @@ _HOMES = {
     "SemanticRestAnalyzer": "analysis.semantic_function",
     "TransportError": "analysis.errors",
     "Usage": "analysis.records",
+    "analyze_dataframe": "analysis.entry",
     "analyze_file": "analysis.entry",
 }
 
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from analysis.entry import analyze_dataframe as analyze_dataframe
     from analysis.entry import analyze_file as analyze_file
     from analysis.errors import AccountClosed as AccountClosed
     from analysis.errors import AnalysisError as AnalysisError

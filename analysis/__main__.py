@@ -14,6 +14,8 @@ import click
 from analysis import __version__
 
 _COMMANDS = {
+    "bench": ("analysis.commands.bench", "bench", "Measure latency: REST, Realtime, hybrid."),
+    "check": ("analysis.commands.check", "check", "Check key, endpoint, limits and models."),
     "label-sets": ("analysis.commands.label_sets", "label_sets", "List and show label sets."),
     "run": ("analysis.commands.run", "run", "Label the chunks of a CSV file."),
     "simulate": (

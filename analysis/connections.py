@@ -6,12 +6,12 @@ io. The analyzers call it; each transport is imported when it is first wanted.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from analysis.endpoint import Endpoint
+from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import ConfigurationError
 from analysis.labels.prompt import PromptBuilder
-from analysis.settings import ROUTES, Settings
+from analysis.settings import DIALECTS, ROUTES, TEMPERATURE_RANGE, Settings
 from analysis.transport import LimitsListener, Transport
 from analysis.wire.session import SessionSettings
 
@@ -40,11 +40,33 @@ def check_routes(route: str | Sequence[str]) -> tuple[str, ...]:
     return routes
 
 
-def session_settings(builder: PromptBuilder, model: str) -> SessionSettings:
-    """Return the Realtime session in which this prompt is asked."""
+def check_dialect(dialect: str) -> str:
+    """Return the dialect of the Realtime protocol if this version speaks it.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    if dialect not in DIALECTS:
+        raise ConfigurationError(
+            f"Dialect {dialect!r} is not known. Use one of {', '.join(DIALECTS)}."
+        )
+    return dialect
+
+
+def session_settings(
+    builder: PromptBuilder,
+    model: str,
+    *,
+    extra: str = "",
+    temperature: float = TEMPERATURE_RANGE[0],
+    dialect: str = "auto",
+) -> SessionSettings:
+    """Return the Realtime session in which this prompt is asked; `extra` follows its words."""
     return SessionSettings(
         model=model,
-        instructions=builder.instructions,
+        instructions=f"{builder.instructions}\n{extra}" if extra else builder.instructions,
+        temperature=temperature,
+        dialect=dialect,
         tool_name=TOOL_NAME,
         tool_description=TOOL_DESCRIPTION,
         tool_parameters=builder.schema,
@@ -61,6 +83,8 @@ def make_transport(
     on_limits: LimitsListener,
     rng: random.Random,
     settings: Settings,
+    on_notice: Callable[[str], None] | None = None,
+    dialect: str = "auto",
 ) -> Transport:
     """Return the transport of a route; nothing is connected yet."""
     if route == "realtime":
@@ -69,7 +93,7 @@ def make_transport(
         return RealtimeTransport(
             base_url=endpoint.base_url,
             api_key=endpoint.api_key,
-            settings=session_settings(builder, model),
+            settings=session_settings(builder, model, dialect=dialect),
             on_limits=on_limits,
             connect_timeout_s=settings.connect_timeout_s,
             connect_attempts=settings.connect_attempts,
@@ -82,6 +106,9 @@ def make_transport(
             base_url=endpoint.base_url,
             api_key=endpoint.api_key,
             on_limits=on_limits,
+            on_notice=on_notice,
+            # The embedded service is known to have the Responses API: nothing is to be found out.
+            endpoint="responses" if endpoint.host == EMBEDDED else "auto",
             timeout_s=timeout_s,
             connect_timeout_s=settings.connect_timeout_s,
         )

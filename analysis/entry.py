@@ -1,4 +1,4 @@
-"""The sync door: `analyze_file` labels a whole file; `semfn run` is a shell around it.
+"""The sync doors: `analyze_file` and `analyze_dataframe`; `semfn run` is a shell around the first.
 
 io. It puts the parts of a run together: table, analyzer, ledger, local service.
 """
@@ -9,19 +9,28 @@ import asyncio
 import contextlib
 import platform
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis import __version__
 from analysis.connections import check_routes
 from analysis.endpoint import EMBEDDED, Endpoint
-from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
+from analysis.errors import (
+    AnalysisError,
+    ConfigurationError,
+    InputError,
+    LedgerError,
+    LocalProtocolError,
+)
+from analysis.labelling import LARGEST_PACK
 from analysis.labels.label_set import LabelSet
+from analysis.pipeline.frames import ROLES, columns_of, state_ledger, with_verdicts, write_frame
 from analysis.pipeline.output import default_output
 from analysis.pipeline.report import RunSummary, StopKind, allowed_failures
 from analysis.pipeline.run import INTERRUPTED, Plan, RunPaths, TableRun
@@ -31,11 +40,11 @@ from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
 from analysis.telemetry import Event, Sink
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DEFAULT_RUN_ROUTES = ("rest",)
 """Routes of a file run: one model, strict schema, the lowest price of the routes there are."""
-
-LARGEST_PACK = 20
-"""Most chunks in one request until an audit with a live model shows that more is safe."""
 
 DRAIN_S = 15.0
 """Seconds that requests in flight get to end after a run was interrupted."""
@@ -168,12 +177,7 @@ def analyze_file(
         LedgerError: If ledger or output cannot be written.
     """
     hooks = hooks or Hooks()
-    known = {field.name for field in fields(RunOptions)}
-    if unknown := sorted(options.keys() - known):
-        raise ConfigurationError(
-            f"There is no option {', '.join(unknown)}. Options: {', '.join(sorted(known))}."
-        )
-    chosen = RunOptions(**options)
+    chosen = _options(options)
     source = Path(path_in)
     table = open_table(
         source,
@@ -190,6 +194,65 @@ def analyze_file(
         hooks.on_notes(table.notes)
     output = Path(path_out) if path_out is not None else default_output(source)
     return _run_table(table, output, chosen, hooks)
+
+
+def analyze_dataframe(
+    frame: pd.DataFrame,
+    topic: str | None = None,
+    *,
+    hooks: Hooks | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Label every row of a DataFrame; return a new one with the verdict columns beside yours.
+
+    Works inside a running event loop, too. Index, order and types of the given columns stay. The
+    ledger of the run is kept in the state folder under a digest of the rows, so the same call
+    again, also from another process, asks nothing twice.
+
+    Args:
+        frame: Columns `text` (str), and if there `id` (unique), `document` and `topic`; other names
+            by `text_column` and so on. Without an id column the row number is the id.
+        topic: For rows without a topic of their own.
+        hooks: What the caller wants to hear of the run.
+        **options: The fields of `RunOptions`, but for `encoding` and `delimiter`.
+
+    Returns:
+        A new frame; `attrs["semfn"]` holds the summary of the run. Rows that were not reached have
+        `semfn_error` `stopped`.
+
+    Raises:
+        ConfigurationError: If something must be put right first; nothing was sent.
+        AnalysisError: If the service stopped the work before it ever answered.
+        LedgerError: If the ledger cannot be written.
+    """
+    for name in ("encoding", "delimiter"):
+        if name in options:
+            raise ConfigurationError(f"A DataFrame has no {name}; leave the option out.")
+    chosen = _options(options)
+    named = {role: options.pop(f"{role}_column", None) for role in ROLES}
+    columns = columns_of(frame, named)
+    frame = frame if chosen.limit is None else frame.head(chosen.limit)
+    with tempfile.TemporaryDirectory(prefix="semfn-") as folder:
+        source = Path(folder) / "DataFrame"
+        digest = write_frame(source, frame, columns)
+        options.setdefault("ledger", state_ledger(digest))
+        output = source.with_name("labeled.csv")
+        summary = analyze_file(source, output, topic=topic, hooks=hooks, **options)
+        if summary.stopped and not summary.labeled:
+            raise AnalysisError(summary.stopped)
+        labeled = with_verdicts(frame, Path(summary.paths["output"]))
+    labeled.attrs["semfn"] = summary.to_dict()
+    return labeled
+
+
+def _options(options: Mapping[str, Any]) -> RunOptions:
+    """Return the options of a run; unknown names are refused with the known ones."""
+    known = {field.name for field in fields(RunOptions)}
+    if unknown := sorted(options.keys() - known):
+        raise ConfigurationError(
+            f"There is no option {', '.join(unknown)}. Options: {', '.join(sorted(known))}."
+        )
+    return RunOptions(**options)
 
 
 def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) -> RunSummary:

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Self
 
 from analysis.analyzer import ChunkLike, Estimate
-from analysis.connections import make_transport
+from analysis.connections import check_dialect, make_transport
 from analysis.control.packing import chunks_per_request
 from analysis.control.routes import RoutePlan
 from analysis.dispatch import Dispatcher
@@ -67,6 +67,7 @@ class RoutedAnalyzer:
         on_event: Sink | None,
         seed: int | None,
         settings: Settings = SETTINGS,
+        dialect: str = "auto",
     ) -> None:
         if language not in LANGUAGES:
             raise ConfigurationError(
@@ -81,6 +82,7 @@ class RoutedAnalyzer:
         self.routes = tuple(routes)
         self.models = {route: models.get(route) or DEFAULT_MODELS[route] for route in routes}
         self._endpoint = endpoint
+        self._dialect = check_dialect(dialect)
         self._timeout_s = timeout_s
         self._max_concurrent = max_concurrent
         self._on_event = on_event
@@ -347,10 +349,15 @@ class RoutedAnalyzer:
                 builder=self._builder,
                 timeout_s=self._timeout_s,
                 on_limits=self._hear_limits,
+                on_notice=self._hear_notice,
                 rng=self._rng,
                 settings=self._settings,
+                dialect=self._dialect,
             )
         return self._transports[route]
+
+    def _hear_notice(self, message: str) -> None:
+        self._ready().tell("notice", message, {})
 
     def _hear_limits(self, route: str, limits: tuple[RateLimit, ...]) -> None:
         if self._dispatcher is not None:

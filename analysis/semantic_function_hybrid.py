@@ -31,6 +31,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         model: A model's name for a single route, or a mapping from route to model.
         max_concurrent: Requests at once on each route; by default each route's own.
         endpoint: Address and key found before; then `api_key` and `base_url` stay out.
+        dialect: Of the Realtime protocol: `auto`, `ga` or `beta`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         seed: int | None = None,
         settings: Settings = SETTINGS,
         endpoint: Endpoint | None = None,
+        dialect: str = "auto",
     ) -> None:
         checked = check_routes(routes)
         if endpoint is None:
@@ -69,6 +71,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             on_event=on_event,
             seed=seed,
             settings=settings,
+            dialect=dialect,
         )
 
     async def analyze_batch(

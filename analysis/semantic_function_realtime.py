@@ -12,20 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from analysis.connections import session_settings
+from analysis.connections import check_dialect, session_settings
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError, LocalProtocolError
 from analysis.labelling import RoutedAnalyzer, check_topic
 from analysis.labels.label_set import LabelSet
 from analysis.settings import (
     DEFAULT_LABEL_SET,
-    DIALECTS,
     SETTINGS,
     TEMPERATURE_RANGE,
     Settings,
 )
 from analysis.telemetry import Sink
 from analysis.transport.websocket import RealtimeTransport
+from analysis.wire.session import SessionSettings
 
 logger = logging.getLogger("analysis")
 
@@ -39,12 +39,13 @@ class RealtimeSessionConfig:
     Attributes:
         topic: What the text is about; beats the analyzer's topic, is beaten by the call's.
         temperature: 0.6 to 1.2. The GA dialect has no temperature: there it is checked, not sent.
+        instructions: Added to what the model is told, such as what to look at; empty by default.
         modalities: Only `["text"]`.
         turn_detection: `{"type": "server_vad", "create_response": False}`; no response may be
             made by itself.
         input_audio_format: `pcm16`; the service wants one even for text.
         output_audio_format: `pcm16`.
-        dialect: `auto` or `ga`.
+        dialect: `auto`, `ga` or `beta`; `auto` takes the analyzer's, and at last the server's.
 
     Raises:
         ConfigurationError: If the service would refuse a value; names the allowed ones.
@@ -52,6 +53,7 @@ class RealtimeSessionConfig:
 
     topic: str | None = None
     temperature: float = TEMPERATURE_RANGE[0]
+    instructions: str = ""
     modalities: Sequence[str] = ("text",)
     turn_detection: Mapping[str, Any] | str = field(
         default_factory=lambda: {"type": "server_vad", "create_response": False}
@@ -97,18 +99,6 @@ def _check_turn_detection(value: Mapping[str, Any] | str) -> None:
         )
 
 
-def check_dialect(dialect: str) -> None:
-    """Refuse a dialect that this version does not speak.
-
-    Raises:
-        ConfigurationError: Names the allowed values.
-    """
-    if dialect not in DIALECTS:
-        raise ConfigurationError(
-            f"Dialect {dialect!r} is not known. Use one of {', '.join(DIALECTS)}."
-        )
-
-
 class SemanticRealtimeAnalyzer(RoutedAnalyzer):
     """Labels chunks over one Realtime session.
 
@@ -118,7 +108,7 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
     Args:
         model: By default `gpt-realtime-2.1-mini`.
         max_concurrent: Responses at once on the session; by default 8.
-        dialect: `auto` or `ga`.
+        dialect: `auto` asks the server; `beta` also sends the header that old servers want.
     """
 
     def __init__(
@@ -137,7 +127,6 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
         seed: int | None = None,
         settings: Settings = SETTINGS,
     ) -> None:
-        check_dialect(dialect)
         super().__init__(
             routes=("realtime",),
             models={"realtime": model} if model else {},
@@ -150,6 +139,7 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
             on_event=on_event,
             seed=seed,
             settings=settings,
+            dialect=dialect,
         )
         self._own_topic = self.topic
         self._config = RealtimeSessionConfig()
@@ -174,12 +164,9 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
                 topic and config stay as they were.
         """
         chosen = config or RealtimeSessionConfig()
-        session = self._session()
-        await session.connect()
-        await session.configure(session_settings(self._builder, self.models["realtime"]))
-        self._config = chosen
-        self.topic = self._own_topic if chosen.topic is None else chosen.topic
-        if config is not None and not self._has_told_temperature:
+        await self._session().configure(self._session_settings(chosen))
+        self._take(chosen)
+        if config is not None and not self._has_told_temperature and not self._has_temperature():
             self._has_told_temperature = True
             self._ready().tell(
                 "notice",
@@ -189,7 +176,9 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
             )
 
     async def update_session(self, **changes: Any) -> None:
-        """Change fields of the session's config and wait until the server has confirmed them.
+        """Change the open session live and wait until the server has confirmed it.
+
+        Requests in flight end under the settings with which they were asked.
 
         Args:
             **changes: Fields of `RealtimeSessionConfig`; those not named stay as they are.
@@ -203,7 +192,9 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
             raise ConfigurationError(
                 f"A session has no field {', '.join(unknown)}. Fields: {', '.join(known)}."
             )
-        await self.initialize_session(replace(self._config, **changes))
+        chosen = replace(self._config, **changes)
+        await self._session().update(self._session_settings(chosen))
+        self._take(chosen)
 
     @property
     def session(self) -> Mapping[str, Any]:
@@ -212,6 +203,25 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
         if facts is None:
             return {}
         return {"model": facts.model, "dialect": facts.dialect, "settings": dict(facts.settings)}
+
+    def _session_settings(self, config: RealtimeSessionConfig) -> SessionSettings:
+        return session_settings(
+            self._builder,
+            self.models["realtime"],
+            extra=config.instructions,
+            temperature=config.temperature,
+            dialect=self._dialect if config.dialect == "auto" else config.dialect,
+        )
+
+    def _take(self, config: RealtimeSessionConfig) -> None:
+        """Hold what the server has confirmed."""
+        self._config = config
+        self.topic = self._own_topic if config.topic is None else config.topic
+
+    def _has_temperature(self) -> bool:
+        """Tell whether the session's dialect has a temperature at all."""
+        facts = self._session().facts
+        return facts is not None and "temperature" in facts.settings
 
     def _session(self) -> RealtimeTransport:
         self._ready()

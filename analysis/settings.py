@@ -21,7 +21,7 @@ def knob(default: Any, *, unit: str, low: float, high: float, reason: str) -> An
 ROUTES = ("realtime", "rest", "offline")
 """Routes that this version speaks."""
 
-DIALECTS = ("auto", "ga")
+DIALECTS = ("auto", "ga", "beta")
 """Dialects of the Realtime protocol that this version speaks."""
 
 DEFAULT_MODELS = {

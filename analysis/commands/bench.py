@@ -31,7 +31,10 @@ WIDTH = 100
 """Columns of the table where there is no terminal to ask."""
 
 
-@click.command(epilog="Example: semfn bench --sizes 1,10,30 --rounds 3 --latency-ms 300")
+@click.command(
+    epilog="Example: semfn bench --sizes 1,10,30 --rounds 3 --latency-ms 300",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--sizes", metavar="LIST", help="Chunks per job. [default: 1,10,30,300]")
 @click.option("--rounds", type=int, help="How often every job is measured. [default: 5]")
 @click.option(

@@ -27,7 +27,11 @@ SCHEMA_VERSION = 1
 @click.command(
     "check",
     epilog="Example: semfn check --local",
-    context_settings={"auto_envvar_prefix": "SEMFN_CHECK", "show_default": True},
+    context_settings={
+        "auto_envvar_prefix": "SEMFN_CHECK",
+        "show_default": True,
+        "help_option_names": ["-h", "--help"],
+    },
 )
 @click.option("--local", is_flag=True, help="Check a service in this process (simulated).")
 @click.option(

@@ -50,13 +50,18 @@ class RunConsole(Console):
         *,
         is_terminal: bool | None = None,
         width: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Write to `stream`, by default whatever stderr is at the time."""
+        """Write to `stream`, by default whatever stderr is at the time.
+
+        `environment` stands for the variables that speak of the terminal (TERM, NO_COLOR).
+        """
         super().__init__(
             file=stream,
             stderr=True,
             force_terminal=is_terminal,
             width=width,
+            _environ=environment,
             markup=False,
             highlight=False,
             emoji=False,
@@ -170,7 +175,7 @@ class Display:
     def _start(self, total: int) -> None:
         self._total = total
         self._started_at = self._last_line = time.monotonic()
-        if self._is_quiet or not self._console.is_terminal:
+        if self._is_quiet or not self._console.is_terminal or self._console.is_dumb_terminal:
             return
         is_wide = self._console.width >= WIDE_COLUMNS
         columns = [

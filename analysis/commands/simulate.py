@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analysis.simulator.service import Answerer
 
 
-@click.command("simulate")
+@click.command("simulate", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to bind.")
 @click.option("--port", default=0, show_default=True, help="Port to bind; 0 takes a free one.")
 @click.option("--api-key", help="Only key that is accepted; without it any key is good.")

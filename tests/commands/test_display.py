@@ -111,7 +111,8 @@ def display(
 ) -> tuple[Display, io.StringIO]:
     """Make a display that writes into memory."""
     stream = io.StringIO()
-    console = RunConsole(stream, is_terminal=is_terminal, width=width)
+    environment = {"TERM": "xterm"}
+    console = RunConsole(stream, is_terminal=is_terminal, width=width, environment=environment)
     chosen = {"is_quiet": False, "is_local": False, "is_confirmed": False, **options}
     return Display(console=console, **chosen), stream
 

@@ -17,7 +17,7 @@ def test_help_lists_the_commands_and_an_example(option: str) -> None:
         assert part in result.stdout
 
 
-@pytest.mark.parametrize("command", ["label-sets", "run", "simulate"])
+@pytest.mark.parametrize("command", ["bench", "check", "label-sets", "run", "simulate"])
 def test_each_command_has_help(command: str) -> None:
     """Each listed command can be loaded and explains its options."""
     result = semfn(command, "--help")
@@ -37,7 +37,8 @@ def test_version_is_that_of_the_package() -> None:
 def test_unknown_command_names_the_nearest(typed: str, hint: str) -> None:
     """Exit 2 with what was probably meant and with all commands."""
     result = semfn(typed)
-    message = f"Error: There is no command {typed!r}.{hint} Commands: label-sets, run, simulate.\n"
+    commands = "bench, check, label-sets, run, simulate"
+    message = f"Error: There is no command {typed!r}.{hint} Commands: {commands}.\n"
     assert 2 == result.exit_code
     assert result.stderr.endswith(message)
 

@@ -17,12 +17,13 @@ from tests.tidy.source_tree import (
 VALUES = frozenset({"records", "errors", "settings"})
 PROMISE = VALUES | {"labels", "telemetry", "prices"}
 ROUTED = PROMISE | {"analyzer", "connections", "dispatch", "endpoint", "tally", "transport"}
-ANALYZERS = ROUTED | {"labelling"}
+ANALYZERS = ROUTED | {"labelling", "wire"}  # wire for the value `SessionSettings`
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "records": frozenset(),
     "errors": frozenset({"records"}),  # an error carries an `Ending`
     "settings": VALUES,
+    "models": VALUES,
     "prices": VALUES,
     "telemetry": VALUES,
     "labels": VALUES,
@@ -45,7 +46,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 """What each file or folder of the package may import from the others."""
 
-FREE = frozenset({"__init__", "__main__", "commands", "entry", "check", "testing", "integrations"})
+FREE = frozenset(
+    {"__init__", "__main__", "commands", "entry", "bench", "check", "testing", "integrations"}
+)
 """The doors: they may import anything but what `CLOSED` forbids."""
 
 CLOSED = {
@@ -56,8 +59,10 @@ CLOSED = {
 """Units that others may not import, and what to do instead."""
 
 ENTITLED = {
-    "__init__": frozenset({"__main__", "commands", "entry", "check", "testing", "integrations"}),
-    "samples": frozenset({"commands"}),
+    "__init__": frozenset(
+        {"__main__", "commands", "entry", "bench", "check", "testing", "integrations"}
+    ),
+    "samples": frozenset({"bench", "commands"}),
 }
 
 

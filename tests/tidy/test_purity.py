@@ -19,7 +19,7 @@ from tests.tidy.source_tree import (
 )
 
 PURE_UNITS = frozenset(
-    {"records", "settings", "prices", "errors", "telemetry"}
+    {"records", "settings", "models", "prices", "errors", "telemetry"}
     | {"labels", "control", "wire", "evaluation", "simulator"}
 )
 IO_IN_PURE_UNITS = frozenset({"analysis.simulator.server"})
@@ -39,7 +39,7 @@ ALLOWED_INSIDE = frozenset({"urllib.parse"})
 
 OUTSIDE_CALLS = frozenset({"open", "print", "input", "breakpoint", "exec", "eval"})
 
-PACKAGE_DATA = frozenset({"labels", "prices"})
+PACKAGE_DATA = frozenset({"labels", "models", "prices"})
 """These read their own package data (label sets, prompts, the price table): the same bytes at
 every call, shipped with the code, so values in still decide the values out."""
 
@@ -54,7 +54,7 @@ CLOCK_MODULES = frozenset(
         "analysis.simulator.server",
     }
 )
-CLOCK_UNITS = frozenset({"transport", "commands"})
+CLOCK_UNITS = frozenset({"transport", "commands", "bench"})
 
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 CHANCE_IMPORTS = frozenset({"secrets"})

@@ -1,0 +1,85 @@
+"""`analyze_dataframe` as its users call it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis import analyze_dataframe
+from analysis.errors import AnalysisError, ConfigurationError
+
+FRAME = pd.DataFrame(
+    {
+        "key": ["x", "y", "z"],
+        "text": ["A chunk.", "", "For example, the hall."],
+        "when": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-03"]),
+    },
+    index=[30, 10, 20],
+)
+
+
+def test_frame_keeps_index_order_and_types(tmp_path: Path) -> None:
+    """The given columns come back as they were, the verdict columns stand behind them."""
+    before = FRAME.copy(deep=True)
+    labeled = analyze_dataframe(
+        FRAME, topic="Halls", local=True, id_column="key", ledger=tmp_path / "l.sqlite"
+    )
+    pd.testing.assert_frame_equal(before, FRAME)
+    pd.testing.assert_frame_equal(before, labeled[list(before.columns)])
+    assert ["topic_development", None, "example"] == [
+        value if isinstance(value, str) else None for value in labeled["semantic_function"]
+    ]
+    assert "empty" == labeled["semfn_error"].loc[10]
+    assert labeled.attrs["semfn"]["simulated"] is True
+
+
+def test_same_frame_again_asks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger in the state folder is found again by the rows themselves."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    first = analyze_dataframe(FRAME, topic="Halls", local=True, id_column="key")
+    second = analyze_dataframe(FRAME.copy(), topic="Halls", local=True, id_column="key")
+    assert 2 == first.attrs["semfn"]["labeled_now"]
+    assert (0, 2) == tuple(second.attrs["semfn"][name] for name in ("labeled_now", "reused"))
+
+
+def test_works_inside_a_running_loop(tmp_path: Path) -> None:
+    """A notebook's loop is no obstacle."""
+
+    async def notebook() -> pd.DataFrame:
+        return analyze_dataframe(
+            FRAME, topic="Halls", route="offline", ledger=tmp_path / "l.sqlite"
+        )
+
+    assert 2 == asyncio.run(notebook())["semantic_function"].notna().sum()
+
+
+@pytest.mark.parametrize("option", ["encoding", "nonsense"])
+def test_unknown_options_are_refused(option: str) -> None:
+    """An option that a frame cannot have is named."""
+    options: dict[str, Any] = {option: "x"}
+    with pytest.raises(ConfigurationError, match=option):
+        analyze_dataframe(FRAME, topic="Halls", local=True, **options)
+
+
+def test_refused_key_raises_as_nothing_was_paid(tmp_path: Path) -> None:
+    """Without a single answer there is no frame to give back."""
+    from analysis.simulator.server import start_in_thread
+    from analysis.simulator.service import Service, digest_answerer
+
+    service = Service(digest_answerer(("example",)), api_key="right")
+    with start_in_thread(service) as base_url, pytest.raises(AnalysisError, match="key"):
+        analyze_dataframe(
+            FRAME, topic="Halls", base_url=base_url, api_key="wrong", ledger=tmp_path / "l.sqlite"
+        )
+
+
+def test_limit_gives_the_first_rows(tmp_path: Path) -> None:
+    """A pilot comes back as short as it is."""
+    labeled = analyze_dataframe(
+        FRAME, topic="Halls", local=True, limit=1, ledger=tmp_path / "l.sqlite"
+    )
+    assert [30] == list(labeled.index)
