@@ -41,7 +41,6 @@ from analysis.records import (
     Request,
     Settlement,
     TextReply,
-    Usage,
     Verdict,
 )
 from analysis.settings import SETTINGS, Settings
@@ -102,6 +101,7 @@ class Trip:
 
     send: Send
     job: Job
+    is_sent: bool = False
     settled: Settled | None = None
 
 
@@ -314,7 +314,7 @@ class Dispatcher:
         job, send, left = trip.job, trip.send, trip.send.pack.items
         job.carriers.discard(task)
         if trip.settled is None:
-            self.scheduler.cancel(send.request_id, now=self._clock())
+            self.scheduler.cancel(send.request_id, was_sent=trip.is_sent, now=self._clock())
             self._wake.set()
         else:
             left = tuple(item for item, _ in trip.settled)
@@ -365,7 +365,7 @@ class Dispatcher:
     def _send(self, send: Send, group: asyncio.TaskGroup) -> None:
         job = self._jobs.get(send.pack.items[0].ticket)
         if job is None:  # its reader has gone; nobody wants to pay for this
-            self.scheduler.cancel(send.request_id, now=self._clock())
+            self.scheduler.cancel(send.request_id, was_sent=False, now=self._clock())
             return
         trip = Trip(send=send, job=job)
         task = group.create_task(self._boundary(job, partial(self._carry, trip)))
@@ -395,11 +395,12 @@ class Dispatcher:
             await journal.intend(request)
         if trip.job.error is not None:
             return  # the job has ended meanwhile; its reader will raise this
+        trip.is_sent = True
         try:
             reply, latency_s = await self._ask(request)
         except AnalysisError as error:
             trip.settled = self.scheduler.on_failure(send.request_id, error, now=self._clock())
-            ending, code, usage, model = *_ending_of(error), Usage(), None
+            ending, code, usage, model = *_ending_of(error), error.usage, None
         else:
             trip.settled = self._read(send, reply, ask, latency_s)
             ending, code, usage, model = Ending.DONE, "", reply.usage, reply.model

@@ -19,11 +19,17 @@ Pure. Everybody imports it; it imports only records.
 
 from __future__ import annotations
 
-from analysis.records import Ending
+from analysis.records import Ending, Usage
 
 
 class AnalysisError(Exception):
-    """Base of all errors of the package."""
+    """Base of all errors of the package.
+
+    Attributes:
+        usage: Tokens billed for a reply that cannot be used; zero where nothing was billed.
+    """
+
+    usage: Usage = Usage()
 
 
 class ConfigurationError(AnalysisError):

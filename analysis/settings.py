@@ -238,6 +238,13 @@ class Settings:
         reason="rows that did not fail themselves wait so long for a route that worked before, "
         "rather than get another model's label",
     )
+    first_contact_s: float = knob(
+        15.0,
+        unit="s",
+        low=0.1,
+        high=86_400.0,
+        reason="no route was ever reached for so long: a wrong address, not an outage",
+    )
     outage_limit_s: float = knob(
         120.0,
         unit="s",

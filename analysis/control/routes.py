@@ -157,9 +157,8 @@ class RouteState:
             return NEVER
         return self.ready_at(parcel, cost_of=cost_of, now=now)
 
-    def count_answer(self, usage: Usage) -> None:
-        """Count an answered request and what it was billed."""
-        self.answered += 1
+    def count_usage(self, usage: Usage) -> None:
+        """Count what a request was billed."""
         self.input_tokens += usage.input_tokens
         self.cached_tokens += usage.cached_tokens
         self.output_tokens += usage.output_tokens

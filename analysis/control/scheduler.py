@@ -59,9 +59,6 @@ from analysis.errors import AnalysisError, LocalProtocolError, TransportError
 from analysis.records import Ending, ErrorDetail, FailureKind, Item, Pack, RateLimit, Usage, Verdict
 from analysis.settings import SETTINGS, Settings
 
-FIRST_CONTACT_S = 15.0
-"""Seconds after which a run ends if no route was ever reached: a wrong address, not an outage."""
-
 
 class Scheduler:
     """The queue, the routes and the rules of one analyzer.
@@ -154,7 +151,8 @@ class Scheduler:
             now: Monotonic seconds.
         """
         flight, route = self._end(request_id, now)
-        route.count_answer(usage)
+        route.answered += 1
+        route.count_usage(usage)
         if usage.input_tokens:
             used = usage.input_tokens + usage.output_tokens
             route.pacer.refund(tokens=flight.cost_tokens - used, now=now)
@@ -185,6 +183,7 @@ class Scheduler:
         parcel = flight.parcel
         parcel.last = ErrorDetail(kind=rule.kind, message=str(error))
         route.failed += 1
+        route.count_usage(error.usage)
         if is_unpaid(error):
             route.pacer.refund(tokens=flight.cost_tokens, now=now)
         if flight.is_probe and rule.follow is not Follow.AGAIN and route.breaker.on_contact():
@@ -243,10 +242,11 @@ class Scheduler:
             route.queue.clear()
             route.queue.extend(kept)
 
-    def cancel(self, request_id: str, *, now: float) -> None:
-        """Hear that a request was not sent, since nobody waits for it; forget its chunks."""
+    def cancel(self, request_id: str, *, was_sent: bool, now: float) -> None:
+        """Hear that nobody waits for a request any more; forget its chunks."""
         flight, route = self._end(request_id, now)
-        route.pacer.refund(tokens=flight.cost_tokens, now=now)
+        if not was_sent:
+            route.pacer.refund(tokens=flight.cost_tokens, now=now)
 
     def take_abandoned(self) -> Settled:
         """Return the verdicts on chunks given up because of a stop; each one once."""
@@ -400,7 +400,7 @@ class Scheduler:
             now=self._now, is_probe=flight.is_probe, is_refused_connection=is_unsent
         ):
             name = route.plan.name
-            self._tell("route_down", f"{name} does not answer: {error}", route=name)
+            self._tell("route_down", f"{name} is down: {error}", route=name)
 
     def _leave(self, parcel: Parcel) -> None:
         """Move to the next route, or give up if this was the last one."""
@@ -438,7 +438,7 @@ class Scheduler:
 
     def _patience_s(self, routes: Sequence[RouteState]) -> float:
         has_worked = any(route.breaker.ever_worked for route in routes)
-        return self._settings.outage_limit_s if has_worked else FIRST_CONTACT_S
+        return self._settings.outage_limit_s if has_worked else self._settings.first_contact_s
 
     # Housekeeping
 

@@ -8,6 +8,7 @@ checked before anything is sent or written, `label` does the paid work and survi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -232,7 +233,8 @@ class TableRun:
             while (rows := await asyncio.to_thread(next, slices, None)) is not None:
                 yield [row.chunk for row in rows]
         finally:
-            slices.close()
+            with contextlib.suppress(ValueError):  # a thread still reads; it ends with its slice
+                slices.close()
 
     # Afterwards
 

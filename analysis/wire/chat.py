@@ -125,7 +125,20 @@ def read(content: bytes, *, service_request_id: str | None = None) -> TextReply:
     service_id = service_request_id or found.id
     if found.error is not None:
         raise _stated_failure(found.error, content, service_id)
-    choices = found.choices or []
+    usage = _usage_of(found.usage)
+    with failures.billed(usage):
+        text, is_cut = _answer_of(found.choices or [], service_id)
+    return TextReply(
+        text=text,
+        model=found.model or "",
+        usage=usage,
+        is_cut=is_cut,
+        service_request_id=service_id,
+    )
+
+
+def _answer_of(choices: list[_Choice], service_id: str | None) -> tuple[str, bool]:
+    """Return the one answer of a completion, and whether it was cut by its cap."""
     if len(choices) > 1:
         raise AnswerDefect(
             f"The completion holds {len(choices)} answers to one question.", defect="many_answers"
@@ -136,13 +149,7 @@ def read(content: bytes, *, service_request_id: str | None = None) -> TextReply:
     text = _text_of(choices[0].message)
     if not text.strip() and not is_cut:
         raise AnswerDefect("The completion holds no text.", defect="empty")
-    return TextReply(
-        text=text,
-        model=found.model or "",
-        usage=_usage_of(found.usage),
-        is_cut=is_cut,
-        service_request_id=service_id,
-    )
+    return text, is_cut
 
 
 def _stated_failure(error: _Error, content: bytes, service_id: str | None) -> failures.Failure:

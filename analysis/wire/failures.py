@@ -7,15 +7,23 @@ status, an opening handshake, a closed socket. A decision looks at code and type
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
 import msgspec
 
-from analysis.errors import AccountClosed, RateLimited, RequestRejected, RouteClosed, TransportError
-from analysis.records import Ending
+from analysis.errors import (
+    AccountClosed,
+    AnalysisError,
+    RateLimited,
+    RequestRejected,
+    RouteClosed,
+    TransportError,
+)
+from analysis.records import Ending, Usage
 
 Failure: TypeAlias = TransportError | RequestRejected
 
@@ -112,6 +120,16 @@ class _Envelope(_Error):
     """An error body; compatible servers also send its fields bare, or a mere sentence."""
 
     error: _Error | str | None = None
+
+
+@contextlib.contextmanager
+def billed(usage: Usage) -> Iterator[None]:
+    """Note on every error raised inside that the service billed these tokens all the same."""
+    try:
+        yield
+    except AnalysisError as error:
+        error.usage = usage
+        raise
 
 
 def duration_s(text: str) -> float | None:

@@ -121,8 +121,15 @@ def read(response: Response, *, model: str, tool_name: str) -> TextReply:
     """Return the reply that a finished response holds.
 
     Raises:
-        AnswerDefect, ModelRefused, TransportError, RequestRejected: If it holds none.
+        AnswerDefect, ModelRefused, TransportError, RequestRejected: If it holds none; `usage` of
+            the error says what was billed all the same.
     """
+    usage = _usage_of(response.usage)
+    with failures.billed(usage):
+        return _read(response, usage, model=model, tool_name=tool_name)
+
+
+def _read(response: Response, usage: Usage, *, model: str, tool_name: str) -> TextReply:
     try:
         details = (_details(response.status_details) if response.status_details else None) or (
             _Details()
@@ -141,7 +148,7 @@ def read(response: Response, *, model: str, tool_name: str) -> TextReply:
             return TextReply(
                 text=text,
                 model=model,
-                usage=_usage_of(response.usage),
+                usage=usage,
                 is_cut=is_cut,
                 service_request_id=response.id,
             )

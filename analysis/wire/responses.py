@@ -140,14 +140,16 @@ def read(content: bytes, *, request_id: str, service_request_id: str | None = No
             f"The reply to request {request_id} carries another request's id; nobody gets it.",
             defect="foreign_id",
         )
-    is_cut = _check_status(found, service_id)
-    text = _text_of(found.output or [], service_id)
-    if not text.strip() and not is_cut:
-        raise AnswerDefect("The response holds no text.", defect="empty")
+    usage = _usage_of(found.usage)
+    with failures.billed(usage):
+        is_cut = _check_status(found, service_id)
+        text = _text_of(found.output or [], service_id)
+        if not text.strip() and not is_cut:
+            raise AnswerDefect("The response holds no text.", defect="empty")
     return TextReply(
         text=text,
         model=found.model or "",
-        usage=_usage_of(found.usage),
+        usage=usage,
         is_cut=is_cut,
         service_request_id=service_id,
     )

@@ -243,10 +243,10 @@ def test_chunks_of_a_stopped_run_say_why() -> None:
 def test_a_route_counts_what_it_was_billed() -> None:
     """Its statistics are plain values."""
     (route,) = routes_of("m")
-    route.count_answer(Usage(input_tokens=10, cached_tokens=4, output_tokens=2))
-    route.count_answer(Usage(input_tokens=1))
+    route.count_usage(Usage(input_tokens=10, cached_tokens=4, output_tokens=2))
+    route.count_usage(Usage(input_tokens=1))
     found = route.statistics()
-    assert (2, 11, 4, 2, True, 5_000.0) == (
+    assert (0, 11, 4, 2, True, 5_000.0) == (
         found["requests_answered"],
         found["input_tokens"],
         found["cached_tokens"],

@@ -12,6 +12,7 @@ from analysis.errors import (
     AnswerDefect,
     LedgerError,
     LocalProtocolError,
+    ModelRefused,
     RateLimited,
     RequestRejected,
     RouteClosed,
@@ -289,10 +290,31 @@ def test_withdrawn_packs_are_forgotten_and_a_cancelled_request_gives_its_tokens_
     lost, unsent = bench.send(), bench.send()
     bench.fail(lost, LOST)
     bench.scheduler.withdraw(lambda pack: ids_of(pack) in "ac", now=bench.now)
-    bench.scheduler.cancel(unsent.request_id, now=bench.now)
+    bench.scheduler.cancel(unsent.request_id, was_sent=False, now=bench.now)
     assert (Finished(), ()) == (bench.poll(), bench.scheduler.take_abandoned())
     bench.offer("d")
     assert [("r0", "d")] == bench.sends()
+
+
+def test_a_cancelled_request_that_was_sent_gives_nothing_back() -> None:
+    """The service has counted its tokens, so the next request waits."""
+    bench = Bench("m", settings=replace(SETTINGS, tokens_per_minute=1_200, burst_s=0.5))
+    bench.offer("a")
+    bench.scheduler.cancel(bench.send().request_id, was_sent=True, now=bench.now)
+    bench.offer("b")
+    assert isinstance(bench.poll(), WaitUntil)
+
+
+def test_tokens_of_an_unusable_reply_are_counted() -> None:
+    """It was billed, although nobody got a label for it."""
+    bench = Bench("m")
+    bench.offer("a")
+    error = ModelRefused("no")
+    error.usage = Usage(input_tokens=7, output_tokens=1)
+    bench.fail(bench.send(), error)
+    routes = bench.scheduler.statistics()["routes"]
+    assert isinstance(routes, dict)
+    assert (7, 1) == (routes["r0"]["input_tokens"], routes["r0"]["output_tokens"])
 
 
 def test_misuse_is_our_own_error() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from analysis.control.decisions import Finished, Send, WaitUntil
-from analysis.control.scheduler import FIRST_CONTACT_S
 from analysis.errors import (
     ModelRefused,
     RateLimited,
@@ -114,13 +113,15 @@ def test_a_probe_that_the_service_refuses_shows_that_it_is_there() -> None:
     bench = Bench("m")
     bench.offer("a", "b")
     bench.fail(bench.send(), UNREACHED)
-    bench.fail(bench.next_send(), RateLimited("slow", retry_after_s=FIRST_CONTACT_S * 2))
+    bench.fail(bench.next_send(), RateLimited("slow", retry_after_s=SETTINGS.first_contact_s * 2))
     assert ["route_down", "route_up", "rate_limited"] == bench.told
     assert not bench.next_send().is_probe
     assert bench.scheduler.stop_reason is None
 
 
-@pytest.mark.parametrize(("has_worked", "limit_s"), [(False, FIRST_CONTACT_S), (True, OUTAGE_S)])
+@pytest.mark.parametrize(
+    ("has_worked", "limit_s"), [(False, SETTINGS.first_contact_s), (True, OUTAGE_S)]
+)
 def test_a_run_stops_when_every_route_is_away_for_too_long(
     has_worked: bool, limit_s: float
 ) -> None:
@@ -176,6 +177,6 @@ def test_chunks_at_a_last_route_that_stays_away_fail_while_the_others_work() -> 
         elif isinstance(decision, WaitUntil) and decision.at is not None:
             bench.now = decision.at
     assert [("a", "unavailable"), ("b", "unavailable")] == sorted(failed)
-    assert FIRST_CONTACT_S <= bench.now <= FIRST_CONTACT_S + 30.0
+    assert SETTINGS.first_contact_s <= bench.now <= SETTINGS.first_contact_s + 30.0
     bench.offer("c")
     assert [("r0", "c")] == bench.sends()

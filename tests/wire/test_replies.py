@@ -10,6 +10,7 @@ import pytest
 
 from analysis.errors import (
     AccountClosed,
+    AnalysisError,
     AnswerDefect,
     ModelRefused,
     RateLimited,
@@ -139,6 +140,16 @@ def test_a_server_error_was_not_paid_and_a_cancelled_one_may_have_been() -> None
             read(**fields)
         endings.append(caught.value.ending)
     assert [Ending.REFUSED, Ending.UNKNOWN] == endings
+
+
+def test_an_unusable_reply_says_what_it_was_billed() -> None:
+    """An empty answer and a filtered one have their usage on the error."""
+    usage = {"input_tokens": 9, "output_tokens": 2}
+    filtered = {"status": "incomplete", "status_details": {"reason": "content_filter"}}
+    for fields in ({"status": "completed", "output": []}, filtered):
+        with pytest.raises(AnalysisError) as caught:
+            read(**fields, usage=usage)
+        assert Usage(input_tokens=9, output_tokens=2) == caught.value.usage
 
 
 @pytest.mark.parametrize("status", ["in_progress", "odd", None])

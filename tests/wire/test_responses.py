@@ -180,8 +180,9 @@ def test_an_answer_at_its_cap_is_cut() -> None:
 )
 def test_a_refusal_is_no_answer(changes: dict[str, Any]) -> None:
     """The model's and the filter's no are the same kind."""
-    with pytest.raises(ModelRefused):
+    with pytest.raises(ModelRefused) as caught:
         read(body(**changes))
+    assert caught.value.usage.input_tokens > 0  # it was billed all the same
 
 
 @pytest.mark.parametrize(
