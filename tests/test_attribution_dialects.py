@@ -37,6 +37,7 @@ class CountingService(ObservedService):
         self.sessions = 0
         self.cuts = 0
         self._cut_after = cut_after
+        self._cut_at = cut_after or 0
         super().__init__(**options)
 
     def new_id(self, prefix: str) -> str:
@@ -52,9 +53,11 @@ class CountingService(ObservedService):
     def start(self, question: Question, now: float) -> Job:
         """Accept a request; the first one after so many answers loses the socket for all."""
         job = super().start(question, now)
-        if self._cut_after is None or self.answers < (self.cuts + 1) * self._cut_after:
+        is_pending = self.sessions == self.cuts
+        if self._cut_after is None or is_pending or self.answers < self._cut_at:
             return job
         self.cuts += 1
+        self._cut_at += self._cut_after
         return replace(job, draw=replace(job.draw, is_dropped=True))
 
 

@@ -28,7 +28,6 @@ from analysis.simulator.service import Job, Question
 from analysis.telemetry import Event
 from tests.commands.running import column, table
 from tests.observed_service import (
-    UNPACED,
     ObservedService,
     chunks_of,
     digest_label,

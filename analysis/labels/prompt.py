@@ -14,6 +14,7 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from analysis.labels.label_set import LabelSet
@@ -114,6 +115,12 @@ def answer_schema(label_set: LabelSet) -> Mapping[str, Any]:
     }
 
 
+@lru_cache(maxsize=256)
+def _topic_tokens(topic: str) -> int:
+    """Estimate a topic once: most requests of a run have the same one."""
+    return estimate(topic)
+
+
 class PromptBuilder:
     """Makes the Ask of a pack for one label set.
 
@@ -175,7 +182,7 @@ class PromptBuilder:
 
     def input_tokens(self, pack: Pack) -> int:
         """Return the estimated input tokens of the request for this pack."""
-        topic = estimate(pack.topic) if pack.topic else 0
+        topic = _topic_tokens(pack.topic) if pack.topic else 0
         return self.request_tokens + topic + pack.tokens + ITEM_TOKENS * len(pack.items)
 
     def _new_id(self, taken: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.errors import AnswerDefect, ModelRefused, TransportError
+from analysis.errors import AnswerDefect, ModelRefused
 from analysis.records import Request, TextReply, Usage
 from analysis.wire import failures, responses
 from analysis.wire.forms import STRICTEST, Form
@@ -110,12 +110,7 @@ def read(content: bytes, *, service_request_id: str | None = None) -> TextReply:
         RequestRejected: If the body holds a final error, or the model declined.
         AnswerDefect: If there is no usable answer in the body.
     """
-    if not content.strip():
-        raise TransportError(
-            "The service answered with an empty body.",
-            code="empty_body",
-            request_id=service_request_id,
-        )
+    failures.check_body(content, service_request_id)
     try:
         found = _decode(content)
     except _BAD_BODY as error:

@@ -122,6 +122,18 @@ class _Envelope(_Error):
     error: _Error | str | None = None
 
 
+def check_body(content: bytes, request_id: str | None) -> None:
+    """Refuse a 2xx answer with nothing in it; its request may have been paid.
+
+    Raises:
+        TransportError: If the body is empty.
+    """
+    if not content.strip():
+        raise TransportError(
+            "The service answered with an empty body.", code="empty_body", request_id=request_id
+        )
+
+
 @contextlib.contextmanager
 def billed(usage: Usage) -> Iterator[None]:
     """Note on every error raised inside that the service billed these tokens all the same."""

@@ -122,12 +122,7 @@ def read(content: bytes, *, request_id: str, service_request_id: str | None = No
         RequestRejected: If the service refused the request for good, or the model declined.
         AnswerDefect: If there is no usable answer in the body.
     """
-    if not content.strip():
-        raise TransportError(
-            "The service answered with an empty body.",
-            code="empty_body",
-            request_id=service_request_id,
-        )
+    failures.check_body(content, service_request_id)
     try:
         found = _decode(content)
     except _BAD_BODY as error:

@@ -7,29 +7,7 @@ from typing import Any
 
 from analysis.records import Ask, Chunk, Item, Pack, Request
 from analysis.wire.realtime import SessionSettings
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["answers"],
-    "properties": {
-        "answers": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["id", "labels"],
-                "properties": {
-                    "id": {"type": "string"},
-                    "labels": {
-                        "type": "array",
-                        "items": {"type": "string", "enum": ["key_thesis", "example"]},
-                    },
-                },
-            },
-        }
-    },
-}
+from tests.wire.examples import SCHEMA as SCHEMA
 
 SETTINGS = SessionSettings(
     model="gpt-realtime-2.1-mini",
