@@ -30,7 +30,14 @@ from analysis.errors import (
 )
 from analysis.labelling import LARGEST_PACK
 from analysis.labels.label_set import LabelSet
-from analysis.pipeline.frames import ROLES, columns_of, state_ledger, with_verdicts, write_frame
+from analysis.pipeline.frames import (
+    ROLES,
+    columns_of,
+    in_words_of_frames,
+    state_ledger,
+    with_verdicts,
+    write_frame,
+)
 from analysis.pipeline.output import default_output
 from analysis.pipeline.report import RunSummary, StopKind, allowed_failures
 from analysis.pipeline.run import INTERRUPTED, Plan, RunPaths, TableRun
@@ -38,7 +45,7 @@ from analysis.pipeline.tables import Table, open_table
 from analysis.records import Verdict
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
-from analysis.telemetry import Event, Sink
+from analysis.telemetry import Sink
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,19 +236,21 @@ def analyze_dataframe(
         if name in options:
             raise ConfigurationError(f"A DataFrame has no {name}; leave the option out.")
     chosen = _options(options)
-    named = {role: options.pop(f"{role}_column", None) for role in ROLES}
-    columns = columns_of(frame, named)
-    frame = frame if chosen.limit is None else frame.head(chosen.limit)
+    columns = columns_of(frame, {role: options.pop(f"{role}_column", None) for role in ROLES})
+    frame = frame[: chosen.limit]
     with tempfile.TemporaryDirectory(prefix="semfn-") as folder:
         source = Path(folder) / "DataFrame"
         digest = write_frame(source, frame, columns)
         options.setdefault("ledger", state_ledger(digest))
         output = source.with_name("labeled.csv")
-        summary = analyze_file(source, output, topic=topic, hooks=hooks, **options)
+        try:
+            summary = analyze_file(source, output, topic=topic, hooks=hooks, **options)
+        except InputError as error:
+            raise InputError(in_words_of_frames(str(error), source)) from None
         if summary.stopped and not summary.labeled:
             raise AnalysisError(summary.stopped)
         labeled = with_verdicts(frame, Path(summary.paths["output"]))
-    labeled.attrs["semfn"] = summary.to_dict()
+    labeled.attrs["semfn"] = summary.to_dict() | {"paths": {"ledger": summary.paths["ledger"]}}
     return labeled
 
 
@@ -260,7 +269,6 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
     ledger = options.ledger or output.with_name(f"{output.name}.semfn.sqlite")
     with contextlib.ExitStack() as held:
         endpoint = _endpoint(held, options)
-        watch = _Watch(hooks.on_event)
         analyzer = HybridSemanticAnalyzer(
             endpoint=endpoint,
             model=options.model,
@@ -269,7 +277,7 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
             routes=options.routes,
             timeout_s=options.timeout_s,
             max_concurrent=options.max_concurrent,
-            on_event=watch.hear,
+            on_event=hooks.on_event,
             settings=options.settings,
         )
         run = TableRun(
@@ -283,21 +291,7 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
             settings_record=_record(analyzer, options, endpoint),
         )
         held.callback(run.close)
-        return _drive(run, analyzer, hooks, options, watch)
-
-
-class _Watch:
-    """Passes events on, and remembers what was last said about a route that does not answer."""
-
-    def __init__(self, sink: Sink | None) -> None:
-        self._sink = sink
-        self.trouble = ""
-
-    def hear(self, event: Event) -> None:
-        if event.name == "route_down":
-            self.trouble = f" {event.message.rstrip('.')}."
-        if self._sink is not None:
-            self._sink(event)
+        return _drive(run, analyzer, hooks, options)
 
 
 def _drive(
@@ -305,7 +299,6 @@ def _drive(
     analyzer: HybridSemanticAnalyzer,
     hooks: Hooks,
     options: RunOptions,
-    watch: _Watch,
 ) -> RunSummary:
     plan = run.prepare()
     if hooks.on_plan is not None:
@@ -316,7 +309,7 @@ def _drive(
     reason = ""
     try:
         if plan.rows > plan.reused:
-            stop, reason = _stop_of(run, analyzer, hooks, watch)
+            stop, reason = _stop_of(run, analyzer, hooks)
         if stop is not None and run.is_complete(plan):
             stop, reason = None, ""
         return run.finish(plan, stop=stop, reason=reason)
@@ -332,11 +325,11 @@ def _drive(
 
 
 def _stop_of(
-    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks, watch: _Watch
+    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks
 ) -> tuple[StopKind | None, str]:
     """Do the paid work; return why it ended early, or None."""
     try:
-        work = _label(run, analyzer, hooks, watch)
+        work = _label(run, analyzer, hooks)
         return _run_here(work, on_interrupt=lambda: analyzer.stop(INTERRUPTED))
     except KeyboardInterrupt:  # while connections were closed
         return StopKind.INTERRUPTED, INTERRUPTED
@@ -345,7 +338,7 @@ def _stop_of(
 
 
 async def _label(
-    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks, watch: _Watch
+    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks
 ) -> tuple[StopKind | None, str]:
     async with analyzer:
         try:
@@ -361,7 +354,7 @@ async def _label(
         routes = analyzer.statistics()["routes"].values()
         if any(route["closed_because"] == reason for route in routes):
             return StopKind.SERVICE, reason  # the service's own no, which names its cure
-        return StopKind.SERVICE, f"{reason}{watch.trouble} {OUTAGE_CURE}"
+        return StopKind.SERVICE, f"{reason.rstrip('.')}. {OUTAGE_CURE}"
 
 
 @contextlib.contextmanager

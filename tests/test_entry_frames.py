@@ -77,6 +77,19 @@ def test_refused_key_raises_as_nothing_was_paid(tmp_path: Path) -> None:
         )
 
 
+def test_faults_of_rows_are_told_in_the_words_of_frames(tmp_path: Path) -> None:
+    """No path of a temporary file and no option of the command stands in the message."""
+    doubled = FRAME.assign(key="same")
+    with pytest.raises(ConfigurationError) as error:
+        analyze_dataframe(
+            doubled, local=True, id_column="key", topic="x", ledger=tmp_path / "l.sqlite"
+        )
+    message = str(error.value)
+    assert message.startswith("DataFrame: Rows that repeat the id of an earlier row: 2")
+    assert "id_column=" in message
+    assert str(tmp_path.parent) not in message
+
+
 def test_limit_gives_the_first_rows(tmp_path: Path) -> None:
     """A pilot comes back as short as it is."""
     labeled = analyze_dataframe(

@@ -7,7 +7,6 @@ so there a route goes and returns by the number of requests, and the pauses are 
 from __future__ import annotations
 
 import itertools
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from analysis.pipeline.report import RunSummary
 from analysis.records import Failed, FailureKind, Labeled
 from analysis.settings import SETTINGS
 from analysis.simulator.outages import Outage
+from analysis.simulator.profile import PROFILE
 from analysis.simulator.refusals import Refusal
 from analysis.simulator.server import start_in_thread
 from analysis.simulator.service import Job, Question
@@ -91,7 +91,7 @@ async def test_ninety_seconds_without_the_first_route() -> None:
         for route in ("realtime", "responses")
     }
     early = [begin for begin in starts["responses"] if begin < down.at + 10.0]
-    assert len(early) <= 4  # only rows that were on the way when the socket was cut
+    assert len(early) <= 8  # what was on its way at the cut, and what then met the refusal
     assert all(begin < DOWN_AT or begin >= UP_AT for begin in starts["realtime"])
     assert len([begin for begin in starts["realtime"] if begin > up.at]) > 100
     late = [begin for begin in starts["responses"] if begin > up.at]
@@ -137,7 +137,8 @@ async def test_no_route_for_longer_than_the_limit_stops_the_rest() -> None:
     downs = [event.at for event in events if event.name == "route_down"]
     (stopped,) = [event.at for event in events if event.name == "stopped"]
     assert 2 == len(downs)
-    assert stopped == pytest.approx(max(downs) + SETTINGS.outage_limit_s, abs=0.01)
+    waited_s = stopped - max(downs) - SETTINGS.outage_limit_s
+    assert 0.0 <= waited_s <= 1.2 * SETTINGS.breaker_open_cap_s  # noticed at the next probe
 
 
 class SickService(ObservedService):
@@ -150,15 +151,17 @@ class SickService(ObservedService):
     def __init__(self, *, sick_from_s: float, sick_until_s: float) -> None:
         self.asked_packs: list[tuple[float, int]] = []
         self._sick = (sick_from_s, sick_until_s)
-        super().__init__(latency_ms=500)
+        super().__init__(latency_ms=500, profile=replace(PROFILE, latency_sigma=0.0))
 
     def start(self, question: Question, now: float) -> Job:
-        """Note a request; refuse it while the service is sick."""
-        self.asked_packs.append((now, len(json.loads(question.content)["chunks"])))
+        """Note a request; it ends with an error while the service is sick."""
+        job = super().start(question, now)
+        self.asked_packs.append((now, len(job.receipt.texts)))
         begin, end = self._sick
-        if begin <= now - self.started_at < end:
-            raise Refusal("Sick.", status=500, kind="server_error", code="server_error")
-        return super().start(question, now)
+        if not begin <= now - self.started_at < end:
+            return job
+        sick = Refusal("Sick.", status=500, kind="server_error", code="server_error")
+        return replace(job, failure=sick)
 
 
 @pytest.mark.parametrize("kind", ["rest", "realtime"])
@@ -179,7 +182,7 @@ async def test_only_single_chunks_reach_a_route_that_is_down(kind: str) -> None:
     assert {10} == set(before)
     assert {1} == {size for _, size in probes}
     assert len(probes) >= 4
-    assert {1} < {size for at, size in service.asked_packs if at >= up.at}
+    assert 10 in {size for at, size in service.asked_packs if at >= up.at}
     times = [down.at, *(at for at, _ in probes)]
     for number, (earlier, later) in enumerate(itertools.pairwise(times)):
         pause = min(SETTINGS.breaker_open_cap_s, SETTINGS.breaker_open_s * GROWTH**number)
@@ -247,12 +250,15 @@ def test_a_file_run_counts_the_rows_of_the_second_route(tmp_path: Path) -> None:
     events: list[Event] = []
     service = LeavingService(goes=("realtime",), after=60, back_after=100)
     with start_in_thread(service) as base_url:
-        summary = run_file(table(tmp_path, 700), base_url, events)
-    assert (0, 700, {}) == (summary.exit_code, summary.labeled, summary.errors)
+        summary = run_file(table(tmp_path, 400), base_url, events)
+    assert (0, 400, {}) == (summary.exit_code, summary.labeled, summary.errors)
     rows = rows_by_route(tmp_path / OUT)
-    assert 700 == rows["rest"] + rows["realtime"]
+    assert 400 == rows["rest"] + rows["realtime"]
     assert rows["rest"] == summary.other_model_rows >= 100
-    assert rows == {entry["route"]: entry["rows"] for entry in summary.routes}
+    told = Counter[str]()
+    for entry in summary.routes:  # lost requests stand apart, since no model answered them
+        told[entry["route"]] += entry["rows"]
+    assert rows == told
     assert ["route_down", "route_up"] == names_of(events)
     assert rows["realtime"] > 60  # some of them after the return
 

@@ -320,11 +320,14 @@ class Scheduler:
             other.queue.appendleft(route.queue.popleft())
             return self._send(other, now)
         down_since = route.breaker.down_since
-        if stage == parcel.stage and down_since is not None and self._is_over([route], down_since):
+        if stage != parcel.stage or down_since is None:
+            return min(ready_at, exit_at)
+        over_at = self._over_at(down_since)
+        if over_at <= now:
             route.queue.popleft()
             self._abandoned.extend(self._give_up(parcel))
             return None
-        return min(ready_at, exit_at)
+        return min(ready_at, exit_at, over_at)
 
     def _send(self, route: RouteState, now: float) -> Send:
         parcel = route.queue.popleft()
@@ -426,18 +429,18 @@ class Scheduler:
         down_since = all_down_since(self._routes)
         if self.stop_reason is not None or down_since is None or self._is_idle():
             return
-        if self._is_over(self._routes, down_since):
+        if self._over_at(down_since) <= self._now:
             last = next((route.last_error for route in self._routes if route.last_error), "")
-            seconds = self._patience_s(self._routes)
+            seconds = self._patience_s()
             reason = f"No route answered for {seconds:.0f} s. Last error: {last}"
             self.stop(reason, TransportError(reason))
 
-    def _is_over(self, routes: Sequence[RouteState], down_since: float) -> bool:
-        """Tell whether routes have been down for so long that nobody has to wait for them."""
-        return self._now - max(down_since, self._busy_since) >= self._patience_s(routes)
+    def _over_at(self, down_since: float) -> float:
+        """Return when a route, or all, have been down for so long that nobody has to wait."""
+        return max(down_since, self._busy_since) + self._patience_s()
 
-    def _patience_s(self, routes: Sequence[RouteState]) -> float:
-        has_worked = any(route.breaker.ever_worked for route in routes)
+    def _patience_s(self) -> float:
+        has_worked = any(route.breaker.ever_worked for route in self._routes)
         return self._settings.outage_limit_s if has_worked else self._settings.first_contact_s
 
     # Housekeeping

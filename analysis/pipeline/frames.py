@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,15 @@ def write_frame(path: Path, frame: pd.DataFrame, columns: Mapping[str, str]) -> 
 def _texts(column: pd.Series[Any]) -> Iterator[str]:
     for value, is_missing in zip(column, column.isna(), strict=True):
         yield "" if is_missing else str(value)
+
+
+def in_words_of_frames(message: str, path: Path) -> str:
+    """Return a message about the table at `path` for the caller who handed in a frame."""
+    return re.sub(
+        r"--([a-z][a-z-]*)",
+        lambda option: f"{option[1].replace('-', '_')}=",
+        message.replace(str(path), "DataFrame"),
+    )
 
 
 def state_ledger(digest: str) -> Path:

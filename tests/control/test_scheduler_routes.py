@@ -87,7 +87,8 @@ def test_a_probe_goes_while_old_requests_still_hang() -> None:
     bench.fail(lost, UNREACHED)
     probe = bench.next_send()
     assert (True, "a", 2) == (probe.is_probe, ids_of(probe.pack), bench.scheduler.in_flight)
-    assert WaitUntil(None) == bench.poll()
+    over_at = SETTINGS.first_contact_s  # down since 0, and it never worked
+    assert WaitUntil(over_at) == bench.poll()
     bench.fail(hanging, LOST)
     assert WaitUntil is type(bench.poll())
     bench.answer(probe)

@@ -1,7 +1,7 @@
 """Every code block of README.md and docs/ works as it is written there.
 
 A block in `python` runs as a script of its own. A line that begins with `semfn` in a block in `sh`
-runs through `python -m analysis`; all lines of a page share a folder, in order. A block in `text`
+runs the program; all lines of a page share a folder, in order. A block in `text`
 or `console` straight after either shows its output: each line must occur in it, numbers aside.
 Everything runs against one local service, in a temporary folder that holds `chunks.csv`.
 """
@@ -25,6 +25,7 @@ from typing import TypeAlias
 import pytest
 
 from analysis.entry import local_service
+from tests.docs import block_process
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -40,6 +41,7 @@ NAMED = re.compile(r"`((?:analysis|benchmarks|docs|tests)/[\w./-]*)(?:::(\w+))?`
 """A path of the repository in inline code, and the test after it."""
 
 NOT_RUN = {
+    'pip install "semfn[plot]"': "the extra is installed for the tests; tests/bench/test_plot.py",
     "pip install .": "the step `wheel` of bootstrap.py builds and installs the wheel",
     "export OPENAI_API_KEY=...": "the tests set the variable themselves",
     "export OPENAI_BASE_URL=http://127.0.0.1:8080/v1": "the tests set the variable themselves",
@@ -136,35 +138,23 @@ class Runner:
             "XDG_STATE_HOME": str(folder / "state"),
         }
 
-    def start(self, words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run the interpreter with these arguments until it ends."""
-        return subprocess.run(
-            [sys.executable, *words],
-            cwd=folder,
-            env=self.environment(folder),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-            check=False,
-        )
+    def start(self, words: Sequence[str], folder: Path) -> tuple[str, str]:
+        """Run a script or a `semfn` line; return its output and what failed, or an empty string."""
+        environment = self.environment(folder)
+        return block_process.run(words, folder, environment, timeout_s=SECONDS)
 
     def script(self, block: Block, folder: Path) -> tuple[str, str]:
         """Run a block in `python`; return its output and what failed, or an empty string."""
         path = self.folder(folder) / "block.py"
         path.write_text(block.body, encoding="utf-8")
-        done = self.start([str(path)], folder)
-        return done.stdout, f"exit code {done.returncode}" if done.returncode else ""
+        return self.start([str(path)], folder)
 
     def line(self, line: str, folder: Path) -> tuple[str, str]:
         """Run a `semfn` line; return its output and what failed, or an empty string."""
         words = shlex.split(line)[1:]
         if words[:1] == ["simulate"] and "--help" not in words:
             return self.simulate(words, folder)
-        done = self.start(["-m", "analysis", *words], folder)
-        return done.stdout, f"exit code {done.returncode}" if done.returncode else ""
+        return self.start(["semfn", *words], folder)
 
     def simulate(self, words: list[str], folder: Path) -> tuple[str, str]:
         """Start a `semfn simulate` line on a free port, read its address, end it."""

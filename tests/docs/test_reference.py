@@ -8,7 +8,10 @@ import pytest
 
 import analysis
 from analysis.analyzer import Analyzer
-from analysis.entry import RunOptions
+from analysis.entry import Hooks, RunOptions
+from analysis.semantic_function import SemanticRestAnalyzer
+from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
+from analysis.semantic_function_realtime import RealtimeSessionConfig, SemanticRealtimeAnalyzer
 from tests.docs.reference_pages import FOLDER, PAGES
 
 
@@ -21,13 +24,18 @@ def test_page_is_up_to_date(name: str) -> None:
 
 
 def test_page_of_python_names_is_complete() -> None:
-    """Every public name, every promised method and every option stands on the page."""
+    """Every public name, promised method, keyword, option and field stands on the page."""
     page = (FOLDER / "python.md").read_text(encoding="utf-8")
+    kinds = (SemanticRestAnalyzer, SemanticRealtimeAnalyzer, HybridSemanticAnalyzer)
     methods = [
         name
-        for name, member in inspect.getmembers(Analyzer)
-        if inspect.isfunction(member) and not name.startswith("_")
+        for kind in (Analyzer, SemanticRealtimeAnalyzer)
+        for name in vars(kind)
+        if inspect.isfunction(vars(kind)[name]) and not name.startswith("_")
     ]
-    names = [*analysis.__all__, *methods, *RunOptions.__dataclass_fields__]
+    keywords = [name for kind in kinds for name in inspect.signature(kind).parameters]
+    values = (RunOptions, RealtimeSessionConfig, Hooks)
+    fields = [field for value in values for field in value.__dataclass_fields__]
+    names = sorted({*analysis.__all__, *methods, *keywords, *fields})
     missing = [name for name in names if f"`{name}`" not in page and f"`{name}(" not in page]
     assert missing == []
