@@ -189,6 +189,30 @@ async def test_only_single_chunks_reach_a_route_that_is_down(kind: str) -> None:
         assert 0.8 * pause <= later - earlier <= 1.2 * pause + 1.0, number
 
 
+class OverloadedService(ObservedService):
+    """A service that refuses at once for 57 seconds, while earlier requests are still answered."""
+
+    def start(self, question: Question, now: float) -> Job:
+        """Refuse a request, or accept it."""
+        if 3.0 <= now - self.started_at < 60.0:
+            raise Refusal("Full.", status=503, kind="server_error", code="server_is_overloaded")
+        return super().start(question, now)
+
+
+@pytest.mark.parametrize("kind", ["rest", "realtime"])
+@virtual
+async def test_answers_from_before_an_outage_do_not_end_it(kind: str) -> None:
+    """Slow answers come in after the first refusals: one pair of events, and none lost."""
+    events: list[Event] = []
+    given = chunks_of(600)
+    service = OverloadedService(latency_ms=3_000)
+    options: dict[str, Any] = {"max_concurrent": 32, "on_event": events.append}
+    async with serving(kind, service, **options) as (analyzer, _):
+        verdicts = await analyzer.analyze_batch(given, chunks_per_request=1)
+    assert [] == wrong_labels(given, verdicts)
+    assert ["route_down", "route_up"] == names_of(events, kind)
+
+
 class LeavingService(ObservedService):
     """A service whose routes go after so many requests, and return after so many on others.
 

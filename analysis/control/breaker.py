@@ -10,8 +10,8 @@ are reported as contact.
     open       its pause is over                                 half-open (one probe of one chunk)
     half-open  probe failed                                      open, pause x 1.6
     half-open  the service refused the probe                     closed
-    any        an answer                                         closed
-    any        other request, sent before it opened, failed      the same
+    half-open  the probe was answered                            closed
+    any        other request, sent before it opened, ended       the same
 """
 
 from __future__ import annotations
@@ -66,10 +66,16 @@ class Breaker:
         """When a probe may go; None while the route is closed, that is, in use."""
         return self._open_until
 
-    def on_success(self) -> bool:
-        """Report an answer; return True if this closed the breaker."""
-        was_open = self.on_contact()
+    def on_success(self, *, is_probe: bool = True) -> bool:
+        """Report an answer; return True if this closed the breaker.
+
+        An answer to a request that was sent before it opened, so to no probe, does not close it: it
+        may have been written before the service went away.
+        """
         self.ever_worked = True
+        if self._open_until is not None and not is_probe:
+            return False
+        was_open = self.on_contact()
         self._in_a_row = 0
         self._window.append(True)
         return was_open

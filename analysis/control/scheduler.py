@@ -157,7 +157,7 @@ class Scheduler:
             used = usage.input_tokens + usage.output_tokens
             route.pacer.refund(tokens=flight.cost_tokens - used, now=now)
         route.pacer.confirm()
-        if route.breaker.on_success():
+        if route.breaker.on_success(is_probe=flight.is_probe):
             self._tell("route_up", f"{route.plan.name} answers again.", route=route.plan.name)
         parcel = flight.parcel
         settled: list[tuple[Item, Verdict]] = [

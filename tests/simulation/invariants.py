@@ -109,7 +109,9 @@ class Health:
 
     def hear(self, *, is_answer: bool, is_probe: bool) -> None:
         """Take note that the service said something."""
-        if self.opened_at is not None and (is_answer or is_probe):
+        if self.opened_at is not None:
+            if not is_probe:
+                return  # it answers a request from before
             self.recent, self.in_a_row, self.opened_at = "", 0, None
         if is_answer:
             self.recent, self.in_a_row = self.recent + "a", 0
