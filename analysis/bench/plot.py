@@ -18,6 +18,9 @@ COLOURS = {"rest": "#4477aa", "realtime": "#ee6677", "hybrid": "#228833"}
 
 MARKS = {"rest": "o", "realtime": "s", "hybrid": "^"}
 
+SHIFTS = {"rest": 0.94, "realtime": 1.0, "hybrid": 1.06}
+"""Factors on the job size, so that bars of one size stand beside each other."""
+
 
 def draw(
     document: Mapping[str, Any],
@@ -59,6 +62,8 @@ def draw(
         axes.set_xticks(sizes, labels=[str(size) for size in sizes])
         axes.grid(visible=True, which="major", alpha=0.3)
         axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
         axes.legend()
     figure.suptitle(_heading(document), fontsize=10)
     figure.savefig(target, dpi=150, format="png")
@@ -81,7 +86,8 @@ def _draw(
     axes: Any, name: str, sizes: list[int], middle: list[float], spans: list[list[float]]
 ) -> None:
     style = {"color": COLOURS[name], "marker": MARKS[name], "capsize": 3, "label": name}
-    axes.errorbar(sizes, middle, yerr=spans, **style)
+    places = [size * SHIFTS[name] for size in sizes]
+    axes.errorbar(places, middle, yerr=spans, **style)
 
 
 def _heading(document: Mapping[str, Any]) -> str:
