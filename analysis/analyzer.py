@@ -62,6 +62,11 @@ class Analyzer(Protocol):
         ...
 
     @property
+    def facts(self) -> Mapping[str, str]:
+        """Route -> JSON of what is in effect there, as far as the service has said."""
+        ...
+
+    @property
     def stop_reason(self) -> str | None:
         """Why nothing is sent any more, or None."""
         ...

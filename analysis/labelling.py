@@ -7,12 +7,13 @@ same to the letter, and delegating each of them three times would be three copie
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from itertools import islice
 from typing import Any, Self
 
@@ -181,6 +182,19 @@ class RoutedAnalyzer:
             if (counters := getattr(transport, "counters", None)) is not None
         }
         return found | {"connections": connections}
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Route -> JSON of what is in effect there: model, dialect, settings, endpoint.
+
+        A session is known once it was opened; instructions and tools are left out, since `run_key`
+        covers them.
+        """
+        return {
+            route: json.dumps(_effective(facts), sort_keys=True)
+            for route, transport in self._transports.items()
+            if (facts := getattr(transport, "facts", None)) is not None
+        }
 
     async def close(self) -> None:
         """End the work and all connections; may be called more than once."""
@@ -460,6 +474,15 @@ def _is_encodable(text: str) -> bool:
 
 def _is_stopped(verdict: Verdict) -> bool:
     return isinstance(verdict, Failed) and verdict.error.kind is FailureKind.STOPPED
+
+
+def _effective(facts: Any) -> dict[str, Any]:
+    """Return the fields of what a transport knows of its service, without the prompt itself."""
+    found = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    if isinstance(found.get("settings"), Mapping):
+        asked = ("instructions", "tools")
+        found["settings"] = {k: v for k, v in found["settings"].items() if k not in asked}
+    return found
 
 
 async def _one_slice(chunks: Sequence[Chunk]) -> AsyncIterator[Sequence[Chunk]]:

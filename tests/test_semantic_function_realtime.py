@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -58,6 +59,9 @@ async def test_the_session_names_what_is_in_effect() -> None:
         await analyzer.initialize_session()
         found = analyzer.session
         assert ("ga", ["text"]) == (found["dialect"], found["settings"]["output_modalities"])
+        kept = json.loads(analyzer.facts["realtime"])
+        assert ("ga", ["text"]) == (kept["dialect"], kept["settings"]["output_modalities"])
+        assert "instructions" not in kept["settings"]
         detection = found["settings"]["audio"]["input"]["turn_detection"]
         assert ("server_vad", False) == (detection["type"], detection["create_response"])
 

@@ -278,7 +278,8 @@ class TableRun:
             totals=ledger.totals(),
             unknown=ledger.unknown_requests(),
             analyzer=self._analyzer,
-            record=self._record,
+            record=self._record
+            | {f"{route} in effect": text for route, text in self._analyzer.facts.items()},
             stop=stop,
             reason=reason,
             max_failed=self._max_failed,

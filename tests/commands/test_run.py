@@ -135,6 +135,8 @@ def test_other_model_or_route_is_asked_anew_and_the_first_is_kept(
     assert 10 == service.chunks
     run(service, path, "--route", "realtime,rest")
     assert (15, {"realtime"}) == (service.chunks, set(column(output, "semfn_route")))
+    summary = json.loads((tmp_path / "chunks.labeled.csv.summary.json").read_bytes())
+    assert "ga" == json.loads(summary["record"]["realtime in effect"])["dialect"]
     run(service, path)
     assert (15, {"rest"}) == (service.chunks, set(column(output, "semfn_route")))
 
