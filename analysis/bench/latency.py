@@ -30,7 +30,7 @@ from analysis.bench.service import simulated_service
 from analysis.control.packing import SMALL_JOB
 from analysis.endpoint import Endpoint
 from analysis.errors import AnalysisError, ConfigurationError
-from analysis.labelling import RoutedAnalyzer
+from analysis.labelling import LARGEST_PACK, RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
 from analysis.records import Chunk, Verdict
 from analysis.semantic_function import SemanticRestAnalyzer
@@ -47,9 +47,6 @@ DEFAULT_ROUNDS = 5
 DEFAULT_LATENCY_MS = 518.0
 """From `response.create` to `response.done` in a capture of the Realtime API, with a round trip of
 320 ms. Source: protocol notes, section 3.2."""
-
-LARGEST_PACK = 20
-"""Most chunks in one request; as for `semfn run`."""
 
 KINDS: Mapping[str, type[SemanticRestAnalyzer | SemanticRealtimeAnalyzer | HybridSemanticAnalyzer]]
 KINDS = {

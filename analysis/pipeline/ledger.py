@@ -32,10 +32,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -162,7 +161,6 @@ class Ledger:
         reader: sqlite3.Connection,
         writer: Writer,
         held: contextlib.ExitStack,
-        slice_chunks: int,
     ) -> None:
         self.path = path
         self.run = run
@@ -172,7 +170,6 @@ class Ledger:
         self._read_gate = threading.Lock()
         self._writer = writer
         self._held = held
-        self._slice_chunks = slice_chunks
         self._is_closed = False
 
     @classmethod
@@ -202,7 +199,7 @@ class Ledger:
             started_at: UTC time of the start, ISO 8601 with offset.
             fresh: Retire the verdicts of this source, so that all is asked again. They stay in
                 the file.
-            settings: `commit_group` and `slice_chunks` are used.
+            settings: `commit_group` is used.
             connect: Opens a connection in autocommit mode that any thread may use.
             clock: Monotonic seconds.
 
@@ -232,7 +229,6 @@ class Ledger:
                 reader=reader,
                 writer=Writer(connection, place, run, now, settings.commit_group),
                 held=held.pop_all(),
-                slice_chunks=settings.slice_chunks,
             )
 
     def __enter__(self) -> Ledger:
@@ -316,14 +312,6 @@ class Ledger:
         await self._writer.submit(lambda connection, now: self._keep(connection, [row]))
 
     # Reading, from any thread
-
-    def count_missing(self, chunks: Iterable[Chunk]) -> int:
-        """Return how many of the chunks would still have to be asked; reads them in slices."""
-        remaining = iter(chunks)
-        count = 0
-        while part := list(islice(remaining, self._slice_chunks)):
-            count += sum(self._missing(part))
-        return count
 
     def lookup(self, chunks: Sequence[Chunk]) -> list[VerdictRow | None]:
         """Return for each chunk its verdict in force, or None where there is none."""

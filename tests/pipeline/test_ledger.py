@@ -16,7 +16,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from analysis.errors import LocalProtocolError
 from analysis.pipeline.ledger import Ledger, LedgerTotals, RouteTotals, UnknownRequests, VerdictRow
 from analysis.records import Ending, FailureKind, Journal, Settlement, Usage
-from analysis.settings import SETTINGS
 from tests.pipeline.ledger_samples import (
     answer,
     chunk,
@@ -141,14 +140,6 @@ async def test_failed_chunks_are_missing(ledger: Ledger) -> None:
     row = ledger.lookup([empty])[0]
     assert row is not None
     assert ("empty", "no text") == (row.error_kind, row.error_message)
-
-
-@pytest.mark.asyncio
-async def test_count_missing_reads_any_iterable_in_slices(path: Path) -> None:
-    """The planning pass counts over a generator longer than a slice."""
-    with opened(path, settings=replace(SETTINGS, slice_chunks=2)) as ledger:
-        await answer(ledger, "r1", (chunk("3"), labeled(chunk("3"))))
-        assert 4 == ledger.count_missing(chunk(str(n)) for n in range(5))
 
 
 @pytest.mark.asyncio

@@ -104,15 +104,19 @@ class Health:
     recent: str = ""
     in_a_row: int = 0
     opened_at: float | None = None
+    down_since: float | None = None
+    has_answered: bool = False
     pauses: int = 0
     probe: str | None = None
 
     def hear(self, *, is_answer: bool, is_probe: bool) -> None:
         """Take note that the service said something."""
+        self.has_answered = self.has_answered or is_answer
         if self.opened_at is not None:
             if not is_probe:
                 return  # it answers a request from before
-            self.recent, self.in_a_row, self.opened_at = "", 0, None
+            self.recent, self.in_a_row = "", 0
+            self.opened_at = self.down_since = None
         if is_answer:
             self.recent, self.in_a_row = self.recent + "a", 0
 
@@ -128,7 +132,24 @@ class Health:
         is_half = len(last) == size and 2 * last.count("f") >= size
         is_refused = getattr(entry.error, "ending", None) is Ending.UNSENT
         if is_refused or is_half or self.in_a_row >= self.settings.breaker_failures:
-            self.opened_at, self.pauses = entry.at, 0
+            self.opened_at = self.down_since = entry.at
+            self.pauses = 0
+
+    def end(self, entry: Entry) -> None:
+        """Take note of how a request ended."""
+        is_probe = self.probe == entry.request_id
+        self.probe = None if is_probe else self.probe
+        if isinstance(entry.error, TransportError) and not isinstance(entry.error, RateLimited):
+            self.lose(entry, is_probe=is_probe)
+        else:
+            self.hear(is_answer=entry.kind == "answer", is_probe=is_probe)
+
+    def is_away(self, at: float) -> bool:
+        """Tell whether rows that did not fail here may take another model: as documented."""
+        if self.down_since is None:
+            return False
+        patience_s = self.settings.other_model_after_s - SLACK
+        return not self.has_answered or at - self.down_since >= patience_s
 
     @property
     def probe_at(self) -> float:
@@ -155,12 +176,7 @@ def nothing_goes_to_a_shut_route_but_probes(scenario: Scenario, trace: Trace) ->
                 assert health.probe is None, f"{entry.request_id} is a second probe"
                 health.probe = entry.request_id
             continue
-        is_probe = health.probe == entry.request_id
-        health.probe = None if is_probe else health.probe
-        if isinstance(entry.error, TransportError) and not isinstance(entry.error, RateLimited):
-            health.lose(entry, is_probe=is_probe)
-        else:
-            health.hear(is_answer=entry.kind == "answer", is_probe=is_probe)
+        health.end(entry)
 
 
 def no_hold_is_broken(scenario: Scenario, trace: Trace) -> None:
@@ -234,7 +250,8 @@ def another_model_gets_only_what_the_rules_allow(scenario: Scenario, trace: Trac
     """Only chunks that failed on a route of the model before, or while one is away or closed.
 
     What has moved stays where it is: this is about the first send of a chunk on a route.
-    Away: never answered and failed; or no answer for `other_model_after_s` and failed since.
+    Away: down by the table of breaker states, and never answered or down for
+    `other_model_after_s`.
     """
     models = {service.name: service.model for service in scenario.services}
     accounts = {service.name: service.account for service in scenario.services}
@@ -242,15 +259,14 @@ def another_model_gets_only_what_the_rules_allow(scenario: Scenario, trace: Trac
     knobs = scenario.settings
     failed: set[tuple[int, str]] = set()
     moved: set[tuple[int, str]] = set()
-    answered_at: dict[str, float] = {}
+    healths = {name: Health(knobs) for name in order}
     refused_since: dict[tuple[str, str], float] = {}
-    lost_since_answer: set[str] = set()
     closed: set[str] = set()
     for entry in trace:
+        if entry.kind in ("answer", "failure"):
+            healths[entry.route].end(entry)
         if entry.kind == "answer":
-            answered_at[entry.route] = entry.at
             refused_since.pop((accounts[entry.route], models[entry.route]), None)
-            lost_since_answer.discard(entry.route)
             failed |= {(t, entry.route) for t in entry.tickets if t not in entry.labels}
         if entry.kind == "failure":
             if isinstance(entry.error, AccountClosed):
@@ -263,16 +279,13 @@ def another_model_gets_only_what_the_rules_allow(scenario: Scenario, trace: Trac
                 if is_long or entry.at - since >= knobs.outage_limit_s:
                     closed.add(entry.route)
             else:
-                lost_since_answer.add(entry.route)
                 failed |= {(ticket, entry.route) for ticket in entry.tickets}
         if entry.kind == "send":
+            if entry.is_probe:
+                healths[entry.route].probe = entry.request_id
             for model in {models[route] for route in order[: order.index(entry.route)]}:
                 routes = [route for route in order if models[route] == model]
-                is_away = any(
-                    route in lost_since_answer
-                    and entry.at - answered_at.get(route, -math.inf) >= knobs.other_model_after_s
-                    for route in routes
-                )
+                is_away = any(healths[route].is_away(entry.at) for route in routes)
                 if model == models[entry.route] or is_away or closed.intersection(routes):
                     continue
                 foreign = [
