@@ -29,6 +29,8 @@ PRELOADED = [
     "rich.console",
 ]
 OUTPUT = "output.txt"
+STATUS = "status.txt"
+"""Holds the exit code: the fork server reports 255 when it reads a fast child's end too late."""
 
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(PRELOADED)
@@ -48,6 +50,8 @@ def run(
     Returns:
         What it wrote on both streams, and what failed, or an empty string.
     """
+    status = folder / STATUS
+    status.unlink(missing_ok=True)
     process = CONTEXT.Process(target=_work, args=(list(words), folder, dict(environment)))
     process.start()
     process.join(timeout_s)
@@ -55,10 +59,12 @@ def run(
     if is_late:
         process.kill()
         process.join()
-    code = process.exitcode
     process.close()
+    code = status.read_text(encoding="utf-8") if status.exists() else "none, it died"
     shown = (folder / OUTPUT).read_text(encoding="utf-8")
-    failed = f"no end within {timeout_s:g} s" if is_late else f"exit code {code}" if code else ""
+    failed = (
+        f"no end within {timeout_s:g} s" if is_late else f"exit code {code}" if code != "0" else ""
+    )
     return shown, failed
 
 
@@ -70,6 +76,15 @@ def _work(words: list[str], folder: Path, environment: Mapping[str, str]) -> Non
     target = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(target, stream)
+    code: object = 0
+    try:
+        _perform(words)
+    except SystemExit as end:
+        code = end.code or 0
+    Path(folder, STATUS).write_text(str(code), encoding="utf-8")
+
+
+def _perform(words: list[str]) -> None:
     if words[0] != "semfn":
         sys.argv = words
         runpy.run_path(words[0], run_name="__main__")
