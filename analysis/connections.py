@@ -91,8 +91,7 @@ def make_transport(
         from analysis.transport.websocket import RealtimeTransport
 
         return RealtimeTransport(
-            base_url=endpoint.base_url,
-            api_key=endpoint.api_key,
+            place=endpoint.place,
             settings=session_settings(builder, model, dialect=dialect),
             on_limits=on_limits,
             connect_timeout_s=settings.connect_timeout_s,
@@ -103,8 +102,7 @@ def make_transport(
         from analysis.transport.rest import RestTransport
 
         return RestTransport(
-            base_url=endpoint.base_url,
-            api_key=endpoint.api_key,
+            place=endpoint.place,
             on_limits=on_limits,
             on_notice=on_notice,
             # The embedded service is known to have the Responses API: nothing is to be found out.

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from analysis.errors import ConfigurationError
 from analysis.settings import OPENAI_BASE_URL
+from analysis.wire.places import Place
 
 NO_KEY = "no-key"
 """Sent as key to a service that was named by its address and for which none is set."""
@@ -40,6 +41,11 @@ class Endpoint:
     def account(self) -> str:
         """Equal for equal key and host; tells nothing about the key."""
         return hashlib.sha256(f"{self.host}\0{self.api_key}".encode()).hexdigest()[:12]
+
+    @property
+    def place(self) -> Place:
+        """What the transports ask for addresses and headers."""
+        return Place(base_url=self.base_url, api_key=self.api_key)
 
     @classmethod
     def find(

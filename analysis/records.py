@@ -100,6 +100,8 @@ class Ask:
         max_output_tokens: Cap for the answer.
         tickets: Short id of each chunk in `content` -> its ticket.
         estimated_input_tokens: Instructions, content and schema together.
+        choices: The label keys, in the order of the label set, for routes that ask a question per
+            chunk instead of for a text.
     """
 
     instructions: str
@@ -109,6 +111,7 @@ class Ask:
     max_output_tokens: int
     tickets: Mapping[str, int]
     estimated_input_tokens: int
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,17 +128,29 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as the service billed them; cached tokens are a part of the input tokens."""
+    """Tokens as the service billed them.
+
+    Attributes:
+        input_tokens: All input.
+        cached_tokens: The part of the input that was read from the prompt cache.
+        written_tokens: The part of the input that was written to the prompt cache.
+        output_tokens: All output.
+        reasoning_tokens: The part of the output that is reasoning.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
+            written_tokens=self.written_tokens + other.written_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
         )
 
     def shares(self, count: int) -> tuple[Usage, ...]:
@@ -143,28 +158,22 @@ class Usage:
 
         A remainder goes to the first shares, one token each.
         """
-
-        def split(total: int) -> list[int]:
-            size, rest = divmod(total, count)
-            return [size + (index < rest) for index in range(count)]
-
-        parts = zip(
-            split(self.input_tokens),
-            split(self.cached_tokens),
-            split(self.output_tokens),
-            strict=True,
-        )
+        if count == 1:
+            return (self,)
+        split = {name: divmod(total, count) for name, total in self.to_dict().items()}
         return tuple(
-            Usage(input_tokens=asked, cached_tokens=cached, output_tokens=answered)
-            for asked, cached, answered in parts
+            Usage(**{name: size + (index < rest) for name, (size, rest) in split.items()})
+            for index in range(count)
         )
 
     def to_dict(self) -> dict[str, int]:
-        """Return the three counts under their field names."""
+        """Return the counts under their field names."""
         return {
             "input_tokens": self.input_tokens,
             "cached_tokens": self.cached_tokens,
+            "written_tokens": self.written_tokens,
             "output_tokens": self.output_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
         }
 
 
@@ -195,6 +204,39 @@ class TextReply:
     usage: Usage = field(default_factory=Usage)
     is_cut: bool = False
     service_request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The answer to the question about one chunk.
+
+    Attributes:
+        probabilities: Label key -> its probability, as the service stated it; empty if the
+            service declined to answer this question.
+    """
+
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceReply:
+    """The typed answers that came back for one request: a choice per chunk.
+
+    Attributes:
+        choices: Short id of a chunk -> the answer to its question.
+        model: The model that the service says it used.
+        usage: Billed tokens.
+        service_request_id: The service's own id, for support.
+    """
+
+    choices: Mapping[str, Choice]
+    model: str
+    usage: Usage = field(default_factory=Usage)
+    service_request_id: str | None = None
+
+
+Reply: TypeAlias = TextReply | ChoiceReply
+"""What a route brings back for one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,13 @@ def test_verdicts_of_both_kinds_have_the_same_keys() -> None:
         "attempts": 2,
         "pack": 3,
         "latency_s": 0.5,
-        "usage": {"input_tokens": 10, "cached_tokens": 4, "output_tokens": 2},
+        "usage": {
+            "input_tokens": 10,
+            "cached_tokens": 4,
+            "written_tokens": 0,
+            "output_tokens": 2,
+            "reasoning_tokens": 0,
+        },
         "error": None,
     } == labeled.to_dict()
     assert {"kind": "defect", "message": "no item"} == failed.to_dict()["error"]

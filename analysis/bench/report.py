@@ -22,7 +22,7 @@ from analysis.bench.latency import SAMPLE, Measured, Options
 from analysis.pipeline.report import SIMULATED_MODELS
 from analysis.settings import SETTINGS
 from analysis.simulator.profile import PROFILE
-from analysis.transport.rest import KEEP_ALIVE_S
+from analysis.transport.carrier import KEEP_ALIVE_S
 
 Document = dict[str, Any]
 

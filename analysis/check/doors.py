@@ -19,8 +19,7 @@ from analysis.models import model_table
 from analysis.records import Ending
 from analysis.semantic_function_realtime import SemanticRealtimeAnalyzer
 from analysis.settings import DEFAULT_MODELS, SETTINGS
-from analysis.transport.handshake import host_of
-from analysis.transport.rest import LOOPBACK_HOSTS
+from analysis.transport.carrier import LOOPBACK_HOSTS
 from analysis.wire import failures
 
 SOON_DAYS = 180
@@ -226,7 +225,7 @@ async def list_models(endpoint: Endpoint, timeout_s: float) -> Listing | None:
     import httpx2
     import openai
 
-    host = host_of(endpoint.base_url)
+    host = endpoint.place.host
     client = openai.AsyncOpenAI(
         api_key=endpoint.api_key,
         base_url=endpoint.base_url,

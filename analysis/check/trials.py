@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import websockets
 from websockets.asyncio.client import ClientConnection
@@ -22,7 +21,7 @@ from analysis.endpoint import Endpoint
 from analysis.errors import AnalysisError, TransportError
 from analysis.semantic_function_realtime import SemanticRealtimeAnalyzer
 from analysis.settings import DEFAULT_MODELS, SETTINGS
-from analysis.transport.handshake import dial, websocket_address
+from analysis.transport.handshake import dial
 from analysis.wire import failures
 
 
@@ -187,8 +186,9 @@ async def _greeted(endpoint: Endpoint, model: str, timeout_s: float) -> ClientCo
     Raises:
         AnalysisError: If it does not.
     """
-    address = f"{websocket_address(endpoint.base_url, 'realtime')}?model={quote(model)}"
-    socket = await dial(address, api_key=endpoint.api_key, headers={}, timeout_s=timeout_s)
+    socket = await dial(
+        endpoint.place, path="realtime", model=model, headers={}, timeout_s=timeout_s
+    )
     try:
         event = await _next(socket, "session.created", None, timeout_s)
         if event["type"] == "error":

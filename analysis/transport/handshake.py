@@ -9,7 +9,6 @@ import ipaddress
 import logging
 from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import urlsplit
 
 import websockets
 from websockets.asyncio.client import ClientConnection
@@ -18,6 +17,7 @@ from websockets.asyncio.client import connect as websocket_connect
 from analysis.errors import RouteClosed, TransportError
 from analysis.records import Ending
 from analysis.wire import failures
+from analysis.wire.places import Place
 
 FRAME_BYTES = 16 * 1024 * 1024
 """Largest frame taken; the library's default of 1 MiB ends a session on a long answer."""
@@ -51,46 +51,44 @@ class _Connect(websocket_connect):
         return exc
 
 
-def websocket_address(base_url: str, path: str) -> str:
-    """Return the WebSocket address of a path below an HTTP address of an API."""
-    scheme, _, rest = base_url.rstrip("/").partition("://")
-    schemes = {"http": "ws", "https": "wss"}
-    return f"{schemes.get(scheme, scheme)}://{rest}/{path}"
-
-
-def host_of(address: str) -> str:
-    """Return the host of an address, or what was given in its place."""
-    return urlsplit(address).hostname or address
-
-
 async def dial(
-    address: str, *, api_key: str, headers: Mapping[str, str], timeout_s: float
+    place: Place,
+    *,
+    path: str,
+    model: str | None,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    frame_bytes: int = FRAME_BYTES,
 ) -> ClientConnection:
     """Return an open socket.
 
     Args:
-        address: With scheme ws or wss.
-        api_key: Sent as bearer token.
-        headers: Sent beside it.
+        place: Where the service is and how it is shown who asks.
+        path: Below the base URL, such as `realtime`.
+        model: Named in the address; None where it stands in the body.
+        headers: Sent beside those of the place.
         timeout_s: For the whole opening.
+        frame_bytes: Largest frame that is taken.
 
     Raises:
         TransportError: If there is nobody, or nobody in time; nothing was sent.
         RequestRejected: If the handshake was refused for good.
     """
-    host = host_of(address)
+    host = place.host
+    subprotocols = [websockets.Subprotocol(name) for name in place.subprotocols()]
     proxy: Literal[True] | None = None if _is_loopback(host) else True
     try:
         return await _Connect(
-            address,
-            additional_headers={"Authorization": f"Bearer {api_key}", **headers},
+            place.socket_address(path, model),
+            additional_headers={**place.socket_headers(), **headers},
+            subprotocols=subprotocols or None,
             compression=None,
             proxy=proxy,
             open_timeout=timeout_s,
             close_timeout=CLOSE_S,
             ping_interval=PING_S,
             ping_timeout=PING_S,
-            max_size=FRAME_BYTES,
+            max_size=frame_bytes,
             logger=_LOGGER,
         )
     except websockets.InvalidStatus as error:

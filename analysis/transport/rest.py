@@ -1,8 +1,7 @@
-"""The rest route: POST /responses or /chat/completions, with the openai package as carrier.
+"""The rest route: POST /responses or /chat/completions.
 
-io. dispatch and the REST analyzer call it. The carrier brings keys, addresses and connections; its
-retries are off, and bodies are built and read by `wire/responses.py` and `wire/chat.py`. Its errors
-become ours here and only here.
+io. dispatch and the REST analyzer call it. Connections are the business of `transport/carrier.py`;
+bodies are built and read by `wire/responses.py` and `wire/chat.py`.
 
 What a server can do is found out by asking. The first request goes to /responses. If the server
 has no such address, nothing was generated, and the same request is asked again as a chat
@@ -15,31 +14,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from analysis.errors import ConfigurationError, DeadlinePassed, RouteClosed, TransportError
-from analysis.records import Ending, Request, TextReply
+from analysis.errors import ConfigurationError, RouteClosed
+from analysis.records import Request, TextReply
 from analysis.settings import SETTINGS
 from analysis.transport import LimitsListener
+from analysis.transport.carrier import Carrier
 from analysis.wire import chat, failures, forms, responses
+from analysis.wire.places import Place
 
 if TYPE_CHECKING:
     import httpx2
-    import openai
-
-POOL_CONNECTIONS = 1_024
-"""Sockets at most; above the largest `rest_in_flight`, so that a request never waits for one."""
-
-KEEP_ALIVE_S = 15.0
-"""Idle seconds before a socket is closed; below the idle limit of common load balancers (60)."""
-
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Reached without the proxies of the environment."""
 
 RESPONSES, CHAT = "responses", "chat"
 PATHS = {RESPONSES: "/responses", CHAT: "/chat/completions"}
@@ -74,8 +64,7 @@ class RestTransport:
             of a known host, or has answered.
 
     Args:
-        base_url: Address of the API, such as `https://api.openai.com/v1`.
-        api_key: Sent as bearer token.
+        place: Where the service is and how it is shown who asks.
         on_limits: Told about each statement of rate limits.
         timeout_s: For one request, from the call to the end of the body.
         connect_timeout_s: For a new connection.
@@ -93,8 +82,7 @@ class RestTransport:
     def __init__(
         self,
         *,
-        base_url: str,
-        api_key: str,
+        place: Place,
         on_limits: LimitsListener | None = None,
         timeout_s: float = SETTINGS.timeout_s,
         connect_timeout_s: float = SETTINGS.connect_timeout_s,
@@ -107,14 +95,11 @@ class RestTransport:
             raise ConfigurationError(
                 f"Endpoint {endpoint!r} is not known. Use one of auto, {', '.join(PATHS)}."
             )
-        self._base_url = base_url
-        self._api_key = api_key
+        self._carrier = Carrier(place, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s)
         self._on_limits = on_limits
         self._timeout_s = timeout_s
-        self._connect_timeout_s = connect_timeout_s
         self._temperature = temperature
-        self._client: openai.AsyncOpenAI | None = None
-        self._host = urlsplit(base_url).hostname or base_url
+        self._host = place.host
         is_known = f".{self._host}".endswith(f".{KNOWN_HOSTS}")
         self.is_endpoint_known = is_known or endpoint != "auto"
         self._endpoint = RESPONSES if endpoint == "auto" else endpoint
@@ -131,7 +116,7 @@ class RestTransport:
 
     async def open(self) -> None:
         """Load the carrier; connections are made by the first requests."""
-        self._carrier()
+        self._carrier.open()
 
     async def ask(self, request: Request) -> TextReply:
         """Send one request and return its reply.
@@ -146,13 +131,11 @@ class RestTransport:
             async with asyncio.timeout(self._timeout_s):
                 return await self._in_turn(request)
         except TimeoutError as error:
-            raise self._deadline_passed() from error
+            raise self._carrier.deadline_passed() from error
 
     async def close(self) -> None:
         """Close all connections; may be called more than once."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._carrier.close()
 
     async def _in_turn(self, request: Request) -> TextReply:
         """Ask, but let the first request of an unknown server find out what it can do."""
@@ -195,9 +178,13 @@ class RestTransport:
     async def _send(self, endpoint: str, request: Request, form: forms.Form) -> httpx2.Response:
         if endpoint == CHAT:
             body = chat.body(request, form=form, temperature=self._temperature)
-            return await self._post(PATHS[CHAT], body, chat.headers(request))
-        body = responses.body(request, form=form, temperature=self._temperature)
-        return await self._post(PATHS[RESPONSES], body, {})
+            headers = chat.headers(request)
+        else:
+            body = responses.body(request, form=form, temperature=self._temperature)
+            headers = {}
+        return await self._carrier.post(
+            PATHS[endpoint], model=request.model, body=msgspec.json.encode(body), headers=headers
+        )
 
     def _read(self, endpoint: str, request: Request, response: httpx2.Response) -> TextReply:
         content = self._content(response)
@@ -242,87 +229,3 @@ class RestTransport:
                 response.status_code, headers=response.headers, body=response.content
             )
         return response.content
-
-    async def _post(
-        self, path: str, body: dict[str, Any], headers: Mapping[str, str]
-    ) -> httpx2.Response:
-        """Return the service's reply, whatever its status.
-
-        Raises:
-            TransportError: If there is none.
-        """
-        import aiohttp
-        import httpx2
-        import openai
-
-        client = self._carrier()
-        try:
-            return await client.post(
-                path,
-                cast_to=httpx2.Response,
-                content=msgspec.json.encode(body),
-                options={"headers": headers},
-            )
-        except openai.APIStatusError as error:
-            return error.response
-        except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
-            raise self._lost(error) from error
-
-    def _lost(self, error: Exception) -> TransportError:
-        """Return what a lost connection means: only a failed connect is surely unpaid.
-
-        The carrier reports a disconnect as a time-out, hence the look at the first cause.
-        """
-        import aiohttp
-
-        first = _first_cause(error, aiohttp.ClientError)
-        is_unsent = isinstance(first, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-        if isinstance(first, aiohttp.SocketTimeoutError):
-            return self._deadline_passed()
-        what = "No connection to" if is_unsent else "The connection was lost before the reply of"
-        return TransportError(
-            f"{what} {self._host}: {failures.spoken(str(first) or type(first).__name__)}",
-            ending=Ending.UNSENT if is_unsent else Ending.UNKNOWN,
-            code=type(first).__name__,
-        )
-
-    def _deadline_passed(self) -> DeadlinePassed:
-        return DeadlinePassed(
-            f"No complete reply within {self._timeout_s:g} s.",
-            ending=Ending.UNKNOWN,
-            code="timeout",
-        )
-
-    def _carrier(self) -> openai.AsyncOpenAI:
-        """Return the client; the import takes half a second, so it waits for the first use."""
-        if self._client is None:
-            import httpx2
-            import openai
-
-            is_loopback = self._host in LOOPBACK_HOSTS
-            timeout = httpx2.Timeout(self._timeout_s, connect=self._connect_timeout_s)
-            self._client = openai.AsyncOpenAI(
-                api_key=self._api_key,
-                base_url=self._base_url,
-                max_retries=0,
-                timeout=timeout,
-                http_client=openai.DefaultAioHttpClient(
-                    timeout=timeout,
-                    limits=httpx2.Limits(
-                        max_connections=POOL_CONNECTIONS,
-                        max_keepalive_connections=POOL_CONNECTIONS,
-                        keepalive_expiry=KEEP_ALIVE_S,
-                    ),
-                    follow_redirects=False,
-                    trust_env=not is_loopback,
-                ),
-            )
-        return self._client
-
-
-def _first_cause(error: BaseException, kind: type[BaseException]) -> BaseException:
-    """Return the first exception of this kind in the chain of causes, else the given one."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, kind):
-        cause = cause.__cause__
-    return error if cause is None else cause

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import websockets
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
@@ -29,7 +28,7 @@ from analysis.errors import (
 from analysis.records import Ending, Request, TextReply
 from analysis.settings import SETTINGS
 from analysis.transport import LimitsListener
-from analysis.transport.handshake import dial, host_of, websocket_address
+from analysis.transport.handshake import dial
 from analysis.wire import dialects
 from analysis.wire.events import (
     Answered,
@@ -44,6 +43,7 @@ from analysis.wire.events import (
     SessionRefused,
     Violation,
 )
+from analysis.wire.places import Place
 from analysis.wire.realtime import RealtimeConnection, SessionSettings
 
 
@@ -102,8 +102,7 @@ class RealtimeTransport:
     """Answers requests as out-of-band responses of one Realtime session.
 
     Args:
-        base_url: HTTP address of the API, such as `https://api.openai.com/v1`.
-        api_key: Sent as bearer token with the handshake and nowhere else.
+        place: Where the service is and how it is shown who asks.
         settings: The session and its dialect; `configure` and `update` change it.
         on_limits: Told about each statement of rate limits.
         connect_timeout_s: For the handshake, for the greeting, and for the settings, each.
@@ -118,8 +117,7 @@ class RealtimeTransport:
     def __init__(
         self,
         *,
-        base_url: str,
-        api_key: str,
+        place: Place,
         settings: SessionSettings,
         rng: random.Random,
         on_limits: LimitsListener | None = None,
@@ -128,8 +126,7 @@ class RealtimeTransport:
         backoff_base_s: float = SETTINGS.backoff_base_s,
         backoff_cap_s: float = SETTINGS.backoff_cap_s,
     ) -> None:
-        self._address = websocket_address(base_url, "realtime")
-        self._api_key = api_key
+        self._place = place
         self._settings = settings
         self._rng = rng
         self._on_limits = on_limits
@@ -321,8 +318,9 @@ class RealtimeTransport:
         """Open one socket and wait for its greeting."""
         forced = dialects.wanted(settings.dialect)
         socket = await dial(
-            f"{self._address}?model={quote(settings.model, safe='')}",
-            api_key=self._api_key,
+            self._place,
+            path="realtime",
+            model=settings.model,
             headers=forced.headers if forced else {},
             timeout_s=self._connect_timeout_s,
         )
@@ -416,7 +414,7 @@ class RealtimeTransport:
 
     @property
     def _host(self) -> str:
-        return host_of(self._address)
+        return self._place.host
 
 
 def _facts(event: SessionGreeted | SessionConfigured) -> SessionFacts:

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "transport": VALUES | {"wire"},
     "dispatch": VALUES | {"control", "labels", "wire", "transport", "telemetry"},
     "analyzer": PROMISE,
-    "endpoint": VALUES,
+    "endpoint": VALUES | {"wire"},  # for the value `Place`
     "tally": PROMISE | {"analyzer", "control"},
     "connections": VALUES | {"endpoint", "labels", "transport", "wire"},
     "labelling": ROUTED | {"control"},

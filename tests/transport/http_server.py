@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from aiohttp import web
 
 from analysis.transport.rest import RestTransport
+from analysis.wire.places import Place
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -88,7 +89,7 @@ async def route(
     await site.start()
     port = runner.addresses[0][1]
     transport = RestTransport(
-        base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-secret-key", **options
+        place=Place(base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-secret-key"), **options
     )
     try:
         async with asyncio.timeout(FOREVER_S):

@@ -17,6 +17,7 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 
 from analysis.transport.websocket import RealtimeTransport
+from analysis.wire.places import Place
 
 from .examples import SETTINGS
 
@@ -169,8 +170,7 @@ async def route(service: Service, **options: Any) -> AsyncIterator[RealtimeTrans
     async with serving(service), asyncio.timeout(FOREVER_S):
         chosen: Json = {"backoff_base_s": 0.0, "connect_timeout_s": 20.0, "settings": SETTINGS}
         transport = RealtimeTransport(
-            base_url=service.base_url,
-            api_key="sk-secret-key",
+            place=Place(base_url=service.base_url, api_key="sk-secret-key"),
             rng=random.Random(1),
             **(chosen | options),
         )

@@ -19,6 +19,7 @@ from analysis.transport import LimitsListener, Transport
 from analysis.transport.offline import OfflineTransport
 from analysis.transport.rest import RestFacts, RestTransport
 from analysis.transport.websocket import RealtimeTransport, SessionFacts
+from analysis.wire.places import Place
 
 from .examples import SETTINGS, request
 
@@ -32,8 +33,7 @@ Maker: TypeAlias = Callable[[str, str, str, LimitsListener | None], Transport]
 def realtime(base_url: str, key: str, model: str, on_limits: LimitsListener | None) -> Transport:
     """Return the realtime route."""
     return RealtimeTransport(
-        base_url=base_url,
-        api_key=key,
+        place=Place(base_url=base_url, api_key=key),
         settings=replace(SETTINGS, model=model if "realtime" in model else SETTINGS.model),
         rng=random.Random(1),
         on_limits=on_limits,
@@ -43,7 +43,7 @@ def realtime(base_url: str, key: str, model: str, on_limits: LimitsListener | No
 
 def rest(base_url: str, key: str, model: str, on_limits: LimitsListener | None) -> Transport:
     """Return the rest route."""
-    return RestTransport(base_url=base_url, api_key=key, on_limits=on_limits)
+    return RestTransport(place=Place(base_url=base_url, api_key=key), on_limits=on_limits)
 
 
 def offline(base_url: str, key: str, model: str, on_limits: LimitsListener | None) -> Transport:
@@ -225,7 +225,9 @@ async def test_a_session_is_changed_while_requests_are_in_flight(dialect: str) -
     service = Service(digest_answerer(KEYS), dialect=dialect, latency_ms=30)
     async with LocalService(service) as local, asyncio.timeout(FOREVER_S):
         transport = RealtimeTransport(
-            base_url=local.base_url, api_key="k", settings=SETTINGS, rng=random.Random(1)
+            place=Place(base_url=local.base_url, api_key="k"),
+            settings=SETTINGS,
+            rng=random.Random(1),
         )
         await transport.open()
         asked = asyncio.gather(*(transport.ask(one) for one in asks(20)))
@@ -258,8 +260,7 @@ async def test_a_forced_dialect_that_is_not_spoken_closes_the_route(
     """The message names the cure, as it does at the vendor's address."""
     async with LocalService(Service(digest_answerer(KEYS), dialect=spoken)) as local:
         transport = RealtimeTransport(
-            base_url=local.base_url,
-            api_key="k",
+            place=Place(base_url=local.base_url, api_key="k"),
             settings=replace(SETTINGS, dialect=forced),
             rng=random.Random(1),
         )
@@ -274,8 +275,7 @@ async def test_a_forced_beta_is_served_where_it_is_spoken() -> None:
     """The header goes with the handshake, and the service takes it."""
     async with LocalService(Service(digest_answerer(KEYS), dialect="beta")) as local:
         transport = RealtimeTransport(
-            base_url=local.base_url,
-            api_key="k",
+            place=Place(base_url=local.base_url, api_key="k"),
             settings=replace(SETTINGS, dialect="beta", temperature=1.2),
             rng=random.Random(1),
         )

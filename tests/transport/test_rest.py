@@ -22,6 +22,7 @@ from analysis.errors import (
 from analysis.records import Ending, RateLimit
 from analysis.transport.rest import RestTransport
 from analysis.wire import responses
+from analysis.wire.places import Place
 
 from .examples import request
 from .http_server import Answer, error_body, fixed, obedient, route
@@ -135,7 +136,7 @@ async def test_nobody_there_means_that_nothing_was_sent() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    transport = RestTransport(base_url=f"http://127.0.0.1:{port}/v1", api_key="k")
+    transport = RestTransport(place=Place(base_url=f"http://127.0.0.1:{port}/v1", api_key="k"))
     with pytest.raises(TransportError) as caught:
         await transport.ask(request())
     await transport.close()
@@ -159,7 +160,7 @@ async def test_a_reply_that_breaks_off_may_have_been_paid(answer: bytes) -> None
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        transport = RestTransport(base_url=f"http://127.0.0.1:{port}/v1", api_key="k")
+        transport = RestTransport(place=Place(base_url=f"http://127.0.0.1:{port}/v1", api_key="k"))
         with pytest.raises(TransportError) as caught:
             await transport.ask(request())
         await transport.close()

@@ -20,6 +20,7 @@ from analysis.records import RateLimit
 from analysis.transport.rest import RestFacts, RestTransport
 from analysis.wire import chat
 from analysis.wire.forms import Form
+from analysis.wire.places import Place
 
 from .examples import request
 from .http_server import Answer, error_body, fixed, obedient, obedient_chat, route
@@ -219,7 +220,9 @@ async def test_a_named_endpoint_is_used_without_finding_out() -> None:
 def test_an_endpoint_that_does_not_exist_is_refused() -> None:
     """The mistake is named before anything is sent."""
     with pytest.raises(ConfigurationError, match="auto, responses, chat"):
-        RestTransport(base_url="http://127.0.0.1:1/v1", api_key="k", endpoint="completions")
+        RestTransport(
+            place=Place(base_url="http://127.0.0.1:1/v1", api_key="k"), endpoint="completions"
+        )
 
 
 def taking(*formats: str | None, cap: str = "max_completion_tokens") -> Answer:
@@ -354,5 +357,5 @@ async def test_refusals_of_chat_mean_what_they_mean_everywhere(
 )
 def test_openai_hosts_need_no_finding_out(base_url: str, is_known: bool) -> None:
     """There the first requests go out together."""
-    transport = RestTransport(base_url=base_url, api_key="k")
+    transport = RestTransport(place=Place(base_url=base_url, api_key="k"))
     assert is_known == transport.is_endpoint_known

@@ -17,6 +17,7 @@ from analysis.errors import (
 )
 from analysis.records import Ending, TextReply
 from analysis.transport.websocket import RealtimeTransport
+from analysis.wire.places import Place
 
 from .examples import SETTINGS, request
 from .scripted import Handler, Service, Session, obedient, obedient_beta, route
@@ -168,8 +169,7 @@ async def test_nobody_there_means_that_nothing_was_sent() -> None:
             return 0.0
 
     transport = RealtimeTransport(
-        base_url=f"http://127.0.0.1:{free_port()}/v1",
-        api_key="k",
+        place=Place(base_url=f"http://127.0.0.1:{free_port()}/v1", api_key="k"),
         settings=SETTINGS,
         rng=Recorder(),
         connect_attempts=4,
@@ -259,8 +259,7 @@ async def test_what_does_not_speak_websocket(answer: bytes, expected: type) -> N
     server, base_url = await raw_server(answer)
     async with server:
         transport = RealtimeTransport(
-            base_url=base_url,
-            api_key="k",
+            place=Place(base_url=base_url, api_key="k"),
             settings=SETTINGS,
             rng=random.Random(1),
             connect_attempts=1,
@@ -275,7 +274,7 @@ async def test_what_does_not_speak_websocket(answer: bytes, expected: type) -> N
 async def test_an_address_that_is_none_closes_the_route(base_url: str) -> None:
     """The message asks to check the base URL."""
     transport = RealtimeTransport(
-        base_url=base_url, api_key="k", settings=SETTINGS, rng=random.Random(1)
+        place=Place(base_url=base_url, api_key="k"), settings=SETTINGS, rng=random.Random(1)
     )
     with pytest.raises(RouteClosed, match="base URL"):
         await transport.open()
