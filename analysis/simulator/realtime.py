@@ -28,6 +28,7 @@ import msgspec
 
 from analysis.simulator.fields import check_item, no_item, text_of
 from analysis.simulator.handshake import Handshake, check_handshake
+from analysis.simulator.outputs import Close, Cut, Output
 from analysis.simulator.refusals import (
     Json,
     Refusal,
@@ -40,22 +41,6 @@ from analysis.simulator.service import Job, Question, Receipt, Service
 from analysis.simulator.sessions import default_session, effective_response, forced_tool, updated
 
 _decode = msgspec.json.Decoder().decode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
-    """End the connection with a close frame."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """End the connection without a close frame."""
-
-
-Output: TypeAlias = bytes | Close | Cut
 
 
 @dataclass(slots=True, kw_only=True)

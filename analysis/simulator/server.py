@@ -21,9 +21,10 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from analysis.errors import ConfigurationError
-from analysis.simulator.handshake import SUBPROTOCOL, Handshake, read_handshake
+from analysis.simulator.handshake import SUBPROTOCOL, read_handshake
 from analysis.simulator.outcomes import Delivery, HttpOutcome
-from analysis.simulator.realtime import Close, Cut, Output, RealtimeSession
+from analysis.simulator.outputs import Close, Cut, Output, Silence, SocketSession, Torn
+from analysis.simulator.realtime import RealtimeSession
 from analysis.simulator.refusals import Json
 from analysis.simulator.routes import REALTIME_PATH, refuse_upgrade, respond
 from analysis.simulator.service import Service, encode
@@ -180,7 +181,8 @@ class LocalService:
     ) -> web.StreamResponse:
         await socket.prepare(request)
         handshake = read_handshake(request.query, request.headers)
-        connection = _Connection(self._service, request, socket, handshake=handshake)
+        session = RealtimeSession(self._service, handshake, now=asyncio.get_running_loop().time())
+        connection = _Connection(request, socket, session)
         self._connections.add(connection)
         try:
             await connection.run()
@@ -193,19 +195,15 @@ class _Connection:
     """One WebSocket: feeds the session, writes what it returns, keeps its timer."""
 
     def __init__(
-        self,
-        service: Service,
-        request: web.BaseRequest,
-        socket: web.WebSocketResponse,
-        *,
-        handshake: Handshake,
+        self, request: web.BaseRequest, socket: web.WebSocketResponse, session: SocketSession
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = socket
         self._transport = request.transport
-        self._session = RealtimeSession(service, handshake, now=self._loop.time())
+        self._session = session
         self._timer: asyncio.TimerHandle | None = None
         self._closer: asyncio.Task[bool] | None = None
+        self._is_silent = False
 
     async def run(self) -> None:
         """Serve until the socket is gone."""
@@ -256,10 +254,28 @@ class _Connection:
                     data = bytearray()
                     if self._transport is not None:
                         self._transport.abort()
+                case Torn(frame=frame):
+                    data += _header(len(frame))
+                    self._send(data + frame[: len(frame) // 2])
+                    data = bytearray()
+                    if self._transport is not None:
+                        self._transport.close()
+                case Silence():
+                    self._send(data)
+                    data = bytearray()
+                    self._silence()
         self._send(data)
+
+    def _silence(self) -> None:
+        """Leave the peer alone with an open socket, as a network that lost its state does."""
+        self._is_silent = True
+        if isinstance(self._transport, asyncio.ReadTransport):
+            self._transport.pause_reading()
 
     def _send(self, data: bytearray) -> None:
         transport = self._transport
+        if self._is_silent:
+            return
         if not data or transport is None or transport.is_closing():
             return
         if transport.get_write_buffer_size() > LARGEST_BACKLOG_BYTES:

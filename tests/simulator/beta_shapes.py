@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from analysis.simulator.realtime import Output
+from analysis.simulator.outputs import Output
 
 
 class Shape(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from analysis.simulator.handshake import Handshake
 from analysis.simulator.outcomes import HttpOutcome
-from analysis.simulator.realtime import Output, RealtimeSession
+from analysis.simulator.outputs import Output
+from analysis.simulator.realtime import RealtimeSession
 from analysis.simulator.routes import respond
 from analysis.simulator.service import Service, digest_answerer
 

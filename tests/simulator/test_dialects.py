@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from analysis.simulator.dialects import BETA, DIALECTS
+from analysis.simulator.outputs import Close, Output
 from analysis.simulator.profile import PROFILE
-from analysis.simulator.realtime import Close, Output, RealtimeSession
+from analysis.simulator.realtime import RealtimeSession
 from tests.simulator.beta_shapes import beta_events, beta_kinds
 from tests.simulator.examples import (
     CHOICE,

@@ -13,8 +13,9 @@ import pytest
 
 from analysis.simulator.dialects import GA
 from analysis.simulator.outages import Outage
+from analysis.simulator.outputs import Close, Cut, Output
 from analysis.simulator.profile import PROFILE
-from analysis.simulator.realtime import Close, Cut, Output, RealtimeSession
+from analysis.simulator.realtime import RealtimeSession
 from tests.simulator.examples import (
     connect,
     events,
