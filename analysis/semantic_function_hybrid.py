@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from analysis.analyzer import ChunkLike
+from analysis.arguments import as_chunks, check_count
 from analysis.connections import check_routes
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
-from analysis.labelling import RoutedAnalyzer, as_chunks, check_count
+from analysis.labelling import RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
 from analysis.records import Verdict
 from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS, SETTINGS, Settings

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from analysis.arguments import check_topic
 from analysis.connections import check_dialect, session_settings
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError, LocalProtocolError
-from analysis.labelling import RoutedAnalyzer, check_topic
+from analysis.labelling import RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
 from analysis.settings import (
     DEFAULT_LABEL_SET,

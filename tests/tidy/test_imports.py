@@ -16,7 +16,15 @@ from tests.tidy.source_tree import (
 
 VALUES = frozenset({"records", "errors", "settings"})
 PROMISE = VALUES | {"labels", "telemetry", "prices"}
-ROUTED = PROMISE | {"analyzer", "connections", "dispatch", "endpoint", "tally", "transport"}
+ROUTED = PROMISE | {
+    "analyzer",
+    "arguments",
+    "connections",
+    "dispatch",
+    "endpoint",
+    "tally",
+    "transport",
+}
 ANALYZERS = ROUTED | {"labelling", "wire"}  # wire for the value `SessionSettings`
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
@@ -33,6 +41,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "transport": VALUES | {"wire"},
     "dispatch": VALUES | {"control", "labels", "wire", "transport", "telemetry"},
     "analyzer": PROMISE,
+    "arguments": VALUES | {"analyzer"},
     "endpoint": VALUES | {"wire"},  # for the value `Place`
     "tally": PROMISE | {"analyzer", "control"},
     "connections": VALUES | {"endpoint", "labels", "transport", "wire"},

@@ -1,0 +1,97 @@
+"""What callers hand in, checked: chunks in any of their forms, topics, counts.
+
+Pure. The analyzers call it before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from analysis.analyzer import ChunkLike
+from analysis.errors import ConfigurationError
+from analysis.records import Chunk
+
+
+def check_count(name: str, value: int | None, *, most: int | None = None) -> None:
+    """Refuse a number of things that is no whole number from 1 to `most`.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    if value is None:
+        return
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or value < 1 or (most is not None and value > most):
+        allowed = "at least 1" if most is None else f"1 to {most}"
+        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number, {allowed}.")
+
+
+def check_topic(topic: str | None) -> str | None:
+    """Return a topic that can be sent.
+
+    Raises:
+        ConfigurationError: If it is no text.
+    """
+    if topic is not None and not (isinstance(topic, str) and _is_encodable(topic)):
+        raise ConfigurationError(
+            f"The topic is of the type {type(topic).__name__} or holds half a surrogate pair; it "
+            "must be a str, or None."
+        )
+    return topic
+
+
+def as_chunks(given: Iterable[ChunkLike]) -> Iterator[Chunk]:
+    """Yield a new `Chunk` for each of what a caller hands in.
+
+    Raises:
+        ConfigurationError: If it is no collection of chunks, or one of them cannot be read.
+    """
+    if isinstance(given, str | bytes | Mapping | Chunk) or not isinstance(given, Iterable):
+        raise ConfigurationError(
+            f"chunks is of the type {type(given).__name__}. Pass a list (or another iterable) of "
+            "chunks; for a single one there is analyze_chunk."
+        )
+    return map(as_chunk, given)
+
+
+def as_chunk(given: ChunkLike) -> Chunk:
+    """Return a new `Chunk` of what a caller may hand in.
+
+    Raises:
+        ConfigurationError: If it has no id or text, or they cannot be sent.
+    """
+    try:
+        chunk = _read_chunk(given)
+    except (KeyError, TypeError, ValueError) as error:
+        lacking = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ConfigurationError(
+            f"Cannot read a chunk of the type {type(given).__name__}: {lacking}. Pass a Chunk, a "
+            "mapping with the strings id and text, or a pair (id, text)."
+        ) from error
+    if not _is_encodable(chunk.text):
+        raise ConfigurationError(
+            f"The text of chunk {chunk.id!r} holds half a surrogate pair, which no service takes. "
+            "Decode it anew, or replace it: text.encode('utf-8', 'replace').decode()."
+        )
+    check_topic(chunk.topic)
+    return chunk
+
+
+def _read_chunk(given: ChunkLike) -> Chunk:
+    if isinstance(given, Chunk):
+        return Chunk(id=given.id, text=given.text, topic=given.topic, document=given.document)
+    if isinstance(given, Mapping):
+        topic, document = given.get("topic"), given.get("document")
+        return Chunk(id=given["id"], text=given["text"], topic=topic, document=document)
+    if isinstance(given, str | bytes):
+        raise TypeError("a text alone has no id")
+    chunk_id, text = given
+    return Chunk(id=chunk_id, text=text)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
