@@ -17,6 +17,7 @@ _HOMES = {
     "AnswerDefect": "analysis.errors",
     "Chunk": "analysis.records",
     "ConfigurationError": "analysis.errors",
+    "Endpoint": "analysis.endpoint",
     "ErrorDetail": "analysis.records",
     "Failed": "analysis.records",
     "FailureKind": "analysis.records",
@@ -41,6 +42,7 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from analysis.endpoint import Endpoint as Endpoint
     from analysis.entry import analyze_dataframe as analyze_dataframe
     from analysis.entry import analyze_file as analyze_file
     from analysis.errors import AccountClosed as AccountClosed

@@ -5,15 +5,21 @@ io. The analyzers call it; each transport is imported when it is first wanted.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import ConfigurationError
 from analysis.labels.prompt import PromptBuilder
-from analysis.settings import DIALECTS, ROUTES, TEMPERATURE_RANGE, Settings
+from analysis.settings import DIALECTS, ROUTES, SERVICE_TIERS, TEMPERATURE_RANGE, Settings
 from analysis.transport import LimitsListener, Transport
-from analysis.wire.session import SessionSettings
+from analysis.wire.decisions import CACHE_PREFIX_TOKENS
+from analysis.wire.session import OUTPUT_CAP_RANGE, SessionSettings, frame_bytes
+
+TIER_ROUTES = frozenset({"responses-ws", "rest"})
+"""Routes that take a service tier."""
 
 TOOL_NAME = "set_labels"
 TOOL_DESCRIPTION = "Hand in the labels of all chunks of the request."
@@ -53,6 +59,39 @@ def check_dialect(dialect: str) -> str:
     return dialect
 
 
+def check_service_tier(tier: str | None, routes: Sequence[str]) -> str | None:
+    """Return the service tier if there is such a one and a route that takes it.
+
+    Raises:
+        ConfigurationError: Names the allowed values, or the routes.
+    """
+    if tier is None:
+        return None
+    if tier not in SERVICE_TIERS:
+        raise ConfigurationError(
+            f"Service tier {tier!r} is not known. Use one of {', '.join(SERVICE_TIERS)}."
+        )
+    if TIER_ROUTES.isdisjoint(routes):
+        raise ConfigurationError(
+            f"None of the routes {', '.join(routes)} takes a service tier. Leave it out, or use "
+            "the route rest."
+        )
+    return tier
+
+
+def check_timeout(timeout_s: float | None, tier: str | None, settings: Settings) -> float:
+    """Return the seconds for one request; by default a knob, another one for the tier `flex`.
+
+    Raises:
+        ConfigurationError: If it is no length of time.
+    """
+    if timeout_s is None:
+        return settings.flex_timeout_s if tier == "flex" else settings.timeout_s
+    if not 0 < timeout_s < math.inf:
+        raise ConfigurationError(f"timeout_s is {timeout_s}; it must be above 0 seconds.")
+    return timeout_s
+
+
 def session_settings(
     builder: PromptBuilder,
     model: str,
@@ -60,8 +99,12 @@ def session_settings(
     extra: str = "",
     temperature: float = TEMPERATURE_RANGE[0],
     dialect: str = "auto",
+    **options: Any,
 ) -> SessionSettings:
-    """Return the Realtime session in which this prompt is asked; `extra` follows its words."""
+    """Return the Realtime session in which this prompt is asked; `extra` follows its words.
+
+    `options` are further fields of `SessionSettings`.
+    """
     return SessionSettings(
         model=model,
         instructions=f"{builder.instructions}\n{extra}" if extra else builder.instructions,
@@ -70,6 +113,15 @@ def session_settings(
         tool_name=TOOL_NAME,
         tool_description=TOOL_DESCRIPTION,
         tool_parameters=builder.schema,
+        **options,
+    )
+
+
+def _largest_frame(settings: Settings) -> int:
+    """Return the bytes to be taken in one frame, from the largest pack and the longest answer."""
+    return frame_bytes(
+        input_tokens=max(settings.pack_tokens, settings.chunk_tokens),
+        output_tokens=OUTPUT_CAP_RANGE[1],
     )
 
 
@@ -85,6 +137,7 @@ def make_transport(
     settings: Settings,
     on_notice: Callable[[str], None] | None = None,
     dialect: str = "auto",
+    service_tier: str | None = None,
 ) -> Transport:
     """Return the transport of a route; nothing is connected yet."""
     if route == "realtime":
@@ -94,9 +147,30 @@ def make_transport(
             place=endpoint.place,
             settings=session_settings(builder, model, dialect=dialect),
             on_limits=on_limits,
+            on_notice=on_notice,
             connect_timeout_s=settings.connect_timeout_s,
             connect_attempts=settings.connect_attempts,
+            connect_budget_s=settings.connect_budget_s,
+            backoff_base_s=settings.backoff_base_s,
+            backoff_cap_s=settings.backoff_cap_s,
+            session_age_s=settings.session_age_s,
+            silence_s=settings.silence_s,
+            frame_bytes=_largest_frame(settings),
+            cancels_abandoned=settings.realtime_cancel,
+            may_take_turns=settings.realtime_serial_fallback,
             rng=rng,
+        )
+    if route == "responses-ws":
+        from analysis.transport.pool import LanesTransport
+
+        return LanesTransport(
+            place=endpoint.place,
+            rng=rng,
+            on_limits=on_limits,
+            on_notice=on_notice,
+            frame_bytes=_largest_frame(settings),
+            service_tier=service_tier,
+            settings=settings,
         )
     if route == "rest":
         from analysis.transport.rest import RestTransport
@@ -105,13 +179,31 @@ def make_transport(
             place=endpoint.place,
             on_limits=on_limits,
             on_notice=on_notice,
-            # The embedded service is known to have the Responses API: nothing is to be found out.
-            endpoint="responses" if endpoint.host == EMBEDDED else "auto",
+            endpoint=_rest_endpoint(endpoint),
             timeout_s=timeout_s,
             connect_timeout_s=settings.connect_timeout_s,
+            service_tier=service_tier,
         )
+    if route == "decisions":
+        from analysis.transport.decisions import DecisionsTransport
+
+        return DecisionsTransport(
+            place=endpoint.place,
+            on_limits=on_limits,
+            timeout_s=timeout_s,
+            connect_timeout_s=settings.connect_timeout_s,
+            is_cached=builder.choice_prefix_tokens >= CACHE_PREFIX_TOKENS,
+        )
+    return _offline(builder.language)
+
+
+def _rest_endpoint(endpoint: Endpoint) -> str:
+    """The embedded service is known to have the Responses API: nothing is to be found out."""
+    return "responses" if endpoint.host == EMBEDDED else "auto"
+
+
+def _offline(language: str) -> Transport:
     from analysis.labels.rules import label_texts
     from analysis.transport.offline import OfflineTransport
 
-    language = builder.language
     return OfflineTransport(lambda texts, topic: label_texts(texts, topic, language))

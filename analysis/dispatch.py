@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeGuard
 
@@ -24,6 +23,7 @@ from analysis.control.packing import Cutter, Piece, obstacle
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
 from analysis.errors import AnalysisError, AnswerDefect, DeadlinePassed, TransportError
+from analysis.jobs import Job, Trip
 from analysis.labels.answer import check
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate
@@ -38,12 +38,12 @@ from analysis.records import (
     Journal,
     Pack,
     RateLimit,
+    Reply,
     Request,
     Settlement,
-    TextReply,
     Verdict,
 )
-from analysis.settings import SETTINGS, Settings
+from analysis.settings import CHOICE_ROUTES, SETTINGS, Settings
 from analysis.telemetry import Event, Sink
 from analysis.transport import Transport
 
@@ -51,58 +51,6 @@ Slices = AsyncIterator[Sequence[Chunk]]
 
 
 CLOSED = "The analyzer was closed."
-
-
-@dataclass(slots=True, kw_only=True)
-class Job:
-    """The chunks of one call and the way back for their verdicts.
-
-    Attributes:
-        results: What the reader takes; None ends it, and then it raises `error` if there is one.
-        waiting: Chunks handed to the scheduler and not settled.
-        unread: The same, and those whose verdict the reader has not taken.
-        is_fed: Nothing more comes from the source.
-        room: Set when the reader took a verdict.
-        carriers: Tasks of its requests in flight.
-    """
-
-    topic: str | None
-    chunks_per_request: int
-    order: tuple[int, ...] | None
-    journal: Journal | None
-    results: asyncio.Queue[tuple[Chunk, Verdict] | None] = field(default_factory=asyncio.Queue)
-    waiting: int = 0
-    unread: int = 0
-    is_fed: bool = False
-    error: Exception | None = None
-    room: asyncio.Event = field(default_factory=asyncio.Event)
-    carriers: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def deliver(self, chunk: Chunk, verdict: Verdict) -> None:
-        """Hand a verdict to whoever reads this job."""
-        self.results.put_nowait((chunk, verdict))
-        self.drop(1)
-
-    def drop(self, count: int) -> None:
-        """Wait for so many chunks less; tell the reader when nothing more comes."""
-        self.waiting -= count
-        if self.is_fed and self.waiting == 0:
-            self.results.put_nowait(None)
-
-    def fail(self, error: Exception) -> None:
-        """End the job with an error that is not about one chunk."""
-        self.error = self.error or error
-        self.results.put_nowait(None)
-
-
-@dataclass(slots=True, kw_only=True)
-class Trip:
-    """One request on its way; `settled` is None until the scheduler knows how it ended."""
-
-    send: Send
-    job: Job
-    is_sent: bool = False
-    settled: Settled | None = None
 
 
 class Dispatcher:
@@ -130,7 +78,7 @@ class Dispatcher:
         self._on_event = on_event
         self.scheduler = Scheduler(
             plans,
-            cost_of=lambda pack: builder.input_tokens(pack) + builder.output_cap(len(pack.items)),
+            cost_of=self._cost_of,
             rng=rng,
             new_id=lambda: f"q{rng.getrandbits(64):016x}",
             notify=self.tell,
@@ -382,7 +330,7 @@ class Dispatcher:
     async def _carry(self, trip: Trip) -> None:
         """Take one request there and back."""
         send, journal = trip.send, trip.job.journal
-        ask = self._builder.ask(send.pack)
+        ask = self._builder.ask(send.pack, as_choices=send.route in CHOICE_ROUTES)
         request = Request(
             request_id=send.request_id,
             route=send.route,
@@ -418,7 +366,7 @@ class Dispatcher:
             )
         self._deliver(trip.settled)
 
-    async def _ask(self, request: Request) -> tuple[TextReply, float]:
+    async def _ask(self, request: Request) -> tuple[Reply, float]:
         """Return the reply and its seconds from send to end; connecting is not among them."""
         transport = self._transports[request.route]
         sent_at: float | None = None
@@ -433,8 +381,13 @@ class Dispatcher:
             message = f"{what} {request.route} within {self._timeout_s:g} s."
             raise DeadlinePassed(message, ending=ending, code="timeout") from late
 
-    def _read(self, send: Send, reply: TextReply, ask: Ask, latency_s: float) -> Settled:
-        checked = check(reply, ask, self._builder.label_set)
+    def _cost_of(self, route: str, pack: Pack) -> int:
+        as_choices, count = route in CHOICE_ROUTES, len(pack.items)
+        asked = self._builder.input_tokens(pack, as_choices=as_choices)
+        return asked + self._builder.output_cap(count, as_choices=as_choices)
+
+    def _read(self, send: Send, reply: Reply, ask: Ask, latency_s: float) -> Settled:
+        checked = check(reply, ask, self._builder.label_set, settings=self._settings)
         self.labeled += len(checked.labels)
         return self.scheduler.on_answer(
             send.request_id,
@@ -445,6 +398,8 @@ class Dispatcher:
             model=reply.model,
             latency_s=latency_s,
             now=self._clock(),
+            confidences=checked.confidences,
+            refused=checked.refused,
         )
 
     # Handing on

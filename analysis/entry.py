@@ -50,8 +50,8 @@ from analysis.telemetry import Sink
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULT_RUN_ROUTES = ("rest",)
-"""Routes of a file run: one model, strict schema, the lowest price of the routes there are."""
+DEFAULT_RUN_ROUTES = ("responses-ws", "rest")
+"""Routes of a file run: one model, strict schema, the lowest price; a socket, HTTPS behind it."""
 
 DRAIN_S = 15.0
 """Seconds that requests in flight get to end after a run was interrupted."""
@@ -109,8 +109,11 @@ class RunOptions:
         yes: Go on although the estimate is above 5 USD.
         api_key: By default the variable OPENAI_API_KEY.
         base_url: By default the variable OPENAI_BASE_URL, else OpenAI's address.
-        timeout_s: Seconds for one request.
+        timeout_s: Seconds for one request; by default 60, with the service tier `flex` 900.
         settings: Knobs.
+        service_tier: `auto`, `default`, `flex`, `priority` and others of the service; by default
+            the account's own setting.
+        endpoint: An `Endpoint`; then `api_key` and `base_url` stay out.
     """
 
     id_column: str | None = None
@@ -133,8 +136,10 @@ class RunOptions:
     yes: bool = False
     api_key: str | None = None
     base_url: str | None = None
-    timeout_s: float = SETTINGS.timeout_s
+    timeout_s: float | None = None
     settings: Settings = SETTINGS
+    service_tier: str | None = None
+    endpoint: Endpoint | None = None
 
     def __post_init__(self) -> None:
         size = self.max_chunks_per_request
@@ -279,6 +284,7 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
             max_concurrent=options.max_concurrent,
             on_event=hooks.on_event,
             settings=options.settings,
+            service_tier=options.service_tier,
         )
         run = TableRun(
             table=table,
@@ -412,7 +418,7 @@ def _endpoint(held: contextlib.ExitStack, options: RunOptions) -> Endpoint:
         return Endpoint.find(api_key="local", base_url=base_url, host=EMBEDDED)
     if options.routes == ("offline",):
         return Endpoint.none()
-    return Endpoint.find(api_key=options.api_key, base_url=options.base_url)
+    return options.endpoint or Endpoint.find(api_key=options.api_key, base_url=options.base_url)
 
 
 @contextlib.contextmanager
@@ -444,6 +450,7 @@ def _record(
         "language": options.language,
         "chunks_per_request": str(options.per_request),
         "fresh": "yes" if options.fresh else "no",
+        "service_tier": options.service_tier or "",
     }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -19,7 +18,13 @@ from typing import Any, Self
 
 from analysis.analyzer import ChunkLike, Estimate
 from analysis.arguments import as_chunk, as_chunks, check_count, check_topic
-from analysis.connections import check_dialect, make_transport
+from analysis.connections import (
+    TIER_ROUTES,
+    check_dialect,
+    check_service_tier,
+    check_timeout,
+    make_transport,
+)
 from analysis.control.packing import chunks_per_request
 from analysis.control.routes import RoutePlan
 from analysis.dispatch import Dispatcher
@@ -27,6 +32,7 @@ from analysis.endpoint import Endpoint
 from analysis.errors import AnalysisError, ConfigurationError, LocalProtocolError
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
+from analysis.prices import DEFAULT_TIER
 from analysis.records import (
     Chunk,
     Failed,
@@ -35,7 +41,14 @@ from analysis.records import (
     RateLimit,
     Verdict,
 )
-from analysis.settings import DEFAULT_MODELS, LANGUAGES, SETTINGS, Settings
+from analysis.settings import (
+    CHOICE_ROUTES,
+    DEFAULT_MODELS,
+    LANGUAGES,
+    SETTINGS,
+    UNSTATED_LIMITS,
+    Settings,
+)
 from analysis.tally import PackTally
 from analysis.telemetry import Event, Sink
 from analysis.transport import Transport
@@ -64,19 +77,18 @@ class RoutedAnalyzer:
         topic: str | None,
         label_set: str | LabelSet,
         language: str,
-        timeout_s: float,
+        timeout_s: float | None,
         max_concurrent: int | None,
         on_event: Sink | None,
         seed: int | None,
         settings: Settings = SETTINGS,
         dialect: str = "auto",
+        service_tier: str | None = None,
     ) -> None:
         if language not in LANGUAGES:
             raise ConfigurationError(
                 f"Language {language!r} is not known. Use one of {', '.join(LANGUAGES)}."
             )
-        if not 0 < timeout_s < math.inf:
-            raise ConfigurationError(f"timeout_s is {timeout_s}; it must be above 0 seconds.")
         check_count("max_concurrent", max_concurrent)
         self.topic = check_topic(topic)
         self.label_set = LabelSet.load(label_set) if isinstance(label_set, str) else label_set
@@ -85,13 +97,18 @@ class RoutedAnalyzer:
         self.models = {route: models.get(route) or DEFAULT_MODELS[route] for route in routes}
         self._endpoint = endpoint
         self._dialect = check_dialect(dialect)
-        self._timeout_s = timeout_s
+        self._service_tier = check_service_tier(service_tier, self.routes)
+        self._timeout_s = check_timeout(timeout_s, service_tier, settings)
         self._max_concurrent = max_concurrent
         self._on_event = on_event
         self._rng = random.Random(seed)
         self._settings = settings
         self._builder = PromptBuilder(
-            self.label_set, rng=self._rng, language=language, settings=settings
+            self.label_set,
+            rng=self._rng,
+            language=language,
+            settings=settings,
+            has_choices=not CHOICE_ROUTES.isdisjoint(self.routes),
         )
         self._transports: dict[str, Transport] = {}
         self._dispatcher: Dispatcher | None = None
@@ -269,6 +286,8 @@ class RoutedAnalyzer:
             model=self.models[route],
             in_flight=self._in_flight(route),
             settings=self._settings,
+            as_choices=route in CHOICE_ROUTES,
+            tier=(self._service_tier if route in TIER_ROUTES else None) or DEFAULT_TIER,
         )
 
     def _per_request(self, asked: int | None, job_size: int) -> int:
@@ -342,6 +361,8 @@ class RoutedAnalyzer:
                 model=self.models[route],
                 account=self._endpoint.account if route != "offline" else "offline",
                 in_flight=self._in_flight(route),
+                most_chunks=self._settings.decision_questions if route in CHOICE_ROUTES else None,
+                states_limits=route not in UNSTATED_LIMITS,
             )
             for route in self.routes
         ]
@@ -368,6 +389,7 @@ class RoutedAnalyzer:
                 rng=self._rng,
                 settings=self._settings,
                 dialect=self._dialect,
+                service_tier=self._service_tier,
             )
         return self._transports[route]
 

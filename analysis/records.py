@@ -211,8 +211,8 @@ class Choice:
     """The answer to the question about one chunk.
 
     Attributes:
-        probabilities: Label key -> its probability, as the service stated it; empty if the
-            service declined to answer this question.
+        probabilities: Label key -> its probability, as the service stated it, the one that it
+            chose first; empty if the service declined to answer this question.
     """
 
     probabilities: Mapping[str, float] = field(default_factory=dict)

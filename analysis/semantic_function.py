@@ -22,11 +22,15 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
         topic: What the text is about; a call's or a chunk's own topic beats it.
         label_set: Name of a label set, or a `LabelSet`.
         language: Of the texts: `auto`, `en`, `ru`, `fr` or `zh`.
-        timeout_s: Seconds for one request.
+        timeout_s: Seconds for one request; by default 60, with the service tier `flex` 900.
         max_concurrent: Requests at once; by default 32.
         on_event: Told about what happens on the way (`telemetry.Event`).
         seed: For reproducible ids and jitter; by default drawn from the system.
         settings: Knobs.
+        endpoint: Address, key and whatever else `Endpoint.find` takes; then `api_key` and
+            `base_url` stay out.
+        service_tier: `auto`, `default`, `flex`, `priority` and others of the service; by default
+            the account's own setting.
 
     Raises:
         ConfigurationError: If an argument cannot be used; nothing was sent.
@@ -41,16 +45,18 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
         topic: str | None = None,
         label_set: str | LabelSet = DEFAULT_LABEL_SET,
         language: str = "auto",
-        timeout_s: float = SETTINGS.timeout_s,
+        timeout_s: float | None = None,
         max_concurrent: int | None = None,
         on_event: Sink | None = None,
         seed: int | None = None,
         settings: Settings = SETTINGS,
+        endpoint: Endpoint | None = None,
+        service_tier: str | None = None,
     ) -> None:
         super().__init__(
             routes=("rest",),
             models={"rest": model} if model else {},
-            endpoint=Endpoint.find(api_key=api_key, base_url=base_url),
+            endpoint=endpoint or Endpoint.find(api_key=api_key, base_url=base_url),
             topic=topic,
             label_set=label_set,
             language=language,
@@ -59,4 +65,5 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
             on_event=on_event,
             seed=seed,
             settings=settings,
+            service_tier=service_tier,
         )

@@ -31,7 +31,6 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         routes: Names of routes in the order of preference; by default realtime, then rest.
         model: A model's name for a single route, or a mapping from route to model.
         max_concurrent: Requests at once on each route; by default each route's own.
-        endpoint: Address and key found before; then `api_key` and `base_url` stay out.
         dialect: Of the Realtime protocol: `auto`, `ga` or `beta`.
     """
 
@@ -44,7 +43,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         topic: str | None = None,
         label_set: str | LabelSet = DEFAULT_LABEL_SET,
         language: str = "auto",
-        timeout_s: float = SETTINGS.timeout_s,
+        timeout_s: float | None = None,
         routes: str | Sequence[str] = DEFAULT_ROUTES,
         max_concurrent: int | None = None,
         on_event: Sink | None = None,
@@ -52,6 +51,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         settings: Settings = SETTINGS,
         endpoint: Endpoint | None = None,
         dialect: str = "auto",
+        service_tier: str | None = None,
     ) -> None:
         checked = check_routes(routes)
         if endpoint is None:
@@ -73,6 +73,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             seed=seed,
             settings=settings,
             dialect=dialect,
+            service_tier=service_tier,
         )
 
     async def analyze_batch(
@@ -91,8 +92,8 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             topic: Beats the topic of the constructor.
             chunks_per_request: Fixes the packing.
             adaptive_batching: Choose packing and first route by the size of the job: up to 50
-                chunks go one by one over the routes as ordered, more go ten by ten and over REST
-                first. False: ten by ten, routes as ordered.
+                chunks go one by one over the routes as ordered; more go ten by ten, and over REST
+                before realtime. False: ten by ten, routes as ordered.
             max_concurrent: Requests at once on each route from now on.
 
         Raises: As `RoutedAnalyzer.analyze_batch`.
@@ -109,7 +110,8 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
 
     def _first_route(self, job_size: int) -> str:
         is_large = self._per_request(None, job_size) > 1
-        return "rest" if is_large and "rest" in self.routes else self.routes[0]
+        is_slow = self.routes[0] == "realtime"
+        return "rest" if is_large and is_slow and "rest" in self.routes else self.routes[0]
 
     def _order(self, job_size: int) -> tuple[int, ...] | None:
         """Return the routes for a job of this size as indexes, or None for the given order."""

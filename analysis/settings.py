@@ -18,19 +18,32 @@ def knob(default: Any, *, unit: str, low: float, high: float, reason: str) -> An
     )
 
 
-ROUTES = ("realtime", "rest", "offline")
+ROUTES = ("realtime", "responses-ws", "rest", "decisions", "offline")
 """Routes that this version speaks."""
+
+UNSTATED_LIMITS = frozenset({"responses-ws"})
+"""Routes whose service tells nothing about rate limits with its answers. Source: protocol notes,
+section 6.5."""
+
+CHOICE_ROUTES = frozenset({"decisions"})
+"""Routes that answer typed questions with choices; the others answer with a text."""
 
 DIALECTS = ("auto", "ga", "beta")
 """Dialects of the Realtime protocol that this version speaks."""
 
 DEFAULT_MODELS = {
     "realtime": "gpt-realtime-2.1-mini",
+    "responses-ws": "gpt-6-luna",
     "rest": "gpt-6-luna",
+    "decisions": "gpt-6-luna",
     "offline": "offline-rules",
 }
 """Model asked for on each route unless the caller names another one. Source: design, models of
 2026-11."""
+
+SERVICE_TIERS = ("auto", "default", "flex", "priority", "fast", "scale", "ultrafast")
+"""Service tiers that OpenAI knows; `fast` is the newer name of `priority`. Source: SDK 3.52.0 and
+changelog, 2026-07."""
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 """Used when neither `base_url` nor the variable OPENAI_BASE_URL is set."""
@@ -128,6 +141,13 @@ class Settings:
         high=64,
         reason="how many out-of-band responses one session takes at once is not documented",
     )
+    responses_ws_in_flight: int = knob(
+        64,
+        unit="requests",
+        low=1,
+        high=512,
+        reason="four sockets of 16 lanes; 1,220 requests a second at 50 ms each keep 61 in flight",
+    )
     rest_in_flight: int = knob(
         32,
         unit="requests",
@@ -143,6 +163,62 @@ class Settings:
         reason="the labeller runs in the calling thread; more in flight would only wait",
     )
 
+    decisions_in_flight: int = knob(
+        32,
+        unit="requests",
+        low=1,
+        high=512,
+        reason="5,000 requests a minute at 0.35 s each keep 29 in flight",
+    )
+
+    # Decisions
+    decision_questions: int = knob(
+        400,
+        unit="questions",
+        low=1,
+        high=400,
+        reason="one question per chunk; OpenAI takes 400, some servers 200, 128 or 10",
+    )
+    second_label_probability: float = knob(
+        0.25,
+        unit="probability",
+        low=0.0,
+        high=1.0,
+        reason="a runner-up from here on is the second label of a chunk; not fitted on labelled "
+        "data yet",
+    )
+
+    # WebSockets of the Responses API
+    responses_ws_sockets: int = knob(
+        64,
+        unit="sockets",
+        low=1,
+        high=512,
+        reason="one per 16 requests in flight; one per request where the server has no lanes",
+    )
+    responses_ws_warm_up: bool = knob(
+        False,
+        unit="no/yes",
+        low=0,
+        high=1,
+        reason="a request that generates nothing goes first and is billed; of little worth here, "
+        "since no request goes on from another one",
+    )
+    connects_per_s: float = knob(
+        2.0,
+        unit="connects/s",
+        low=0.01,
+        high=1_000.0,
+        reason="attempts to open a socket that led to nothing, all sockets of the route together",
+    )
+    connect_burst: int = knob(
+        8,
+        unit="connects",
+        low=1,
+        high=1_000,
+        reason="so many may be opened at once: twice what the requests in flight need",
+    )
+
     # Retries
     timeout_s: float = knob(
         60.0,
@@ -150,6 +226,13 @@ class Settings:
         low=0.1,
         high=3_600.0,
         reason="answers take about a second; a minute covers a loaded service",
+    )
+    flex_timeout_s: float = knob(
+        900.0,
+        unit="s",
+        low=0.1,
+        high=3_600.0,
+        reason="in place of timeout_s with the service tier flex, as its guide asks",
     )
     connect_timeout_s: float = knob(
         10.0,
@@ -164,6 +247,42 @@ class Settings:
         low=1,
         high=20,
         reason="one lost handshake is common; three in a row are the breaker's business",
+    )
+    session_age_s: float = knob(
+        3_600.0,
+        unit="s",
+        low=1.0,
+        high=86_400.0,
+        reason="the service ends a session at 60 minutes; it is replaced at 50 to 55 sixtieths",
+    )
+    silence_s: float = knob(
+        15.0,
+        unit="s",
+        low=0.3,
+        high=600.0,
+        reason="neither frame nor pong while requests wait: the socket is dead; a third of it is "
+        "the interval of pings",
+    )
+    connect_budget_s: float = knob(
+        30.0,
+        unit="s",
+        low=0.1,
+        high=600.0,
+        reason="all attempts of one opening; longer is an outage, the breaker's business",
+    )
+    realtime_cancel: bool = knob(
+        True,
+        unit="no/yes",
+        low=0,
+        high=1,
+        reason="a request that its caller gives up stops costing output tokens",
+    )
+    realtime_serial_fallback: bool = knob(
+        True,
+        unit="no/yes",
+        low=0,
+        high=1,
+        reason="a server without out-of-band responses is asked one request at a time",
     )
     attempts_per_route: int = knob(
         5,
@@ -184,7 +303,7 @@ class Settings:
         unit="s",
         low=0.001,
         high=60.0,
-        reason="full jitter up to base * 2^n",
+        reason="retries: full jitter up to base * 2^n; connects: base to 3 times the last wait",
     )
     backoff_cap_s: float = knob(
         8.0,

@@ -11,7 +11,7 @@ from analysis.analyzer import Estimate
 from analysis.control.packing import Cutter, Piece, obstacle
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate as estimate_tokens
-from analysis.prices import price_table
+from analysis.prices import DEFAULT_TIER, price_table
 from analysis.records import Chunk, Item, Pack, Usage
 from analysis.settings import Settings
 
@@ -34,11 +34,15 @@ class PackTally:
         model: str,
         in_flight: int,
         settings: Settings,
+        as_choices: bool = False,
+        tier: str = DEFAULT_TIER,
     ) -> None:
         self._builder = builder
+        self._as_choices = as_choices
         self._topic = topic
         self._cutter = Cutter(chunks_per_request=chunks_per_request, settings=settings)
         self._model = model
+        self._tier = tier
         self._in_flight = in_flight
         self._settings = settings
         self._chunks = self._unsendable = self._requests = 0
@@ -68,7 +72,7 @@ class PackTally:
             requests=self._requests,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            cost_usd=table.cost_usd(self._model, usage),
+            cost_usd=table.cost_usd(self._model, usage, tier=self._tier),
             duration_s=max(
                 self._requests * 60 / knobs.requests_per_minute,
                 tokens * 60 / knobs.tokens_per_minute,
@@ -84,7 +88,9 @@ class PackTally:
             if piece.is_wanted
         )
         if window and items:
-            asked = self._builder.input_tokens(Pack(items=items, topic=window[0].topic))
+            pack = Pack(items=items, topic=window[0].topic)
+            asked = self._builder.input_tokens(pack, as_choices=self._as_choices)
+            written = 0 if self._as_choices else ANSWER_TOKENS * len(items)
             self._requests += 1
             self._chunks += len(items)
-            self._usage += Usage(input_tokens=asked, output_tokens=ANSWER_TOKENS * len(items))
+            self._usage += Usage(input_tokens=asked, output_tokens=written)

@@ -6,18 +6,15 @@ that it does, and that an exchange of whole answers never gets so far.
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from analysis.records import Request, TextReply
 from analysis.simulator.server import LocalService
 from analysis.transport import Transport
+from tests.attribution.crossing import Crossing, Exchange, labels_only, whole
 from tests.observed_service import (
     ANALYZERS,
     UNPACED,
@@ -32,73 +29,6 @@ from tests.virtual_loop import virtual
 CHUNKS = chunks_of(1_000)
 every_analyzer = pytest.mark.parametrize("kind", ANALYZERS)
 packed = pytest.mark.parametrize("per_request", [1, 10])
-
-
-class Crossing:
-    """A transport in which the first answers are exchanged between pairs of requests.
-
-    Attributes:
-        left: Under `answers`, how many are still to be exchanged on all routes together.
-        exchanged: Ids of the chunks whose request got another's answer.
-        exchange: Makes of two replies and their requests what each of them gets.
-    """
-
-    def __init__(self, inner: Transport, *, left: Counter[str], exchange: Exchange) -> None:
-        self.route = inner.route
-        self.left = left
-        self.exchanged: list[str] = []
-        self._inner = inner
-        self._exchange = exchange
-        self._first: tuple[Request, TextReply, asyncio.Future[TextReply]] | None = None
-
-    async def open(self) -> None:
-        """Open the route behind."""
-        await self._inner.open()
-
-    async def close(self) -> None:
-        """Close the route behind."""
-        await self._inner.close()
-
-    async def ask(self, request: Request) -> TextReply:
-        """Ask, and exchange the answer with that of the next request."""
-        reply = await self._inner.ask(request)
-        if not self.left["answers"]:
-            return reply
-        self.left["answers"] -= 1
-        self.exchanged += [item.chunk.id for item in request.pack.items]
-        if self._first is None:
-            waiting: asyncio.Future[TextReply] = asyncio.get_running_loop().create_future()
-            self._first = (request, reply, waiting)
-            return await waiting
-        other, earlier, waiting = self._first
-        self._first = None
-        for_other, for_this = self._exchange(other, earlier, request, reply)
-        waiting.set_result(for_other)
-        return for_this
-
-
-Exchange = Callable[[Request, TextReply, Request, TextReply], tuple[TextReply, TextReply]]
-
-
-def whole(_: Request, one: TextReply, __: Request, other: TextReply) -> tuple[TextReply, TextReply]:
-    """Exchange the answers as they are."""
-    return other, one
-
-
-def without_ids(
-    asked: Request, one: TextReply, also: Request, other: TextReply
-) -> tuple[TextReply, TextReply]:
-    """Exchange the labels alone: each answer keeps its own ids and is well-formed."""
-
-    def spelled(request: Request, labels: list[list[str]]) -> str:
-        pairs = zip(request.ask.tickets, labels, strict=True)
-        return json.dumps({"answers": [{"id": short, "labels": given} for short, given in pairs]})
-
-    def labels_of(reply: TextReply) -> list[list[str]]:
-        return [item["labels"] for item in json.loads(reply.text)["answers"]]
-
-    first = replace(one, text=spelled(asked, labels_of(other)))
-    return first, replace(other, text=spelled(also, labels_of(one)))
 
 
 def crossed(kind: str, *, pairs: int, exchange: Exchange) -> tuple[type[Any], list[Crossing]]:
@@ -172,7 +102,7 @@ async def test_the_check_finds_labels_exchanged_inside_good_answers(
     kind: str, per_request: int
 ) -> None:
     """Below the level of ids nothing can be noticed by the client; the digests show every one."""
-    make, made = crossed(kind, pairs=4, exchange=without_ids)
+    make, made = crossed(kind, pairs=4, exchange=labels_only)
     texts = dict(CHUNKS)
     async with (
         LocalService(ObservedService(latency_ms=50)) as local,

@@ -24,11 +24,14 @@ from analysis.errors import (
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
 from analysis.records import (
+    Choice,
+    ChoiceReply,
     Chunk,
     Ending,
     Failed,
     FailureKind,
     Labeled,
+    Reply,
     Request,
     Settlement,
     TextReply,
@@ -41,9 +44,10 @@ from tests.virtual_loop import virtual
 
 LABEL_SET = LabelSet.load("ten_functions")
 REPLY_S = 1.0
+USAGE = Usage(input_tokens=10, output_tokens=2)
 
 Results: TypeAlias = list[tuple[Chunk, Verdict]]
-Answer: TypeAlias = Callable[[Request], Awaitable[TextReply]]
+Answer: TypeAlias = Callable[[Request], Awaitable[Reply]]
 
 
 class Line:
@@ -73,7 +77,7 @@ class Line:
     async def close(self) -> None:
         """Do nothing."""
 
-    async def ask(self, request: Request) -> TextReply:
+    async def ask(self, request: Request) -> Reply:
         """Answer after a while."""
         self._note("send", request.pack.items[0].chunk)
         self.in_flight += 1
@@ -117,23 +121,33 @@ async def good_reply(request: Request) -> TextReply:
     return TextReply(
         text=json.dumps({"answers": answers}),
         model="double",
-        usage=Usage(input_tokens=10, output_tokens=2),
+        usage=USAGE,
     )
 
 
-def dispatcher(line: Line, *, in_flight: int = 2, settings: Settings = UNPACED) -> Dispatcher:
+def dispatcher(
+    line: Line, *, in_flight: int = 2, settings: Settings = UNPACED, route: str = "rest"
+) -> Dispatcher:
     """Return a dispatcher over one route."""
     rng = random.Random(1)
-    plan = RoutePlan(name="rest", model="m", account="a", in_flight=in_flight)
+    plan = RoutePlan(name=route, model="m", account="a", in_flight=in_flight)
     return Dispatcher(
         [plan],
-        transports={"rest": line},
+        transports={route: line},
         builder=PromptBuilder(LABEL_SET, rng=rng),
         timeout_s=20.0,
         on_event=lambda event: None,
         rng=rng,
         settings=settings,
     )
+
+
+async def choosing(request: Request) -> ChoiceReply:
+    """Answer with choices, and decline the last chunk of the request."""
+    *answered, declined = request.ask.tickets
+    shares = {"contrast": 0.7, "example": 0.3}
+    found = {short: Choice(probabilities=shares) for short in answered}
+    return ChoiceReply(choices=found | {declined: Choice()}, model="double", usage=USAGE)
 
 
 def chunks(count: int, name: str = "c") -> list[Chunk]:
@@ -427,3 +441,33 @@ async def test_latency_begins_when_the_request_is_sent() -> None:
     assert Ending.UNSENT is line.settlements[0].ending
     assert not any(note.startswith("send") for note in line.diary)
     await of.close()
+
+
+@virtual
+async def test_a_route_of_choices_is_asked_for_choices() -> None:
+    """Its probabilities become labels and confidence; a declined chunk is refused at once."""
+    asked: list[Request] = []
+
+    async def answer(request: Request) -> ChoiceReply:
+        asked.append(request)
+        return await choosing(request)
+
+    of = dispatcher(Line(answer), route="decisions")
+    results = await results_of(of, chunks(3), chunks_per_request=3)
+    await of.close()
+    assert [(LABEL_SET.keys, 0)] == [
+        (request.ask.choices, request.ask.max_output_tokens) for request in asked
+    ]
+    assert [("contrast", "example"), ("contrast", "example"), ()] == [v.labels for _, v in results]
+    assert [0.7, 0.7, None] == [verdict.confidence for _, verdict in results]
+    assert FailureKind.REFUSED == (results[2][1].error and results[2][1].error.kind)
+
+
+@virtual
+async def test_a_runner_up_counts_from_the_threshold_of_the_settings() -> None:
+    """The knob reaches the reading of the answer."""
+    settings = replace(UNPACED, second_label_probability=0.5)
+    of = dispatcher(Line(choosing), settings=settings, route="decisions")
+    results = await results_of(of, chunks(2), chunks_per_request=2)
+    await of.close()
+    assert ("contrast",) == results[0][1].labels

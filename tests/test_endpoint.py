@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from analysis.endpoint import EMBEDDED, NO_KEY, Endpoint
+from analysis.endpoint import EMBEDDED, NO_KEY, VARIABLES, Endpoint
 from analysis.errors import ConfigurationError
+from analysis.semantic_function import SemanticRestAnalyzer
+from analysis.semantic_function_realtime import SemanticRealtimeAnalyzer
 
 KEY = "sk-canary-0123456789"
 
@@ -13,8 +17,8 @@ KEY = "sk-canary-0123456789"
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away the variables of whoever runs the tests."""
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    for name in VARIABLES.values():
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_a_key_alone_goes_to_openai() -> None:
@@ -78,7 +82,17 @@ def test_addresses_that_may_be_used(address: str, host: str) -> None:
         ("http://0.0.0.0:80/v1", "unprotected"),
         ("ftp://gateway.example/v1", "must begin with"),
         ("wss://gateway.example/v1", "must begin with"),
+        ("ws://127.0.0.1:80/v1", "WebSocket is made from it"),
         ("gateway.example/v1", "must begin with"),
+        ("https://api.openai.com", "api.openai.com/v1.$"),
+        ("https://eu.api.openai.com/", "must end with /v1"),
+        ("https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1.$"),
+        ("https://gateway.example/v1/responses/", "Leave /responses out"),
+        ("https://gateway.example/realtime", "ends with an endpoint"),
+        ("https://r.openai.azure.com", "https://r.openai.azure.com/openai/v1.$"),
+        ("https://r.services.ai.azure.com/models/x", "must end with /openai/v1"),
+        ("https://r.openai.azure.com/openai/deployments/d", "must end with /openai/v1"),
+        ("https://r.openai.azure.com/openai", "or set OPENAI_API_VERSION"),
         ("https:///v1", "must begin with"),
         ("https://gateway.example:port/v1", "cannot be read"),
         ("https://gateway.example:99999/v1", "cannot be read"),
@@ -139,3 +153,91 @@ def test_the_local_service_has_a_name_of_its_own() -> None:
     """Its port differs from run to run, the name in ledgers does not."""
     found = Endpoint.find(api_key="local", base_url="http://127.0.0.1:5000/v1", host=EMBEDDED)
     assert "embedded" == found.host
+
+
+@pytest.mark.parametrize(
+    ("address", "auth"),
+    [
+        ("https://api.openai.com/v1", "bearer"),
+        ("https://eu.api.openai.com/v1", "bearer"),
+        ("https://r.openai.azure.com/openai/v1", "api-key"),
+        ("https://r.cognitiveservices.azure.com/openai/v1", "api-key"),
+        ("https://r.services.ai.azure.com/api/projects/p/openai/v1", "api-key"),
+        ("https://openai.azure.com.example/v1", "bearer"),
+    ],
+)
+def test_the_key_goes_where_the_host_wants_it(
+    monkeypatch: pytest.MonkeyPatch, address: str, auth: str
+) -> None:
+    """By its name; a variable and an argument beat that, for tokens of Entra ID and gateways."""
+    assert auth == Endpoint.find(api_key=KEY, base_url=address).auth
+    monkeypatch.setenv("SEMFN_AUTH", "api-key")
+    assert "api-key" == Endpoint.find(api_key=KEY, base_url=address).auth
+    assert "bearer" == Endpoint.find(api_key=KEY, base_url=address, auth="bearer").auth
+
+
+def test_the_dated_form_of_azure_needs_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable counts for such an address only, since it may be meant for other programs."""
+    monkeypatch.setenv("OPENAI_API_VERSION", "2025-04-01-preview")
+    dated = Endpoint.find(api_key=KEY, base_url="https://r.openai.azure.com/openai")
+    plain = Endpoint.find(api_key=KEY, base_url="https://r.openai.azure.com/openai/v1")
+    assert ("2025-04-01-preview", None) == (dated.api_version, plain.api_version)
+    with pytest.raises(ConfigurationError, match="Leave it out"):
+        Endpoint.find(api_key=KEY, api_version="2025-04-01-preview")
+
+
+def test_everything_reaches_the_transports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From variables, and from arguments, which beat them."""
+    names = ("organization", "project", "safety_identifier")
+    for name in names:
+        monkeypatch.setenv(VARIABLES[name], f"{name}-variable")
+    monkeypatch.setenv("SEMFN_KEY_IN_SUBPROTOCOL", "1")
+    place = Endpoint.find(api_key=KEY, project="argument").place
+    assert ("organization-variable", "argument", "safety_identifier-variable", True) == (
+        place.organization,
+        place.project,
+        place.safety_identifier,
+        place.is_key_in_subprotocol,
+    )
+    assert (KEY, "https://api.openai.com/v1") == (place.api_key, place.base_url)
+    is_key_in_subprotocol = Endpoint.find(api_key=KEY, is_key_in_subprotocol=False)
+    assert not is_key_in_subprotocol.place.is_key_in_subprotocol
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"auth": "basic"}, "bearer or api-key"),
+        ({"organization": "org a"}, "OPENAI_ORG_ID"),
+        ({"project": "p\n"}, "OPENAI_PROJECT_ID"),
+        ({"safety_identifier": "x" * 65}, "65 characters"),
+        ({"safety_identifier": "имя"}, "SEMFN_SAFETY_IDENTIFIER"),
+        ({"api_key": "sk/with=slash", "is_key_in_subprotocol": True}, "no subprotocol takes"),
+    ],
+)
+def test_values_that_no_request_can_carry_are_refused(options: dict[str, Any], words: str) -> None:
+    """Each with what is wrong, and without the key."""
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        Endpoint.find(**({"api_key": KEY} | options))
+    assert "slash" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("said", "is_on"), [("", False), ("0", False), ("True", True)])
+def test_the_switch_is_read_from_its_variable(
+    monkeypatch: pytest.MonkeyPatch, said: str, is_on: bool
+) -> None:
+    """What is neither on nor off is refused."""
+    monkeypatch.setenv("SEMFN_KEY_IN_SUBPROTOCOL", said)
+    assert is_on == Endpoint.find(api_key=KEY).is_key_in_subprotocol
+    monkeypatch.setenv("SEMFN_KEY_IN_SUBPROTOCOL", "maybe")
+    with pytest.raises(ConfigurationError, match="1 or 0"):
+        Endpoint.find(api_key=KEY)
+
+
+@pytest.mark.parametrize("kind", [SemanticRestAnalyzer, SemanticRealtimeAnalyzer])
+def test_analyzers_take_an_endpoint(
+    kind: type[SemanticRestAnalyzer] | type[SemanticRealtimeAnalyzer],
+) -> None:
+    """Then neither key nor address is looked for."""
+    endpoint = Endpoint.find(api_key=KEY, base_url="https://gateway.example/v1", auth="api-key")
+    assert "gateway.example" == kind(endpoint=endpoint).run_key["endpoint"]

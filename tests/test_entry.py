@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from analysis.endpoint import Endpoint
 from analysis.entry import Hooks, RunOptions, analyze_file, check_cost
 from analysis.errors import ConfigurationError, InputError, LedgerError
 from analysis.pipeline.ledger import Ledger
@@ -60,6 +61,13 @@ def test_service_that_says_no_is_a_summary_and_no_exception(tmp_path: Path) -> N
     assert (tmp_path / PARTIAL).exists()
 
 
+def test_an_endpoint_stands_for_key_and_address(tmp_path: Path) -> None:
+    """Whatever else it holds goes along, such as the header that carries the key."""
+    with paid_service(api_key="right") as service:
+        endpoint = Endpoint.find(api_key="right", base_url=service.base_url, auth="api-key")
+        assert 30 == analyze_file(table(tmp_path), endpoint=endpoint).labeled
+
+
 def test_outage_ends_with_the_trouble_and_the_cure(tmp_path: Path) -> None:
     """A service that worked and went away: the reason names what was last heard of it."""
     knobs = replace(
@@ -80,7 +88,7 @@ def test_outage_ends_with_the_trouble_and_the_cure(tmp_path: Path) -> None:
         )
     assert 3 == summary.exit_code
     assert 10 == summary.labeled
-    for part in ("No route answered for 1 s.", "HTTP 500", "OPENAI_BASE_URL"):
+    for part in ("No route answered for 1 s.", "server_error", "OPENAI_BASE_URL"):
         assert part in summary.stopped
     assert {"route_down", "stopped"} <= {event.name for event in events}
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import fields
 
 import pytest
 
-from analysis.prices import Price, PriceTable, price_table
+from analysis.prices import LongFactors, Price, PriceTable, price_table
 from analysis.records import Usage
-from analysis.settings import DEFAULT_MODELS
+from analysis.settings import DEFAULT_MODELS, Settings
 
 TABLE = PriceTable(
     date="2026-01-01",
     prices={
         "gpt": Price(input=10.0, cached=1.0, output=100.0),
         "gpt-mini": Price(input=1.0, cached=0.1, output=10.0),
+        "gpt-new": Price(input=10.0, cached=1.0, output=100.0, written=12.5, long_above=1_000),
     },
+    tiers={"default": 1.0, "flex": 0.5, "priority": 2.0},
+    long=LongFactors(input=2.0, output=1.5),
 )
 USAGE = Usage(input_tokens=1_000, cached_tokens=400, output_tokens=50)
 
@@ -25,6 +29,45 @@ def test_cached_tokens_are_a_part_of_the_input() -> None:
     expected = (600 * 10.0 + 400 * 1.0 + 50 * 100.0) / 1e6
     assert expected == TABLE.cost_usd("gpt", USAGE)
     assert 0.0 == TABLE.cost_usd("gpt", Usage())
+
+
+def test_written_tokens_have_a_price_of_their_own() -> None:
+    """100 plain, 400 read and 500 written tokens; where no price of a write is listed, as input."""
+    usage = Usage(
+        input_tokens=1_000,
+        cached_tokens=400,
+        written_tokens=500,
+        output_tokens=50,
+        reasoning_tokens=20,
+    )
+    read_and_answered = 400 * 1.0 + 50 * 100.0
+    written = (100 * 10.0 + 500 * 12.5 + read_and_answered) / 1e6
+    assert written == TABLE.cost_usd("gpt-new", usage)
+    as_input = (600 * 10.0 + read_and_answered) / 1e6
+    assert as_input == TABLE.cost_usd("gpt", usage)
+
+
+@pytest.mark.parametrize(("tier", "factor"), [("default", 1.0), ("flex", 0.5), ("priority", 2.0)])
+def test_a_service_tier_has_a_factor(tier: str, factor: float) -> None:
+    """On all that is billed."""
+    cost = TABLE.cost_usd("gpt", USAGE)
+    assert cost is not None
+    assert factor * cost == TABLE.cost_usd("gpt", USAGE, tier=tier)
+
+
+def test_an_unknown_tier_has_no_cost() -> None:
+    """None, and not the price of another tier."""
+    assert TABLE.cost_usd("gpt", USAGE, tier="scale") is None
+
+
+def test_long_inputs_cost_more_above_the_limit_of_the_model() -> None:
+    """Input twice, output one and a half times; at the limit not yet, nor for a sum of requests."""
+    long = Usage(input_tokens=1_001, output_tokens=10)
+    assert (2 * 1_001 * 10.0 + 1.5 * 10 * 100.0) / 1e6 == TABLE.cost_usd("gpt-new", long)
+    plain = (1_001 * 10.0 + 10 * 100.0) / 1e6
+    assert plain == TABLE.cost_usd("gpt", long)
+    assert plain == TABLE.cost_usd("gpt-new", long, requests=2)
+    assert 0.01 == TABLE.cost_usd("gpt-new", Usage(input_tokens=1_000))
 
 
 def test_a_dated_name_costs_what_its_undated_name_costs() -> None:
@@ -47,4 +90,15 @@ def test_the_table_of_the_package_knows_the_default_models() -> None:
     assert set(DEFAULT_MODELS.values()) <= set(table.prices)
     for price in table.prices.values():
         assert 0 <= price.cached <= price.input <= price.output
+        assert price.written in (None, pytest.approx(1.25 * price.input))
     assert 0.0 == table.cost_usd("offline-rules", USAGE)
+    assert {"default", "auto", "flex", "batch", "fast", "priority"} == set(table.tiers)
+    assert table.tiers["fast"] == table.tiers["priority"]
+    assert LongFactors(input=2.0, output=1.5) == table.long
+
+
+def test_packs_are_far_below_the_limit_for_long_inputs() -> None:
+    """So the mean of several requests decides as each of them would."""
+    limits = [price.long_above for price in price_table().prices.values() if price.long_above]
+    (knob,) = [entry for entry in fields(Settings) if entry.name == "pack_tokens"]
+    assert 2 * knob.metadata["high"] < min(limits)

@@ -14,8 +14,21 @@ import pytest
 from analysis.errors import ConfigurationError, RequestRejected, TransportError
 from analysis.records import FailureKind
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
-from analysis.semantic_function_realtime import RealtimeSessionConfig, SemanticRealtimeAnalyzer
-from tests.observed_service import ANALYZERS, UNPACED, serving
+from analysis.semantic_function_realtime import (
+    CONTEXT_WORDS,
+    RealtimeSessionConfig,
+    SemanticRealtimeAnalyzer,
+)
+from analysis.simulator.profile import Profile
+from tests.observed_service import (
+    ANALYZERS,
+    LABELS,
+    UNPACED,
+    ObservedService,
+    chunks_of,
+    serving,
+    wrong_labels,
+)
 from tests.transport.scripted import Service as ScriptedService
 from tests.transport.scripted import Session
 from tests.transport.scripted import serving as scripted
@@ -158,6 +171,19 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         r'"create_response": False',
     ),
     "audio format": (lambda: RealtimeSessionConfig(input_audio_format="mp3"), "pcm16"),
+    "effort": (lambda: RealtimeSessionConfig(reasoning_effort="none"), "minimal, low, medium"),
+    "output cap": (lambda: RealtimeSessionConfig(max_output_tokens=9_000), "1 to 4096"),
+    "truncation": (lambda: RealtimeSessionConfig(truncation="never"), "auto, disabled"),
+    "long context": (lambda: RealtimeSessionConfig(context="x" * 100_001), "100000"),
+    "context that is no text": (
+        lambda: RealtimeSessionConfig(context=5),  # type: ignore[arg-type]
+        "must be a str",
+    ),
+    "role of a message": (
+        lambda: RealtimeSessionConfig(history=[{"role": "tool", "text": "x"}]),
+        "system, user, assistant",
+    ),
+    "message without a text": (lambda: RealtimeSessionConfig(history=[{"role": "user"}]), "text"),
     "dialect of the session": (lambda: RealtimeSessionConfig(dialect="delta"), "auto, ga"),
 }
 """What is refused -> who refuses it, and the allowed values in the message."""
@@ -206,7 +232,7 @@ async def test_dialects_and_routes_are_checked_before_a_byte_is_sent() -> None:
         with pytest.raises(ConfigurationError, match="auto, ga"):
             SemanticRealtimeAnalyzer(**where, dialect="delta")  # type: ignore[arg-type]
         for routes in ("realtime,telegraph", ["telegraph"], "", "rest,rest"):
-            with pytest.raises(ConfigurationError, match="realtime, rest, offline"):
+            with pytest.raises(ConfigurationError, match=r"realtime, .*rest, .*offline"):
                 HybridSemanticAnalyzer(**where, routes=routes)  # type: ignore[arg-type]
     assert [] == connections
 
@@ -218,3 +244,117 @@ def test_without_key_and_address_nothing_starts(kind: str, monkeypatch: pytest.M
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(ConfigurationError, match=r"OPENAI_API_KEY.*OPENAI_BASE_URL"):
         ANALYZERS[kind]()
+
+
+@virtual
+async def test_a_context_and_a_history_stand_in_front_of_every_request() -> None:
+    """Created once, referenced by every request; a change of session takes them away again."""
+    async with serving("realtime") as (analyzer, service):
+        said = [{"role": "user", "text": "hello"}, {"role": "assistant", "text": "welcome"}]
+        config = RealtimeSessionConfig(context="a book about cycling", history=said)
+        await analyzer.initialize_session(config)
+        found = await analyzer.analyze_batch([("a", "one"), ("b", "two")])
+        assert [None, None] == [verdict.error for verdict in found]
+        assert CONTEXT_WORDS in analyzer.session["settings"]["instructions"]
+        await analyzer.update_session(context=None, history=())
+        assert CONTEXT_WORDS not in analyzer.session["settings"]["instructions"]
+        assert (await analyzer.analyze_chunk("c", "three")).error is None
+        assert 3 == service.paid_chunks()
+
+
+@virtual
+async def test_effort_cap_and_truncation_reach_the_session() -> None:
+    """They are in effect as the server states them."""
+    async with serving("realtime") as (analyzer, _):
+        await analyzer.initialize_session(
+            RealtimeSessionConfig(reasoning_effort="low", max_output_tokens=900, truncation=0.5)
+        )
+        settings = analyzer.session["settings"]
+        assert ("low", 900) == (settings["reasoning"]["effort"], settings["max_output_tokens"])
+        assert 0.5 == settings["truncation"]["retention_ratio"]
+
+
+async def one_conversation(session: Session) -> None:
+    """Label from the default conversation: each text is the label that it wants; name nobody."""
+    await session.greet()
+    await session.take_update()
+    items: dict[str, str] = {}
+    number = 0
+    while True:
+        event = await session.heard()
+        match event["type"]:
+            case "conversation.item.create":
+                items[event["item"]["id"]] = event["item"]["content"][0]["text"]
+                await session.say("conversation.item.added", item=event["item"])
+            case "conversation.item.delete":
+                del items[event["item_id"]]
+                await session.say("conversation.item.deleted", item_id=event["item_id"])
+            case "response.create":
+                number += 1
+                given = [json.loads(text)["chunks"] for text in items.values()]
+                answers = [
+                    {"id": chunk["id"], "labels": [chunk["text"]]}
+                    for chunks in given
+                    for chunk in chunks
+                ]
+                await session.answer(f"p{number}", json.dumps({"answers": answers}))
+
+
+@virtual
+async def test_a_server_without_out_of_band_responses_labels_in_turns() -> None:
+    """The first requests fail, the retries take turns, and every chunk gets its own label."""
+    told: list[str] = []
+    service = ScriptedService(one_conversation)
+    async with (
+        scripted(service),
+        SemanticRealtimeAnalyzer(
+            api_key="k",
+            base_url=service.base_url,
+            on_event=lambda event: told.append(event.message),
+        ) as analyzer,
+    ):
+        found = await analyzer.analyze_batch([(f"c{n}", LABELS[n % 2]) for n in range(12)])
+        assert [LABELS[n % 2] for n in range(12)] == [one.semantic_function for one in found]
+    assert 1 == sum("take turns" in message for message in told)
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@virtual
+async def test_the_service_without_out_of_band_responses_swaps_nothing(dialect: str) -> None:
+    """Many requests at once find it out; every chunk of a larger job gets its own label."""
+    profile = replace(Profile(), is_out_of_band_served=False)
+    service = ObservedService(latency_ms=20, profile=profile, dialect=dialect)
+    chunks = chunks_of(200)
+    async with serving("realtime", service) as (analyzer, _):
+        verdicts = await analyzer.analyze_batch(chunks)
+        assert [] == wrong_labels(chunks, verdicts)
+        assert {} == analyzer.statistics()["connections"]["realtime"]["violations"]
+
+
+@virtual
+async def test_sessions_are_replaced_under_load_and_nothing_is_paid_twice() -> None:
+    """A run over many short sessions: every chunk is paid once, and no request is lost."""
+    knobs = replace(UNPACED, session_age_s=2.0)
+    chunks = chunks_of(600)
+    async with serving("realtime", ObservedService(latency_ms=900), settings=knobs) as (
+        analyzer,
+        service,
+    ):
+        verdicts = await analyzer.analyze_batch(chunks)
+        assert [] == wrong_labels(chunks, verdicts)
+        assert 600 == service.paid_chunks()
+        counters = analyzer.statistics()["connections"]["realtime"]
+        assert (True, {}) == (counters["rotations"] >= 3, counters["violations"])
+
+
+@virtual
+async def test_a_service_that_ends_old_sessions_is_left_before_it_does() -> None:
+    """It states when a session ends; nothing is lost and nothing is paid twice."""
+    chunks = chunks_of(400)
+    profile = replace(Profile(), session_max_age_s=20.0)
+    service = ObservedService(latency_ms=500, profile=profile)
+    async with serving("realtime", service) as (analyzer, _):
+        verdicts = await analyzer.analyze_batch(chunks, chunks_per_request=1)
+        assert [] == wrong_labels(chunks, verdicts)
+        assert 400 == service.paid_chunks()
+        assert analyzer.statistics()["connections"]["realtime"]["rotations"] >= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate
 from analysis.prices import price_table
 from analysis.records import Chunk, Item, Pack, Usage
+from analysis.semantic_function import SemanticRestAnalyzer
+from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import SETTINGS
 from analysis.tally import ANSWER_TOKENS, REQUEST_S, PackTally
 
@@ -41,6 +44,28 @@ def asked_tokens(*chunks: Chunk, topic: str | None = None) -> int:
     """Return the input tokens of one request for these chunks."""
     items = tuple(Item(ticket=1, chunk=one, tokens=estimate(one.text)) for one in chunks)
     return BUILDER.input_tokens(Pack(items=items, topic=topic))
+
+
+def test_choices_are_counted_without_output() -> None:
+    """A typed question for each chunk is input; nothing is written."""
+    tally = PackTally(
+        BUILDER,
+        topic=None,
+        chunks_per_request=2,
+        model="gpt-6-luna",
+        in_flight=4,
+        settings=SETTINGS,
+        as_choices=True,
+    )
+    tally.add([chunk("a"), chunk("b")])
+    found = tally.estimate()
+    items = tuple(
+        Item(ticket=place, chunk=chunk(name), tokens=estimate("A sentence."))
+        for place, name in enumerate("ab")
+    )
+    expected = BUILDER.input_tokens(Pack(items=items), as_choices=True)
+    assert (expected, 0) == (found.input_tokens, found.output_tokens)
+    assert expected != asked_tokens(chunk("a"), chunk("b"))
 
 
 def test_nothing_costs_nothing() -> None:
@@ -73,6 +98,26 @@ def test_packs_are_counted_as_they_would_be_sent() -> None:
     usage = Usage(input_tokens=expected, output_tokens=5 * ANSWER_TOKENS)
     assert price_table().cost_usd("gpt-6-luna", usage) == found.cost_usd
     assert price_table().date == found.price_date
+
+
+@pytest.mark.parametrize(
+    ("tier", "factor"), [(None, 1), ("auto", 1), ("flex", 0.5), ("priority", 2), ("fast", 2)]
+)
+def test_a_service_tier_changes_the_cost(tier: str | None, factor: float) -> None:
+    """Of the route that takes it, by the factors of the price table."""
+    chunks = [("1", "A sentence."), ("2", "Another sentence.")]
+    plain = SemanticRestAnalyzer(api_key="k").estimate(chunks)
+    found = SemanticRestAnalyzer(api_key="k", service_tier=tier).estimate(chunks)
+    assert plain.cost_usd is not None
+    assert replace(plain, cost_usd=factor * plain.cost_usd) == found
+
+
+def test_a_route_without_tiers_has_the_price_of_the_default_one() -> None:
+    """Also where another route of the same analyzer would take the tier."""
+    options: dict[str, Any] = {"api_key": "k", "routes": ("realtime", "rest")}
+    plain = HybridSemanticAnalyzer(**options).estimate([("1", "A sentence.")])
+    found = HybridSemanticAnalyzer(**options, service_tier="flex").estimate([("1", "A sentence.")])
+    assert plain == found
 
 
 def test_a_chunk_s_own_topic_beats_the_one_of_the_call() -> None:

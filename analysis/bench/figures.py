@@ -166,6 +166,49 @@ class Ratio:
     per_round: Spread
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceWork:
+    """What a service of a series cost, to see that the clients were measured and not the service.
+
+    Attributes:
+        series: `scripted`, or `bare` for the series at latency 0.
+        analyzers: Those that used it.
+        paid_requests: Those of jobs that do not count included.
+        cpu_ms_per_request: Processor time of its process.
+        core_share: Its processor time by the total time of all counted jobs. Jobs that do not
+            count are in the former only, so the share is rather too high.
+    """
+
+    series: str
+    analyzers: tuple[str, ...]
+    paid_requests: int
+    cpu_s: float
+    cpu_ms_per_request: float
+    core_share: float
+
+
+def service_work(
+    series: str, jobs: Iterable[Job], *, paid_requests: int, cpu_s: float
+) -> ServiceWork:
+    """Return the work of a service.
+
+    Args:
+        series: Name of the series.
+        jobs: All jobs and cold starts at this service.
+        paid_requests: As the service counted them, at least 1.
+        cpu_s: Processor time of its process.
+    """
+    found = list(jobs)
+    return ServiceWork(
+        series=series,
+        analyzers=tuple(sorted({job.analyzer for job in found})),
+        paid_requests=paid_requests,
+        cpu_s=cpu_s,
+        cpu_ms_per_request=round(1_000 * cpu_s / paid_requests, 3),
+        core_share=round(cpu_s / sum(job.total_s for job in found), 3),
+    )
+
+
 Expected = Sequence[tuple[str, str]]
 """Id and label of every chunk of the largest job, in input order."""
 

@@ -25,8 +25,8 @@ from random import Random
 from typing import TypeAlias, TypeVar
 
 from analysis.analyzer import Estimate
-from analysis.bench.figures import BASE, OTHERS, Expected, Job
-from analysis.bench.service import simulated_service
+from analysis.bench.figures import BASE, OTHERS, Expected, Job, ServiceWork, service_work
+from analysis.bench.service import RunningService, simulated_service
 from analysis.control.packing import SMALL_JOB
 from analysis.endpoint import Endpoint
 from analysis.errors import AnalysisError, ConfigurationError
@@ -55,7 +55,7 @@ KINDS = {
     "hybrid": HybridSemanticAnalyzer,
 }
 
-Serve: TypeAlias = Callable[[float, int], AbstractContextManager[str]]
+Serve: TypeAlias = Callable[[float, int], AbstractContextManager[RunningService]]
 """Starts a service of a latency (ms) and a seed; gives its base URL."""
 
 Tell: TypeAlias = Callable[[str], None]
@@ -123,6 +123,10 @@ class Series:
     jobs: tuple[Job, ...] = ()
     cold: tuple[Job, ...] = ()
 
+    def of(self, analyzer: str) -> list[Job]:
+        """Return all jobs and cold starts of one analyzer."""
+        return [job for job in (*self.jobs, *self.cold) if job.analyzer == analyzer]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -134,6 +138,7 @@ class Measured:
         host: Host of the endpoint if live, else None.
         expected: Id and label per chunk as the digests say, or None if live.
         models: Route -> model asked for.
+        services: What the services cost that told it; empty if live.
     """
 
     options: Options
@@ -142,6 +147,7 @@ class Measured:
     host: str | None
     expected: Expected | None
     models: Mapping[str, str]
+    services: tuple[ServiceWork, ...] = ()
 
 
 def run(
@@ -177,18 +183,20 @@ def run(
             models=models,
         )
     with ExitStack() as held:
-        services = {
-            name: _local(held.enter_context(serve(options.latency_ms, options.seed)))
-            for name in KINDS
+        running = {
+            name: held.enter_context(serve(options.latency_ms, options.seed)) for name in KINDS
         }
+        services = {name: _local(one.base_url) for name, one in running.items()}
         name = f"{options.latency_ms:g} ms"
         scripted = asyncio.run(measure(options, services, name, tell))
+    works = [_work("scripted", running[name], scripted.of(name)) for name in KINDS]
     if not options.latency_ms:
         bare = scripted
     else:
-        with serve(0.0, options.seed) as base_url:
-            same = dict.fromkeys(KINDS, _local(base_url))
+        with serve(0.0, options.seed) as shared:
+            same = dict.fromkeys(KINDS, _local(shared.base_url))
             bare = asyncio.run(measure(options, same, "0 ms", tell))
+        works.append(_work("bare", shared, [*bare.jobs, *bare.cold]))
     return Measured(
         options=options,
         scripted=scripted,
@@ -196,7 +204,15 @@ def run(
         host=None,
         expected=digest_labels(sample_chunks()),
         models=models,
+        services=tuple(work for work in works if work is not None),
     )
+
+
+def _work(series: str, service: RunningService, jobs: Sequence[Job]) -> ServiceWork | None:
+    """Return what an ended service cost, or None if it did not tell."""
+    if not service.paid_requests or service.cpu_s is None:
+        return None
+    return service_work(series, jobs, paid_requests=service.paid_requests, cpu_s=service.cpu_s)
 
 
 def _local(base_url: str) -> Endpoint:
@@ -243,8 +259,7 @@ async def measure(
 
 def _make(kind: str, endpoint: Endpoint, options: Options) -> RoutedAnalyzer:
     return KINDS[kind](
-        api_key=endpoint.api_key,
-        base_url=endpoint.base_url,
+        endpoint=endpoint,
         max_concurrent=options.max_concurrent,
         seed=options.seed,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -80,6 +80,7 @@ def make_document(measured: Measured, *, command: str, now: datetime) -> Documen
         "cells": [asdict(cell) | {"models": list(cell.models)} for cell in found],
         "cold": [asdict(one) for one in cold_starts(measured.scripted.cold, bare.cold)],
         "ratios": [asdict(one) for one in ratios(jobs)],
+        "services": [asdict(one) | {"analyzers": list(one.analyzers)} for one in measured.services],
         "failed": sum(cell.asked - cell.labelled for cell in found)
         + sum(job.size - len(job.labelled) for job in (*measured.scripted.cold, *bare.jobs)),
         "unequal_to_digest": _unequal_to_digest(measured),
@@ -219,4 +220,16 @@ def closing_lines(document: Mapping[str, Any]) -> list[str]:
             f" Labels unequal to the digest of their text: {document['unequal_to_digest']}; "
             f"unequal between analyzers: {document['unequal_between_analyzers']}."
         )
+    if document["services"]:
+        lines.append(_service_line(document["services"]))
     return [*lines, document["notes"][0]]
+
+
+def _service_line(services: Sequence[Mapping[str, Any]]) -> str:
+    requests = sum(one["paid_requests"] for one in services)
+    cpu_s = sum(one["cpu_s"] for one in services)
+    share = max(one["core_share"] for one in services)
+    return (
+        f"Simulated services: {1_000 * cpu_s / requests:.2f} ms of processor time for each of "
+        f"{requests} requests, at most {share:.0%} of a core."
+    )

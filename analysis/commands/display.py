@@ -374,7 +374,9 @@ def _route_line(entry: Mapping[str, Any], mark: str) -> str:
     head = f"Route {entry['route']}, {entry['model']}{mark}: {_count(entry['requests'], 'request')}"
     if not entry["input_tokens"] and not entry["output_tokens"]:
         return f"{head}, no tokens billed."
-    tokens = f"{entry['input_tokens']:,} input and {entry['output_tokens']:,} output tokens"
+    cached = f" (of them {entry['cached_tokens']:,} cached)" if entry["cached_tokens"] else ""
+    asked, answered = f"{entry['input_tokens']:,}", f"{entry['output_tokens']:,}"
+    tokens = f"{asked} input{cached} and {answered} output tokens"
     if mark:
         return f"{head}, {tokens}."
     cost = "cost unknown" if entry["cost_usd"] is None else dollars(entry["cost_usd"])

@@ -55,9 +55,12 @@ _SHOWN = frozenset({"input_file", "output", "quiet", "as_json", "debug"})
 @click.option("--label-set", default="ten_functions", help="Name of the label set.")
 @click.option("--language", default="auto", help="Language of the texts: auto, en, ru, fr, zh.")
 @click.option(
-    "--route", default="rest", help="Routes in order, separated by commas: realtime, rest, offline."
+    "--route",
+    default="responses-ws,rest",
+    help="Routes in order, separated by commas: realtime, responses-ws, rest, decisions, offline.",
 )
 @click.option("--model", multiple=True, metavar="[ROUTE=]NAME", help="Model of a route.")
+@click.option("--service-tier", metavar="NAME", help="auto, default, flex, priority and others.")
 @click.option("--max-chunks-per-request", type=int, help="1 to 20. [default: 10]")
 @click.option("--max-concurrent", type=int, help="Requests at once. [default: by route]")
 @click.option(

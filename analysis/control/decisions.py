@@ -38,5 +38,7 @@ class Finished:
 
 Decision: TypeAlias = Send | WaitUntil | Finished
 Settled: TypeAlias = tuple[tuple[Item, Verdict], ...]
-Costs: TypeAlias = Callable[[Pack], int]
+Costs: TypeAlias = Callable[[str, Pack], int]
+"""Takes a route's name and a pack; returns estimated input tokens plus output cap of a request."""
+
 Notify: TypeAlias = Callable[[str, str, Mapping[str, str | float]], None]

@@ -71,7 +71,13 @@ class Bucket:
 
 
 class Pacer:
-    """Both buckets of one model at one account, and the pause that a 429 demands."""
+    """Both buckets of one model at one account, and the pause that a 429 demands.
+
+    Attributes:
+        is_guessed: The requests limit is assumed: no service has stated it yet.
+        is_short: A request has emptied a bucket, so that the next one had to wait.
+        is_scouted: A request was sent to a route for what it says about the limits.
+    """
 
     def __init__(self, *, now: float, rng: random.Random, settings: Settings = SETTINGS) -> None:
         self.requests = Bucket(
@@ -80,6 +86,9 @@ class Pacer:
         self.tokens = Bucket(
             per_minute=settings.tokens_per_minute, burst_s=settings.burst_s, now=now
         )
+        self.is_guessed = True
+        self.is_short = False
+        self.is_scouted = False
         self._rng = rng
         self._settings = settings
         self._held_until = now
@@ -103,6 +112,9 @@ class Pacer:
         """Draw one request and its tokens."""
         self.requests.take(1, now)
         self.tokens.take(cost_tokens, now)
+        self.is_short = (
+            self.is_short or self.requests.level(now) < 1 or self.tokens.level(now) < cost_tokens
+        )
 
     def refund(self, *, tokens: int, now: float) -> None:
         """Give back tokens that were reserved and not used (negative: used beyond it)."""
@@ -112,6 +124,7 @@ class Pacer:
         """Take over what the service says about its limits."""
         for limit in limits:
             if limit.name == "requests":
+                self.is_guessed = self.is_guessed and not limit.limit
                 self.requests.learn(limit, now)
             elif limit.name == "tokens":
                 self.tokens.learn(limit, now)

@@ -23,11 +23,16 @@ from analysis.errors import (
     RouteClosed,
     TransportError,
 )
-from analysis.records import Ending, FailureKind
+from analysis.records import Ending, ErrorDetail, FailureKind
 from analysis.settings import SETTINGS, Settings
 
 LONE_FAILURES = 2
 """Failures that end a chunk: alone on so many routes, or so often on the only one (design 4.1)."""
+
+DECLINED = ErrorDetail(
+    kind=FailureKind.REFUSED, message="the service declined the question about this chunk"
+)
+"""Why a chunk has no label that was declined while the rest of its request was answered."""
 
 
 class Follow(Enum):
@@ -110,6 +115,17 @@ def after_rejection(parcel: Parcel, *, has_next: bool) -> Fates:
         return _after_lone_failure(parcel, has_next=has_next)
     parcel.answers += 1
     return [(Fate.AT_ONCE, half) for half in cut(parcel, (count + 1) // 2)]
+
+
+def after_declined(parcel: Parcel, *, has_next: bool) -> Fates:
+    """The service answered the request and declined these chunks one by one, each by itself.
+
+    They are not asked again on this route: the same request gets the same answer.
+    """
+    parcel.failed_routes += 1
+    if has_next and parcel.failed_routes < LONE_FAILURES:
+        return [(Fate.NEXT_ROUTE, parcel)]
+    return [(Fate.FAILED, parcel)]
 
 
 def after_bad_answer(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.control.breaker import Breaker, Gate
@@ -29,12 +29,16 @@ class RoutePlan:
         model: The model that is asked for.
         account: Equal for routes that share key and host; a refused key closes them together.
         in_flight: Most requests at once.
+        most_chunks: Most chunks in one request; None leaves the packs as they are.
+        states_limits: Its service tells requests and tokens per minute with its answers.
     """
 
     name: str
     model: str
     account: str
     in_flight: int
+    most_chunks: int | None = None
+    states_limits: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,6 +94,11 @@ class Parcel:
             last=self.last,
         )
 
+    def part(self, tickets: Collection[int]) -> Parcel | None:
+        """Return a parcel of the same history with these chunks only; None if there are none."""
+        items = tuple(item for item in self.pack.items if item.ticket in tickets)
+        return self.with_pack(Pack(items=items, topic=self.pack.topic)) if items else None
+
     def move_to(self, stage: int) -> None:
         """Turn to a later route of the order, with a clean record there."""
         self.stage = stage
@@ -130,9 +139,7 @@ class RouteState:
     failed: int = 0
     rate_limited: int = 0
     chunks_labeled: int = 0
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
 
     def ready_at(self, parcel: Parcel, *, cost_of: Costs, now: float) -> float:
         """Return when a request for this parcel, or a probe of it, may go; `now` if at once.
@@ -144,8 +151,15 @@ class RouteState:
             return self.breaker.opens_at or now
         if self.in_flight >= self.limit or (gate is Gate.PROBE and self.is_probed):
             return NEVER
-        sent = cut(parcel, 1)[0] if gate is Gate.PROBE else parcel
-        return self.pacer.ready_at(cost_tokens=cost_of(sent.pack), now=now)
+        sent = self.portion(parcel, is_probe=gate is Gate.PROBE)[0]
+        return self.pacer.ready_at(cost_tokens=cost_of(self.plan.name, sent.pack), now=now)
+
+    def portion(self, parcel: Parcel, *, is_probe: bool) -> list[Parcel]:
+        """Return what one request takes of a parcel, and what is left of it, if anything."""
+        most = 1 if is_probe else self.plan.most_chunks
+        if most is None or len(parcel.pack.items) <= most:
+            return [parcel]
+        return cut(parcel, most)
 
     def room_at(self, parcel: Parcel, *, cost_of: Costs, now: float) -> float:
         """Return when this route may take a parcel of a route that is away.
@@ -159,9 +173,7 @@ class RouteState:
 
     def count_usage(self, usage: Usage) -> None:
         """Count what a request was billed."""
-        self.input_tokens += usage.input_tokens
-        self.cached_tokens += usage.cached_tokens
-        self.output_tokens += usage.output_tokens
+        self.usage += usage
 
     def statistics(self) -> dict[str, float | int | str | bool | None]:
         """Return counters and present limits as plain values."""
@@ -172,9 +184,7 @@ class RouteState:
             "requests_failed": self.failed,
             "rate_limited": self.rate_limited,
             "chunks_labeled": self.chunks_labeled,
-            "input_tokens": self.input_tokens,
-            "cached_tokens": self.cached_tokens,
-            "output_tokens": self.output_tokens,
+            **self.usage.to_dict(),
             "in_flight": self.in_flight,
             "in_flight_limit": self.limit,
             "requests_per_minute": self.pacer.requests.per_minute,
@@ -220,6 +230,7 @@ def label_items(
     usage: Usage,
     model: str,
     latency_s: float,
+    confidences: Mapping[int, float],
 ) -> Iterator[tuple[Item, Verdict]]:
     """Yield the verdict on each chunk of an answered request that got a label."""
     shares = usage.shares(len(parcel.pack.items))
@@ -230,6 +241,7 @@ def label_items(
                 Labeled(
                     chunk_id=item.chunk.id,
                     labels=labels[item.ticket],
+                    confidence=confidences.get(item.ticket),
                     route=route,
                     model=model,
                     attempts=parcel.attempts,
@@ -257,6 +269,29 @@ def fail_items(parcel: Parcel, plan: RoutePlan) -> tuple[tuple[Item, Verdict], .
         )
         for item in parcel.pack.items
     )
+
+
+def scout_of(route: RouteState, routes: Sequence[RouteState], now: float) -> RouteState:
+    """Return the route that sends the head of this one's queue: itself, or one that tells limits.
+
+    A route that does not state its limits is paced by assumed ones. Once these hold a request back,
+    one request goes over a later route of the same model and account that states them, and what it
+    hears paces both. Small jobs never get there. If the scout fails, its own route is the next one.
+    """
+    parcel, pacer = route.queue[0], route.pacer
+    if route.plan.states_limits or pacer.is_scouted or not (pacer.is_guessed and pacer.is_short):
+        return route
+    for index in parcel.order[parcel.stage + 1 :]:
+        other = routes[index]
+        is_free = not other.queue and other.in_flight < other.limit and other.closed is None
+        is_telling = other.pacer is pacer and other.plan.states_limits
+        if is_telling and is_free and other.breaker.gate(now) is Gate.PASS:
+            pacer.is_scouted = True
+            parcel.order = (index, *(one for one in parcel.order[parcel.stage :] if one != index))
+            parcel.move_to(0)
+            other.queue.appendleft(route.queue.popleft())
+            return other
+    return route
 
 
 def stop_items(parcel: Parcel, reason: str) -> Iterator[tuple[Item, Verdict]]:

@@ -6,7 +6,8 @@ constructor. dispatch drives it: `offer` chunks, `poll` until it says wait, repo
 
 Theory of operation. Chunks travel as parcels that share one history. Each parcel waits in the queue
 of one route, the present stage of its own order of routes. A parcel leaves a route for a later one
-- when its chunks failed there (too often on the way, or alone because of themselves),
+- when its chunks failed there (too often on the way, or alone because of themselves), or were
+  declined there one by one,
 - when the route is closed for the run,
 - when it failed there and the breaker of the route is open,
 - without having failed itself, only if the route is away: its breaker is open and it never worked,
@@ -25,15 +26,18 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from analysis.control.breaker import Gate
 from analysis.control.decisions import Costs, Decision, Finished, Notify, Send, Settled, WaitUntil
 from analysis.control.retry import (
+    DECLINED,
     Fate,
     Fates,
     Follow,
     after_bad_answer,
+    after_declined,
     after_lost_way,
     after_rejection,
     backoff_s,
@@ -47,11 +51,11 @@ from analysis.control.routes import (
     RoutePlan,
     RouteState,
     all_down_since,
-    cut,
     fail_items,
     has_open_route_after,
     label_items,
     open_routes,
+    scout_of,
     stop_items,
     way_out,
 )
@@ -83,7 +87,7 @@ class Scheduler:
 
         Args:
             routes: In the order of preference, at least one.
-            cost_of: Estimated input tokens plus output cap of a request for a pack.
+            cost_of: Tells what a request for a pack costs on a route.
             rng: Source of jitter.
             new_id: Makes request ids.
             notify: Told (name, message, fields) when a route changes.
@@ -137,6 +141,8 @@ class Scheduler:
         model: str,
         latency_s: float,
         now: float,
+        confidences: Mapping[int, float] = MappingProxyType({}),
+        refused: Collection[int] = (),
     ) -> Settled:
         """Hear that a request was answered; return the verdicts that this settles.
 
@@ -149,6 +155,8 @@ class Scheduler:
             model: As the service reported it.
             latency_s: Send to terminal event.
             now: Monotonic seconds.
+            confidences: Ticket -> probability of the label, where the service states one.
+            refused: Tickets of chunks that the service declined, each by itself.
         """
         flight, route = self._end(request_id, now)
         route.answered += 1
@@ -161,16 +169,18 @@ class Scheduler:
             self._tell("route_up", f"{route.plan.name} answers again.", route=route.plan.name)
         parcel = flight.parcel
         settled: list[tuple[Item, Verdict]] = [
-            *label_items(parcel, route.plan.name, labels, usage, model, latency_s)
+            *label_items(parcel, route.plan.name, labels, usage, model, latency_s, confidences)
         ]
         route.chunks_labeled += len(settled)
         self._answered_chunks += len(settled)
-        missing = tuple(item for item in parcel.pack.items if item.ticket not in labels)
-        if missing:
-            rest = parcel.with_pack(Pack(items=missing, topic=parcel.pack.topic))
+        has_next = has_open_route_after(parcel, self._routes)
+        if declined := parcel.part(refused):
+            declined.last = DECLINED
+            settled.extend(self._carry_out(after_declined(declined, has_next=has_next)))
+        asked_for = {item.ticket for item in parcel.pack.items}
+        if rest := parcel.part(asked_for - labels.keys() - set(refused)):
             what = f"{defect}: {note}" if defect else note
             rest.last = ErrorDetail(kind=FailureKind.DEFECT, message=what)
-            has_next = has_open_route_after(rest, self._routes)
             asked = len(parcel.pack.items)
             fates = after_bad_answer(rest, asked=asked, has_next=has_next, settings=self._settings)
             settled.extend(self._carry_out(fates))
@@ -309,7 +319,7 @@ class Scheduler:
             return None
         ready_at = route.ready_at(parcel, cost_of=self._cost_of, now=now)
         if ready_at <= now:
-            return self._send(route, now)
+            return self._send(scout_of(route, self._routes, now), now)
         after_s = self._settings.other_model_after_s
         exit_at, stage = way_out(
             parcel, self._routes, cost_of=self._cost_of, after_s=after_s, now=now
@@ -332,10 +342,9 @@ class Scheduler:
     def _send(self, route: RouteState, now: float) -> Send:
         parcel = route.queue.popleft()
         is_probe = route.breaker.gate(now) is Gate.PROBE
-        if is_probe:
-            parcel, *rest = cut(parcel, 1)
-            route.queue.extendleft(rest)
-        cost = self._cost_of(parcel.pack)
+        parcel, *rest = route.portion(parcel, is_probe=is_probe)
+        route.queue.extendleft(rest)
+        cost = self._cost_of(route.plan.name, parcel.pack)
         route.pacer.take(cost_tokens=cost, now=now)
         route.in_flight += 1
         route.is_probed = route.is_probed or is_probe

@@ -7,6 +7,11 @@ and occurs once, and its labels are in the set and allowed together. Complete it
 cut answer count; the rest is missing and asked again. A foreign or doubled id voids the whole
 answer, and so does closed JSON that does not parse. Broken JSON is never repaired: the reader below
 takes whole items from the front and stops at the first thing that is not one.
+
+A reply of typed choices has been held against its request by the route that read it. Its main label
+is the choice with the highest probability, which is the confidence too. The runner-up is the second
+label if its probability reaches `second_label_probability` and the set allows the pair; if the set
+does not, the chunk has one label, and no third choice is looked at.
 """
 
 from __future__ import annotations
@@ -14,12 +19,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from analysis.labels.label_set import LabelSet
-from analysis.records import Ask, TextReply
+from analysis.records import Ask, Choice, ChoiceReply, Reply, TextReply
+from analysis.settings import SETTINGS, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +34,17 @@ class Checked:
 
     Attributes:
         labels: Ticket -> its labels, for the items that count.
+        confidences: Ticket -> probability of its main label, where the route states one.
         missing: Tickets without a usable item, in the order of the request.
+        refused: Tickets that the service declined to answer, while it answered the request.
         defect: Name of what voided the whole answer, or None. Then `labels` is empty.
         note: What was wrong, for people; empty when nothing was.
     """
 
     labels: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    confidences: Mapping[int, float] = field(default_factory=dict)
     missing: tuple[int, ...] = ()
+    refused: tuple[int, ...] = ()
     defect: str | None = None
     note: str = ""
 
@@ -57,11 +67,57 @@ _SHOWN = 40
 """Characters of a wrong id or of broken text that a note quotes."""
 
 
-def check(reply: TextReply, ask: Ask, label_set: LabelSet) -> Checked:
+def check(reply: Reply, ask: Ask, label_set: LabelSet, *, settings: Settings = SETTINGS) -> Checked:
     """Return the labels that the reply gives to the chunks of this request.
 
     Never raises on what the model wrote.
     """
+    match reply:
+        case TextReply():
+            return _check_text(reply, ask, label_set)
+        case ChoiceReply():
+            return _check_choices(reply, ask, label_set, settings)
+        case _:
+            assert_never(reply)
+
+
+def _check_choices(
+    reply: ChoiceReply, ask: Ask, label_set: LabelSet, settings: Settings
+) -> Checked:
+    labels: dict[int, tuple[str, ...]] = {}
+    confidences: dict[int, float] = {}
+    refused, missing = [], []
+    for short_id, ticket in ask.tickets.items():
+        choice = reply.choices.get(short_id)
+        if choice is not None and not choice.probabilities:
+            refused.append(ticket)
+        elif choice is None or not label_set.allows((found := _ranked(choice))[:1]):
+            missing.append(ticket)
+        else:
+            is_clear = len(found) > 1 and (
+                choice.probabilities[found[1]] >= settings.second_label_probability
+            )
+            labels[ticket] = found if is_clear and label_set.allows(found) else found[:1]
+            confidences[ticket] = choice.probabilities[found[0]]
+    return Checked(
+        labels=labels,
+        confidences=confidences,
+        missing=tuple(missing),
+        refused=tuple(refused),
+        note=_unanswered(missing, ask),
+    )
+
+
+def _ranked(choice: Choice) -> tuple[str, ...]:
+    """Return the two most probable labels; of equal ones that which stands first."""
+    return tuple(sorted(choice.probabilities, key=lambda key: -choice.probabilities[key])[:2])
+
+
+def _unanswered(missing: Sequence[int], ask: Ask) -> str:
+    return f"{len(missing)} of {len(ask.tickets)} chunks unanswered" if missing else ""
+
+
+def _check_text(reply: TextReply, ask: Ask, label_set: LabelSet) -> Checked:
     everything = tuple(ask.tickets.values())
     try:
         items, end = _items(reply.text)
@@ -69,8 +125,8 @@ def check(reply: TextReply, ask: Ask, label_set: LabelSet) -> Checked:
     except _Void as void:
         return Checked(missing=everything, defect=void.defect, note=str(void))
     missing = tuple(ticket for ticket in everything if ticket not in labels)
-    note = "" if not missing else f"{len(missing)} of {len(everything)} chunks unanswered{end}"
-    return Checked(labels=labels, missing=missing, note=note)
+    note = _unanswered(missing, ask)
+    return Checked(labels=labels, missing=missing, note=note and note + end)
 
 
 def _items(text: str) -> tuple[Sequence[Any], str]:

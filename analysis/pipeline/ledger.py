@@ -60,20 +60,22 @@ INSERT INTO request (request_id, run, route, model, chunks, attempt, state, sent
 VALUES (?, ?, ?, ?, ?, ?, 'intended', ?)"""
 
 _SETTLE = """
-UPDATE request SET state = ?, code = ?, input_tokens = ?, cached_tokens = ?, output_tokens = ?,
-    reported_model = ?, ended_at = ?
+UPDATE request SET state = ?, code = ?, input_tokens = ?, cached_tokens = ?, written_tokens = ?,
+    output_tokens = ?, reasoning_tokens = ?, reported_model = ?, ended_at = ?
 WHERE request_id = ? AND state IN ('intended', 'unknown')"""
 
 _LABELS = 3  # index of `labels` in a row for _KEEP
 _KEEP = """
 INSERT INTO verdict (source, id, key, labels, confidence, route, model, attempts, pack, latency_s,
-    input_tokens, cached_tokens, output_tokens, error_kind, error_message, request_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens,
+    error_kind, error_message, request_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (source, id, key, retired) DO UPDATE SET
     labels = excluded.labels, confidence = excluded.confidence, route = excluded.route,
     model = excluded.model, attempts = excluded.attempts, pack = excluded.pack,
     latency_s = excluded.latency_s, input_tokens = excluded.input_tokens,
-    cached_tokens = excluded.cached_tokens, output_tokens = excluded.output_tokens,
+    cached_tokens = excluded.cached_tokens, written_tokens = excluded.written_tokens,
+    output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
     error_kind = excluded.error_kind, error_message = excluded.error_message,
     request_id = excluded.request_id
 WHERE verdict.labels IS NULL"""
@@ -88,7 +90,7 @@ FROM verdict WHERE source = ? AND id = ? AND key = ? AND retired = 0"""
 
 _TOTALS = """
 SELECT route, coalesce(reported_model, model) AS named, count(*), sum(chunks), sum(input_tokens),
-    sum(cached_tokens), sum(output_tokens)
+    sum(cached_tokens), sum(written_tokens), sum(output_tokens), sum(reasoning_tokens)
 FROM request WHERE run >= ? GROUP BY route, named ORDER BY route, named"""
 
 
@@ -434,8 +436,8 @@ def _plain(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _counts(usage: Usage) -> tuple[int, int, int]:
-    return (usage.input_tokens, usage.cached_tokens, usage.output_tokens)
+def _counts(usage: Usage) -> tuple[int, ...]:
+    return tuple(usage.to_dict().values())
 
 
 @lru_cache(maxsize=1024)
@@ -470,11 +472,9 @@ def _route_totals(connection: sqlite3.Connection, *, since: int) -> tuple[RouteT
             model=model,
             requests=requests,
             chunks=chunks,
-            usage=Usage(input_tokens=asked, cached_tokens=cached, output_tokens=answered),
+            usage=Usage(**dict(zip(Usage().to_dict(), tokens, strict=True))),
         )
-        for route, model, requests, chunks, asked, cached, answered in connection.execute(
-            _TOTALS, (since,)
-        )
+        for route, model, requests, chunks, *tokens in connection.execute(_TOTALS, (since,))
     )
 
 

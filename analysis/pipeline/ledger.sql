@@ -1,5 +1,5 @@
--- Schema 1 of a semfn ledger: one SQLite file, PRAGMA application_id 0x53454D46 ("SEMF"),
--- PRAGMA user_version 1, WAL, synchronous FULL. Public: these tables may be read by anyone while
+-- Schema 2 of a semfn ledger: one SQLite file, PRAGMA application_id 0x53454D46 ("SEMF"),
+-- PRAGMA user_version 2, WAL, synchronous FULL. Public: these tables may be read by anyone while
 -- or after a run writes them (`sqlite3 -readonly FILE`). Copy the file with `.backup`, not with cp:
 -- a part of a live ledger is in FILE-wal. Only the holder of the lock on FILE.lock may write.
 --
@@ -7,6 +7,8 @@
 -- seconds on the monotonic clock; steps of the wall clock do not show. A chunk id or source that is
 -- not valid Unicode is stored as BLOB (UTF-8 with surrogates), all other text as TEXT.
 -- No chunk text is stored, only a hash of it as a part of `key`.
+-- A file of schema 1 gets the columns of schema 2 when a run opens it; they stand last in their
+-- tables, so that an old and a new file have the same columns in the same order.
 
 -- One row for each time that a process opened the ledger to work.
 CREATE TABLE run (
@@ -40,7 +42,10 @@ CREATE TABLE request (
     code           TEXT NOT NULL DEFAULT '', -- error code; 'run_died' where a later run found it in flight
     input_tokens   INTEGER NOT NULL DEFAULT 0,
     cached_tokens  INTEGER NOT NULL DEFAULT 0, -- a part of input_tokens
-    output_tokens  INTEGER NOT NULL DEFAULT 0
+    output_tokens  INTEGER NOT NULL DEFAULT 0,
+    -- since schema 2; 0 for requests recorded before
+    written_tokens INTEGER NOT NULL DEFAULT 0, -- a part of input_tokens: written to the prompt cache
+    reasoning_tokens INTEGER NOT NULL DEFAULT 0 -- a part of output_tokens
 ) WITHOUT ROWID;
 
 -- One row for each chunk in each form in which it was asked; the newest verdict, a label if there is one.
@@ -63,6 +68,8 @@ CREATE TABLE verdict (
     error_kind    TEXT,                      -- NULL: labeled
     error_message TEXT,
     request_id    TEXT,                      -- the request that settled it; NULL: none did
+    written_tokens INTEGER NOT NULL DEFAULT 0, -- since schema 2, as in request
+    reasoning_tokens INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source, id, key, retired),
     CHECK ((labels IS NULL) <> (error_kind IS NULL))
 ) WITHOUT ROWID;

@@ -26,7 +26,16 @@ from analysis.errors import AnalysisError, LedgerError, LocalProtocolError
 APPLICATION_ID = 0x53454D46
 """Marks a SQLite file as ours, in bytes 68 to 71 of the file. "SEMF" in ASCII."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+_MIGRATIONS = {
+    1: """
+    ALTER TABLE request ADD COLUMN written_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE request ADD COLUMN reasoning_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE verdict ADD COLUMN written_tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE verdict ADD COLUMN reasoning_tokens INTEGER NOT NULL DEFAULT 0""",
+}
+"""Schema version -> what makes the next version of it."""
 
 BUSY_TIMEOUT_S = 30.0
 """How long a write waits for another program that holds a transaction on the file, such as an open
@@ -368,3 +377,14 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # Plain fsync on macOS does not reach the disk; elsewhere these two change nothing.
     connection.execute("PRAGMA fullfsync = ON")
     connection.execute("PRAGMA checkpoint_fullfsync = ON")
+    for old in range(version, SCHEMA_VERSION):
+        _migrate(connection, old)
+
+
+def _migrate(connection: sqlite3.Connection, old: int) -> None:
+    """Make the next schema version of an old one: whole, or not at all, as one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _MIGRATIONS[old].split(";"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {old + 1}")
+    connection.execute("COMMIT")

@@ -19,7 +19,7 @@ from analysis.analyzer import Analyzer, Estimate
 from analysis.errors import ConfigurationError
 from analysis.pipeline.ledger import LedgerTotals, RouteTotals, UnknownRequests, VerdictRow
 from analysis.pipeline.tables import Table
-from analysis.prices import price_table
+from analysis.prices import DEFAULT_TIER, price_table
 from analysis.records import FailureKind, Usage
 
 SUMMARY_VERSION = 1
@@ -86,7 +86,8 @@ class RunSummary:
         other_model_rows: Labelled rows of routes that ask for another model than the first route.
         by_label: Primary label -> rows.
         usage: Tokens billed in this run.
-        cost_usd: By the price table, or None if a model is not listed.
+        cost_usd: By the price table, or None if a model or service tier is not listed, or if a
+            route was answered by several tiers.
         price_date: Day of the price table.
         unknown_requests: Requests of this and earlier runs that may have been paid without answer.
         unknown_chunks: Chunks in those of earlier runs.
@@ -172,8 +173,9 @@ def summarize(
     max_failed: float | str,
 ) -> RunSummary:
     """Put together what a run did; for `max_failed` see `allowed_failures`."""
-    usage, cost = _bill(totals.run)
-    routes = [_route_entry(entry, counts) for entry in totals.run]
+    facts = analyzer.facts
+    usage, cost = _bill(totals.run, facts)
+    routes = [_route_entry(entry, counts, facts) for entry in totals.run]
     models = {model for _, model in counts.by_route}
     summary = RunSummary(
         run_id=run_id,
@@ -256,19 +258,43 @@ def _with_exit_code(summary: RunSummary, code: int) -> RunSummary:
     return RunSummary(**values | {"exit_code": code})
 
 
-def _bill(entries: Sequence[RouteTotals]) -> tuple[Usage, float | None]:
+def served_tier(facts: Mapping[str, str], route: str) -> str | None:
+    """Return the service tier that answered on a route, by which its requests are priced.
+
+    Args:
+        facts: Route -> JSON of what is in effect there.
+        route: Name of the route.
+
+    Returns:
+        `default` if the service named none, None if it named several: the ledger does not hold
+        which request was answered by which.
+    """
+    found = json.loads(facts.get(route, "{}"))
+    one = found.get("service_tier")
+    tiers = found.get("service_tiers") or ([one] if one else [DEFAULT_TIER])
+    return str(tiers[0]) if len(tiers) == 1 else None
+
+
+def _bill(entries: Sequence[RouteTotals], facts: Mapping[str, str]) -> tuple[Usage, float | None]:
     usage, cost = Usage(), 0.0
     is_known = True
     for entry in entries:
         usage += entry.usage
-        price = price_table().cost_usd(entry.model, entry.usage)
+        price = _cost_usd(entry, facts)
         is_known = is_known and price is not None
         cost += price or 0.0
     return usage, (round(cost, 6) if is_known else None)
 
 
-def _route_entry(entry: RouteTotals, counts: Counts) -> dict[str, Any]:
-    cost = price_table().cost_usd(entry.model, entry.usage)
+def _cost_usd(entry: RouteTotals, facts: Mapping[str, str]) -> float | None:
+    tier = served_tier(facts, entry.route)
+    if tier is None:
+        return None
+    return price_table().cost_usd(entry.model, entry.usage, tier=tier, requests=entry.requests)
+
+
+def _route_entry(entry: RouteTotals, counts: Counts, facts: Mapping[str, str]) -> dict[str, Any]:
+    cost = _cost_usd(entry, facts)
     return {
         "route": entry.route,
         "model": entry.model,

@@ -9,15 +9,20 @@ JSON in a message.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
-from analysis.simulator.outcomes import Form
+from analysis.simulator.cache import Block
+from analysis.simulator.outcomes import Chunks, Form
 from analysis.simulator.parameters import (
+    check_cache_options,
     check_model,
     check_sampling,
     check_schema,
+    check_stream,
     check_tier,
     not_offered,
-    read_content,
+    read_blocks,
+    rendered,
     schema_not_served,
     unsupported_parameter,
 )
@@ -33,7 +38,8 @@ from analysis.simulator.refusals import (
     missing_parameter,
     unsupported,
 )
-from analysis.simulator.service import Job, Question, Service, key_of
+from analysis.simulator.service import Job, Question, Receipt, Service, encode, key_of
+from analysis.simulator.streams import padding
 
 REQUEST_ID_HEADER = "x-client-request-id"
 """A client's own name for a request; stands in the payment log where there is no metadata."""
@@ -81,9 +87,10 @@ _FIELDS = frozenset(
 )
 """Top-level fields, openai-python 3.52.0."""
 
-_NOT_OFFERED = ("stream", "tools", "functions", "logprobs", "audio", "prediction")
+_NOT_OFFERED = ("tools", "functions", "logprobs", "audio", "prediction")
 _CAPS = ("max_completion_tokens", "max_tokens")
 _TEXT_FIELDS = ("user", "safety_identifier", "prompt_cache_key")
+_STREAM_OPTIONS = frozenset({"include_usage", "include_obfuscation"})
 _ROLES = ("developer", "system", "user", "assistant")
 _MESSAGE_FIELDS = frozenset({"role", "content", "name", "refusal"})
 _PART_FIELDS = frozenset({"type", "text", "prompt_cache_breakpoint"})
@@ -114,7 +121,9 @@ def _check_request(service: Service, body: Json) -> Json:
     for name in _TEXT_FIELDS:
         if request.get(name) is not None:
             check_type(request[name], str, "a string", name)
+    check_stream(request, _STREAM_OPTIONS)
     check_tier(request)
+    check_cache_options(request)
     _check_metadata(request)
     _check_caps(model, request)
     if model != service.answerer.name:
@@ -148,6 +157,7 @@ def _check_format(service: Service, request: Json) -> None:
     if form is None:
         return
     kind = check_type(form, dict, "an object", "response_format").get("type")
+    check_type(kind, str, "a string", "response_format.type")
     if kind not in _FORMAT_FIELDS:
         raise unsupported(kind, _FORMAT_FIELDS, "response_format.type")
     check_fields(form, _FORMAT_FIELDS[kind], "response_format")
@@ -170,30 +180,34 @@ def _question(request: Json, headers: Mapping[str, str]) -> Question:
     """
     messages = _read_messages(request["messages"])
     form = request.get("response_format") or {}
-    if form.get("type") == "json_object" and not any("json" in t.lower() for _, t in messages):
+    parts = list(chain.from_iterable(messages))
+    is_json_asked = any("json" in part.text.lower() for part in parts)
+    if form.get("type") == "json_object" and not is_json_asked:
         raise Refusal(
             "'messages' must contain the word 'json' in some form, to use 'response_format' of "
             "type 'json_object'.",
             param="messages",
         )
-    contents = [text for role, text in messages if role == "user"]
-    if not contents:
+    users = [message for message in messages if message[0].role == "user"]
+    if not users:
         raise invalid_value("Invalid 'messages': there is no user message.", "messages")
     request_id = headers.get(REQUEST_ID_HEADER)
+    settings = (request.get("reasoning_effort"), request.get("verbosity"))
     return Question(
         route="chat",
         model=request["model"],
         key=key_of(headers) or "",
-        content=contents[-1],
-        size_bytes=sum(len(text.encode()) for _, text in messages),
+        content="".join(part.text for part in users[-1]),
+        size_bytes=sum(len(part.text.encode()) for part in parts),
         schema=form.get("json_schema", {}).get("schema"),
         max_output_tokens=request.get("max_completion_tokens") or request.get("max_tokens"),
         metadata=request.get("metadata") or ({"rid": request_id} if request_id else {}),
+        rendered=rendered(request, parts, *settings),
     )
 
 
-def _read_messages(value: object) -> list[tuple[str, str]]:
-    """Return role and text of each message."""
+def _read_messages(value: object) -> list[list[Block]]:
+    """Return the blocks of each message, at least one per message."""
     messages = []
     for index, each in enumerate(check_type(value, list, "an array", "messages")):
         path = f"messages[{index}]"
@@ -201,48 +215,111 @@ def _read_messages(value: object) -> list[tuple[str, str]]:
         role = message.get("role")
         if role not in _ROLES:
             raise unsupported(role, _ROLES, f"{path}.role")
-        text = read_content(
-            message.get("content"), f"{path}.content", types=_PART_TYPES, fields=_PART_FIELDS
+        parts = read_blocks(
+            message.get("content"),
+            f"{path}.content",
+            role=role,
+            types=_PART_TYPES,
+            fields=_PART_FIELDS,
         )
-        messages.append((role, text))
+        messages.append(parts or [Block(role=role, text="")])
     return messages
 
 
 def _completion(service: Service, request: Json, job: Job, now: float) -> Json:
-    asked, answered = job.receipt.input_tokens, job.receipt.output_tokens
-    message: Json = {"role": "assistant", "content": job.text, "refusal": None, "annotations": []}
+    said = {"content": None, "refusal": job.text} if job.is_declined else {"content": job.text}
+    message: Json = {"role": "assistant", "refusal": None, **said, "annotations": []}
     choice = {
         "index": 0,
         "message": message,
         "logprobs": None,
-        "finish_reason": "length" if job.is_cut else "stop",
+        "finish_reason": _finish_reason(job),
     }
     return {
+        **_head(service, request, "chat.completion", now),
+        "choices": [choice],
+        "usage": _usage(job.receipt),
+    }
+
+
+def _head(service: Service, request: Json, kind: str, now: float) -> Json:
+    return {
         "id": service.new_id("chatcmpl"),
-        "object": "chat.completion",
+        "object": kind,
         "created": int(service.unix_time(now)),
         "model": service.answerer.name,
-        "choices": [choice],
-        "usage": {
-            "prompt_tokens": asked,
-            "completion_tokens": answered,
-            "total_tokens": asked + answered,
-            "prompt_tokens_details": {
-                "cached_tokens": 0,
-                "cache_write_tokens": 0,
-                "audio_tokens": 0,
-            },
-            "completion_tokens_details": {
-                "reasoning_tokens": 0,
-                "accepted_prediction_tokens": 0,
-                "rejected_prediction_tokens": 0,
-                "audio_tokens": 0,
-            },
-        },
         "service_tier": SERVICE_TIERS[request.get("service_tier") or "auto"],
         "system_fingerprint": None,
     }
 
 
-CHAT = Form(check=_check_request, question=_question, answer=_completion)
+def _finish_reason(job: Job) -> str:
+    return "length" if job.is_cut else "stop"
+
+
+def _usage(receipt: Receipt) -> Json:
+    return {
+        "prompt_tokens": receipt.input_tokens,
+        "completion_tokens": receipt.output_tokens,
+        "total_tokens": receipt.input_tokens + receipt.output_tokens,
+        "prompt_tokens_details": {
+            "cached_tokens": receipt.cached_tokens,
+            "cache_write_tokens": receipt.written_tokens,
+            "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+            "audio_tokens": 0,
+        },
+    }
+
+
+def _streamed(service: Service, request: Json, job: Job, now: float) -> Chunks:
+    """Return the chunks of a streamed answer; a failure comes before any of them."""
+    if job.failure:
+        return ()
+    spell = _ChunkSpeller(service, request, now)
+    size = service.profile.delta_characters
+    pieces = [job.text[i : i + size] for i in range(0, len(job.text), size)]
+    name = "refusal" if job.is_declined else "content"
+    opening = {"role": "assistant", "content": None, "refusal": None, name: ""}
+    told = [(job.at - job.generation_s, spell.choice(opening))]
+    for number, piece in enumerate(pieces, 1):
+        at = job.at - job.generation_s * (1 - number / len(pieces))
+        told.append((at, spell.choice({name: piece})))
+    end = [spell.choice({}, _finish_reason(job)), *spell.usage(job.receipt), b"data: [DONE]\n\n"]
+    return (*told, (job.at, b"".join(end)))
+
+
+class _ChunkSpeller:
+    """Spells the chunks of one streamed completion; they share id, time and model."""
+
+    def __init__(self, service: Service, request: Json, now: float) -> None:
+        options = request.get("stream_options") or {}
+        self._head = _head(service, request, "chat.completion.chunk", now)
+        self._has_usage = bool(options.get("include_usage"))
+        rules = service.profile.responses
+        is_wanted = options.get("include_obfuscation") is not False
+        self._has_padding = rules.has_obfuscation and is_wanted
+
+    def choice(self, delta: Json, finish_reason: str | None = None) -> bytes:
+        """Spell the chunk that carries a piece of the message, or its end."""
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        chunk: Json = {**self._head, "choices": [choice]}
+        if self._has_usage:
+            chunk["usage"] = None
+        if self._has_padding:
+            chunk["obfuscation"] = padding("".join(text for text in delta.values() if text))
+        return b"data: %b\n\n" % encode(chunk)
+
+    def usage(self, receipt: Receipt) -> list[bytes]:
+        """Spell the chunk without choices that ends a stream whose usage was asked for."""
+        if not self._has_usage:
+            return []
+        return [b"data: %b\n\n" % encode({**self._head, "choices": [], "usage": _usage(receipt)})]
+
+
+CHAT = Form(check=_check_request, question=_question, answer=_completion, stream=_streamed)
 """The form of this route; `outcomes.complete` uses it."""

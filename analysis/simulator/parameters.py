@@ -7,12 +7,16 @@ guesses.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
+from analysis.simulator.cache import Block, Rendered
 from analysis.simulator.profile import (
     DEFAULT_EFFORTS,
     EFFORTS,
     MODELS_WITHOUT_NONE,
     SERVICE_TIERS,
+    SHUTDOWN_DATES,
     TEXT_MODELS,
 )
 from analysis.simulator.refusals import (
@@ -28,6 +32,8 @@ from analysis.simulator.refusals import (
 from analysis.simulator.schemas import strict_problem
 from analysis.simulator.service import Service, encode
 
+_CACHE_FIELDS = frozenset({"mode", "ttl", "comparison_response_id", "prewarm"})
+_CACHE_MODES = ("implicit", "explicit")
 _SCHEMA_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -51,9 +57,23 @@ def check_model(service: Service, request: Json) -> str:
     return model
 
 
+def is_shut_down(service: Service, model: str, now: float) -> bool:
+    """Return whether the shutdown date of a model has come, by the clock of the service (UTC)."""
+    if not service.profile.is_shutdown_enforced or model not in SHUTDOWN_DATES:
+        return False
+    today = datetime.fromtimestamp(service.unix_time(now), UTC).date()
+    return SHUTDOWN_DATES[model] <= today.isoformat()
+
+
+def check_shutdown(service: Service, model: str, now: float) -> None:
+    """Raise `Refusal` if the model is shut down; it is not found any more (G)."""
+    if is_shut_down(service, model, now):
+        raise model_not_found(model)
+
+
 def check_tier(request: Json) -> None:
     """Raise `Refusal` if the request asks for an unknown service tier."""
-    tier = request.get("service_tier") or "auto"
+    tier = check_type(request.get("service_tier") or "auto", str, "a string", "service_tier")
     if tier not in SERVICE_TIERS:
         raise unsupported(tier, SERVICE_TIERS, "service_tier")
 
@@ -74,6 +94,22 @@ def not_offered(name: str) -> Refusal:
         code="unsupported_value",
         param=name,
     )
+
+
+def check_stream(request: Json, options: frozenset[str]) -> None:
+    """Raise `Refusal` if `stream` is no boolean, or has unknown options or options alone."""
+    if request.get("stream") is not None:
+        check_type(request["stream"], bool, "a boolean", "stream")
+    given = request.get("stream_options")
+    if given is None:
+        return
+    if not request.get("stream"):
+        raise Refusal(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            param="stream_options",
+        )
+    for name, value in check_fields(given, options, "stream_options").items():
+        check_type(value, bool, "a boolean", f"stream_options.{name}")
 
 
 def check_sampling(model: str, effort: str | None, effort_param: str, request: Json) -> None:
@@ -134,22 +170,51 @@ def schema_not_served(param: str) -> Refusal:
     )
 
 
-def read_content(
-    content: object, path: str, *, types: tuple[str, ...], fields: frozenset[str]
-) -> str:
-    """Return the text of a message's content, a string or a list of text parts.
+def check_cache_options(request: Json) -> None:
+    """Raise `Refusal` if `prompt_cache_options` is unknown in a field or its mode."""
+    given = check_fields(
+        request.get("prompt_cache_options") or {}, _CACHE_FIELDS, "prompt_cache_options"
+    )
+    mode = given.get("mode") or "implicit"
+    if mode not in _CACHE_MODES:
+        raise unsupported(mode, _CACHE_MODES, "prompt_cache_options.mode")
+
+
+def rendered(request: Json, blocks: Iterable[Block], *settings: object) -> Rendered:
+    """Return a checked request as the prompt cache sees it.
+
+    Args:
+        request: The request.
+        blocks: Instructions and messages in order.
+        settings: What else has to be equal for a prefix to match.
+    """
+    options = request.get("prompt_cache_options") or {}
+    return Rendered(
+        blocks=tuple(blocks),
+        settings=encode([*settings, request.get("parallel_tool_calls")]).decode(),
+        is_implicit=options.get("mode") != "explicit",
+        key=request.get("prompt_cache_key") or "",
+    )
+
+
+def read_blocks(
+    content: object, path: str, *, role: str, types: tuple[str, ...], fields: frozenset[str]
+) -> list[Block]:
+    """Return a message's content, a string or a list of text parts, as blocks.
 
     Raises:
         Refusal: If a part is of another type or has an unknown field.
     """
     if isinstance(content, str):
-        return content
-    texts = []
+        return [Block(role=role, text=content)]
+    blocks = []
     for index, part in enumerate(check_type(content, list, "a string or an array", path)):
         where = f"{path}[{index}]"
         kind = check_type(part, dict, "an object", where).get("type")
         if kind not in types:
             raise unsupported(kind, types, f"{where}.type")
-        text = check_fields(part, fields, where).get("text")
-        texts.append(check_type(text, str, "a string", f"{where}.text"))
-    return "".join(texts)
+        given = check_fields(part, fields, where).get("text")
+        text: str = check_type(given, str, "a string", f"{where}.text")
+        is_breakpoint = part.get("prompt_cache_breakpoint") is not None
+        blocks.append(Block(role=role, text=text, is_breakpoint=is_breakpoint))
+    return blocks

@@ -9,11 +9,19 @@ the socket is gone.
 
     response, normal      created -> begun [-> spoken ...] -> finished -> limits reported
     response, refused     created -> failed -> limits reported
+    response, rejected    error, nothing else
     response, cancelled   created [-> begun] -> cancelled, limits reported
     response, hanging     created -> paid, never ends
+    response, stalled     created -> begun, first delta, paid; never ends
     response, dropped     created -> paid, connection cut
+    response, torn        created -> begun [-> spoken ...] -> paid, last frame torn, connection cut
+    response, half open   created -> paid, connection silent
     connection            open -> closed (refused, expired, session.close),
-                          cut (dropped, outage), or ended
+                          cut (dropped, torn, outage), silent (half open), or ended
+
+What is sent of a response passes through `mischief`, stage by stage. Switches of the profile: how
+many responses may run at once, and whether those out of band are served; a server that does not
+serve them answers from its one conversation and knows no metadata.
 """
 
 from __future__ import annotations
@@ -26,9 +34,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from analysis.simulator.fields import check_item, no_item, text_of
-from analysis.simulator.handshake import Handshake, check_handshake
-from analysis.simulator.outputs import Close, Cut, Output
+from analysis.simulator.cache import Block, Rendered
+from analysis.simulator.conversation import Conversation, too_many_responses
+from analysis.simulator.faults import NO_FAULT, Draw
+from analysis.simulator.fields import check_item, text_of
+from analysis.simulator.handshake import Handshake, check_handshake, dialect_of
+from analysis.simulator.mischief import disturb, tear
+from analysis.simulator.outputs import Close, Cut, Output, Silence
 from analysis.simulator.refusals import (
     Json,
     Refusal,
@@ -41,6 +53,7 @@ from analysis.simulator.service import Job, Question, Receipt, Service
 from analysis.simulator.sessions import default_session, effective_response, forced_tool, updated
 
 _decode = msgspec.json.Decoder().decode
+_OUT_OF_BAND_FIELDS = frozenset({"conversation", "input", "metadata"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +61,7 @@ class _Running:
     """A response between its creation and its end."""
 
     reply: Reply
+    draw: Draw = NO_FAULT
     unpaid: Receipt | None = None
     is_over: bool = False
 
@@ -68,14 +82,14 @@ class RealtimeSession:
         self.is_open = True
         self._service = service
         self._profile = service.profile
-        self._dialect = service.dialect
+        self._dialect = dialect_of(service, handshake)
         self._model = handshake.model or ""
         self._key = handshake.key or ""
         self._out: list[Output] = []
         self._queue: list[tuple[float, int, _Step, _Running]] = []
         self._steps = 0
         self._running: dict[str, _Running] = {}
-        self._items: dict[str, Json] = {}
+        self._items = Conversation()
         self._conversation_id = service.new_id("conv")
         self._expires_at = now + self._profile.session_max_age_s
         self._cut_at = service.next_outage_at("realtime", now)
@@ -86,8 +100,10 @@ class RealtimeSession:
             model=service.answerer.name,
             expires_at=int(service.unix_time(self._expires_at)),
         )
+        self._audio_is_buffered = False
+        service.event("connected", now, route="realtime", session=self._session["id"])
         try:
-            check_handshake(service, handshake)
+            check_handshake(service, handshake, now=now)
         except Refusal as refusal:
             self._emit_error(refusal, None)
             reason = ".".join(filter(None, (refusal.kind, refusal.code)))
@@ -124,6 +140,9 @@ class RealtimeSession:
 
     def end(self, *, now: float) -> None:
         """Take note that the socket is gone: answers under way are paid and lost."""
+        if self.is_open:
+            session = self._session["id"]
+            self._service.event("disconnected", now, route="realtime", session=session)
         self.is_open = False
         for running in self._running.values():
             self._pay(running, now, is_delivered=False)
@@ -204,14 +223,29 @@ class RealtimeSession:
 
     def _ignore_audio(self, event: Json, now: float) -> None:
         """Take audio without a word, as the service does; nobody listens to it here."""
+        self._audio_is_buffered = True
 
     def _commit_audio(self, event: Json, now: float) -> None:
-        raise Refusal(
-            "Error committing input audio buffer: the buffer is empty.",
-            code="input_audio_buffer_commit_empty",
-        )
+        if not self._audio_is_buffered:
+            raise Refusal(
+                "Error committing input audio buffer: the buffer is empty.",
+                code="input_audio_buffer_commit_empty",
+            )
+        self._audio_is_buffered = False
+        item_id, after = self._service.new_id("item"), self._items.last_id
+        self._emit("input_audio_buffer.committed", previous_item_id=after, item_id=item_id)
+        content = [{"type": "input_audio", "transcript": None}]
+        item: Json = {"id": item_id, "object": "realtime.item", "type": "message", "role": "user"}
+        item |= {"status": "completed", "content": content}
+        self._items.append(item)
+        self._announce(item, after)
+
+    def _announce(self, item: Json, after: str | None) -> None:
+        for kind in (*self._dialect.item_announced, *self._dialect.item_settled):
+            self._emit(kind, previous_item_id=after, item=item)
 
     def _clear_audio(self, event: Json, now: float) -> None:
+        self._audio_is_buffered = False
         self._emit("input_audio_buffer.cleared")
 
     def _create_item(self, event: Json, now: float) -> None:
@@ -219,42 +253,20 @@ class RealtimeSession:
             raise missing_parameter("item")
         given = check_item(event["item"], "item", self._dialect.part_types)
         item_id = given.get("id") or self._service.new_id("item")
-        if item_id in self._items:
-            raise invalid_value(f"Item with id '{item_id}' already exists.", "item.id")
-        after = event.get("previous_item_id")
-        if after not in (None, "root") and after not in self._items:
-            raise no_item("create", after, "previous_item_id")
         item = {**given, "id": item_id, "object": "realtime.item", "status": "completed"}
-        if after is None:
-            after = self._last_item_id()
-            self._items[item_id] = item
-        else:
-            before = list(self._items.items())
-            place = 0 if after == "root" else list(self._items).index(after) + 1
-            self._items = dict([*before[:place], (item_id, item), *before[place:]])
-            after = None if after == "root" else after
-        for kind in (*self._dialect.item_announced, *self._dialect.item_settled):
-            self._emit(kind, previous_item_id=after, item=item)
+        self._announce(item, self._items.insert(item, event.get("previous_item_id")))
 
     def _retrieve_item(self, event: Json, now: float) -> None:
-        self._emit("conversation.item.retrieved", item=self._find_item(event, "retrieve"))
+        item = self._items.find(event.get("item_id"), "retrieve")
+        self._emit("conversation.item.retrieved", item=item)
 
     def _delete_item(self, event: Json, now: float) -> None:
-        item = self._find_item(event, "delete")
-        del self._items[item["id"]]
-        self._emit("conversation.item.deleted", item_id=item["id"])
+        item_id = self._items.delete(event.get("item_id"))
+        self._emit("conversation.item.deleted", item_id=item_id)
 
     def _truncate_item(self, event: Json, now: float) -> None:
-        self._find_item(event, "truncate")
+        self._items.find(event.get("item_id"), "truncate")
         raise invalid_value("Only model output audio messages can be truncated.", "item_id")
-
-    def _find_item(self, event: Json, verb: str) -> Json:
-        item_id = event.get("item_id")
-        if item_id is None:
-            raise missing_parameter("item_id")
-        if item_id not in self._items:
-            raise no_item(verb, item_id, "item_id")
-        return self._items[item_id]
 
     def _cancel_response(self, event: Json, now: float) -> None:
         wanted = event.get("response_id")
@@ -279,46 +291,76 @@ class RealtimeSession:
         running = self._running.values()
         return next((one for one in running if one.reply.conversation_id), None)
 
-    def _last_item_id(self) -> str | None:
-        return next(reversed(self._items), None)
-
     def _create_response(self, event: Json, now: float) -> None:
-        settings = effective_response(self._dialect, self._session, event.get("response"))
+        given = event.get("response")
+        if isinstance(given, dict) and not self._profile.is_out_of_band_served:
+            given = {name: given[name] for name in given if name not in _OUT_OF_BAND_FIELDS}
+        settings = effective_response(self._dialect, self._session, given)
         is_default = settings.get("conversation", "auto") != "none"
+        self._check_room(is_default=is_default)
+        question = self._question(settings)
+        job, refused = None, None
+        try:
+            job = self._service.start(question, now)
+        except Refusal as refusal:
+            refused = refusal
+        if job and job.draw.is_create_rejected:
+            raise Refusal(
+                "The server had an error while creating the response.",
+                kind="server_error",
+                code="server_error",
+            )
+        conversation_id = self._conversation_id if is_default else None
+        reply = Reply(self._service, settings, conversation_id, dialect=self._dialect)
+        running = _Running(reply=reply)
+        self._running[reply.id] = running
+        if job:
+            running.draw = job.draw
+        self._say(running, reply.created())
+        if refused:
+            self._schedule(now, partial(self._fail, running, refused, 0), running)
+        elif job:
+            self._plan(running, job)
+
+    def _check_room(self, *, is_default: bool) -> None:
+        """Raise `Refusal` if no further response may be created now."""
         active = self._active_default() if is_default else None
         if active:
             raise Refusal(
                 self._dialect.busy_message.format(id=active.reply.id),
                 code="conversation_already_has_active_response",
             )
-        question = self._question(settings)
-        conversation_id = self._conversation_id if is_default else None
-        running = _Running(reply=Reply(self._service, settings, conversation_id))
-        self._running[running.reply.id] = running
-        self._out += running.reply.created()
-        try:
-            job = self._service.start(question, now)
-        except Refusal as refusal:
-            self._schedule(now, partial(self._fail, running, refusal, 0), running)
-            return
+        most = self._profile.parallel_responses
+        if most is not None and len(self._running) >= most:
+            raise too_many_responses(most, self._profile.parallel_refusal_code)
+
+    def _plan(self, running: _Running, job: Job) -> None:
+        """Schedule how an accepted response goes on."""
         if job.failure:
             fail = partial(self._fail, running, job.failure, job.cost_tokens)
             self._schedule(job.at, fail, running)
             return
         running.unpaid = job.receipt
+        begin_at = job.at - job.generation_s
         if job.draw.is_dropped:
             self._schedule(job.at, self._cut, running)
+        elif job.draw.is_half_open:
+            self._schedule(job.at, self._fall_silent, running)
         elif job.draw.is_hanging:
             self._schedule(job.at, partial(self._hang, running), running)
+        elif job.draw.is_stalled:
+            self._schedule(begin_at, partial(self._stall, running, job), running)
         else:
-            begin_at = job.at - job.generation_s
             self._schedule(begin_at, partial(self._begin, running, job), running)
             self._schedule(job.at, partial(self._finish, running, job), running)
+
+    def _say(self, running: _Running, frames: list[bytes]) -> None:
+        self._out += disturb(frames, running.draw)
 
     def _question(self, settings: Json) -> Question:
         """Return the account's view of a response that is to be created."""
         given = settings.get("input")
-        items = list(self._items.values()) if given is None else [self._resolve(i) for i in given]
+        items = list(self._items) if given is None else [self._resolve(i) for i in given]
         texts = [text_of(item) for item in items]
         content = ""
         for item, text in zip(items, texts, strict=True):
@@ -326,6 +368,8 @@ class RealtimeSession:
                 content = text
         tool = forced_tool(settings)
         cap = settings[self._dialect.output_cap_field]
+        instructions = Block(role="instructions", text=settings["instructions"])
+        said = (Block(role=i.get("role", ""), text=t) for i, t in zip(items, texts, strict=True))
         return Question(
             route="realtime",
             model=self._model,
@@ -335,29 +379,37 @@ class RealtimeSession:
             schema=tool.get("parameters") if tool else None,
             max_output_tokens=None if cap == "inf" else cap,
             metadata=settings.get("metadata") or {},
+            rendered=Rendered(blocks=(instructions, *said), session=self._session["id"]),
         )
 
     def _resolve(self, item: Json) -> Json:
         if item["type"] != "item_reference":
             return item
-        if item["id"] not in self._items:
-            raise no_item("reference", item["id"], "response.input")
-        return self._items[item["id"]]
+        return self._items.find(item["id"], "reference", "response.input")
 
     def _cut(self, now: float) -> None:
         self._out.append(Cut())
         self.end(now=now)
 
+    def _fall_silent(self, now: float) -> None:
+        self._out.append(Silence())
+        self.end(now=now)
+
     def _hang(self, running: _Running, now: float) -> None:
         self._pay(running, now, is_delivered=False)
 
+    def _stall(self, running: _Running, job: Job, now: float) -> None:
+        self._say(running, running.reply.begun(job, self._items.last_id))
+        self._say(running, running.reply.spoken(1))
+        self._pay(running, now, is_delivered=False)
+
     def _fail(self, running: _Running, refusal: Refusal, cost_tokens: int, now: float) -> None:
-        self._out += running.reply.failed(refusal)
+        self._say(running, running.reply.failed(refusal))
         self._conclude(running)
         self._report_limits(cost_tokens, now)
 
     def _begin(self, running: _Running, job: Job, now: float) -> None:
-        self._out += running.reply.begun(job, self._last_item_id())
+        self._say(running, running.reply.begun(job, self._items.last_id))
         if job.generation_s:
             self._plan_delta(running, job, 1)
 
@@ -369,24 +421,32 @@ class RealtimeSession:
             self._schedule(at, partial(self._speak, running, job, number), running)
 
     def _speak(self, running: _Running, job: Job, number: int, now: float) -> None:
-        self._out += running.reply.spoken(number)
+        self._say(running, running.reply.spoken(number))
         self._plan_delta(running, job, number + 1)
 
     def _finish(self, running: _Running, job: Job, now: float) -> None:
         reply = running.reply
-        self._pay(running, now, is_delivered=True)
-        self._out += reply.finished(job.receipt, self._last_item_id())
+        self._pay(running, now, is_delivered=not running.draw.is_torn)
+        last = disturb(reply.finished(job.receipt, self._items.last_id), running.draw)
+        if running.draw.is_torn:
+            self._out += tear(last)
+            self.end(now=now)
+            return
+        self._out += last
         if reply.conversation_id:
-            self._items[reply.item["id"]] = reply.item
+            self._items.append(reply.item)
         self._conclude(running)
         lag_s = job.latency_s * self._profile.limits_lag_share
-        self._schedule(job.at + lag_s, partial(self._report_limits, job.cost_tokens), running)
+        report = partial(self._report_limits, job.cost_tokens, lie=job.draw.lie)
+        self._schedule(job.at + lag_s, report, running)
 
     def _conclude(self, running: _Running) -> None:
         del self._running[running.reply.id]
 
-    def _report_limits(self, cost_tokens: int, now: float) -> None:
-        is_each_reported = self._profile.is_requests_limit_reported
+    def _report_limits(self, cost_tokens: int, now: float, *, lie: str = "") -> None:
+        names = self._dialect.reported_limits
+        if self._profile.is_requests_limit_reported:
+            names |= {"requests"}
         limits = [
             {
                 "name": state.name,
@@ -394,8 +454,8 @@ class RealtimeSession:
                 "remaining": state.remaining,
                 "reset_seconds": round(state.reset_s, 3),
             }
-            for state in self._service.limits.report(cost_tokens, now)
-            if is_each_reported or state.name in self._dialect.reported_limits
+            for state in self._service.limits.report(cost_tokens, now, lie=lie)
+            if state.name in names
         ]
         self._emit("rate_limits.updated", rate_limits=limits)
 

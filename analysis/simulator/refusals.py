@@ -6,7 +6,7 @@ Sources: sections 2.3, 3.6 and 5.3 of the protocol notes; other wordings are gue
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sized
 from typing import Any, TypeAlias
 
 from analysis.simulator.profile import (
@@ -73,6 +73,13 @@ def unsupported(value: object, allowed: Collection[str], param: str) -> Refusal:
     return invalid_value(f"Invalid value: '{value}'. Supported values are: {listed}.", param)
 
 
+def check_choice(value: object, allowed: Collection[str], param: str) -> str:
+    """Return the value if it is one of those listed, else raise `Refusal`."""
+    if not isinstance(value, str) or value not in allowed:
+        raise unsupported(value, allowed, param)
+    return value
+
+
 def check_type(value: object, kind: type, name: str, param: str) -> Any:
     """Return the value if it is of the type, a boolean not being an integer.
 
@@ -110,6 +117,21 @@ def check_length(text: str, longest: int, param: str) -> None:
             code="string_above_max_length",
             param=param,
         )
+
+
+def check_count(values: Sized, low: int, high: int, param: str) -> None:
+    """Raise `Refusal` if an array has fewer or more elements than allowed."""
+    size = len(values)
+    if low <= size <= high:
+        return
+    side, bound, extreme = ("short", low, "minimum") if size < low else ("long", high, "maximum")
+    found = f"an array with length {size}" if size else "an empty array"
+    raise Refusal(
+        f"Invalid '{param}': array too {side}. Expected an array with {extreme} length {bound}, "
+        f"but got {found} instead.",
+        code=f"array_{'below_min' if size < low else 'above_max'}_length",
+        param=param,
+    )
 
 
 def check_integer(value: object, low: int, high: int | None, param: str) -> int:

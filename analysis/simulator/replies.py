@@ -6,31 +6,40 @@ service. Order and shapes: sections 2.5, 3.2, 3.3 and 3.5 of the protocol notes.
 
 from __future__ import annotations
 
+from analysis.simulator.cache import tokens_of
 from analysis.simulator.dialects import Dialect
 from analysis.simulator.refusals import Json, Refusal
-from analysis.simulator.service import Job, Receipt, Service, encode, tokens_of
+from analysis.simulator.service import Job, Receipt, Service, encode
 from analysis.simulator.sessions import forced_tool
 
+UNKNOWN_FIELD = "unheard_of"
+"""Field that a profile may add to events and responses."""
+_UNKNOWN_VALUE = {"since": 2027}
+_OPTIONAL_FIELDS = ("object", "conversation_id", "metadata", "status_details")
+"""Fields of a response that its type allows to leave out, beside settings (openai 3.52.0)."""
 _OBFUSCATION = "kQ7vX2mZ9pLr4TbW"
 
 
 def frame(service: Service, kind: str, **fields: object) -> bytes:
     """Return a server event with an id of its own."""
+    if service.profile.adds_unknown_fields:
+        fields[UNKNOWN_FIELD] = _UNKNOWN_VALUE
     return encode({"type": kind, "event_id": service.new_id("event"), **fields})
 
 
 def usage_of(dialect: Dialect, receipt: Receipt) -> Json:
     """Return the usage object of a response."""
     asked, answered = receipt.input_tokens, receipt.output_tokens
-    cached = dict.fromkeys(dialect.usage_kinds, 0)
+    none = dict.fromkeys(dialect.usage_kinds, 0)
+    cached = {**none, "text_tokens": receipt.cached_tokens}
     return {
         "total_tokens": asked + answered,
         "input_tokens": asked,
         "output_tokens": answered,
         "input_token_details": {
-            **cached,
+            **none,
             "text_tokens": asked,
-            "cached_tokens": 0,
+            "cached_tokens": receipt.cached_tokens,
             "cached_tokens_details": cached,
         },
         "output_token_details": {"text_tokens": answered, "audio_tokens": 0},
@@ -44,15 +53,22 @@ class Reply:
         service: Gives ids.
         settings: Settings in force: those of the session with those of the response on top.
         conversation_id: The default conversation, or None for a response out of band.
+        dialect: Dialect of the connection; None is that of the service.
     """
 
-    def __init__(self, service: Service, settings: Json, conversation_id: str | None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        settings: Json,
+        conversation_id: str | None,
+        dialect: Dialect | None = None,
+    ) -> None:
         self.id = service.new_id("resp")
         self.conversation_id = conversation_id
         self.item: Json = {}
         self._service = service
         self._settings = settings
-        self._dialect = service.dialect
+        self._dialect = dialect or service.dialect
         is_spoken = "audio" in settings[self._dialect.modalities_field]
         self._speech = self._dialect.speech["audio" if is_spoken else "text"]
         self._text = ""
@@ -152,6 +168,8 @@ class Reply:
             kind = "response.function_call_arguments.delta"
             place = {"call_id": self.item["call_id"]}
         place |= {"response_id": self.id, "item_id": self.item["id"], "output_index": 0}
+        if self._service.profile.adds_unknown_fields:
+            place[UNKNOWN_FIELD] = _UNKNOWN_VALUE
         frames = []
         for piece in pieces:
             event = {"type": kind, "event_id": self._service.new_id("event"), **place}
@@ -207,7 +225,9 @@ class Reply:
     def _response(
         self, status: str, details: Json | None, output: list[Json], usage: Json | None
     ) -> Json:
-        return {
+        profile = self._service.profile
+        metadata = self._settings.get("metadata") if profile.is_metadata_echoed else None
+        response = {
             "object": "realtime.response",
             "id": self.id,
             "status": status,
@@ -216,5 +236,11 @@ class Reply:
             "conversation_id": self.conversation_id,
             **self._dialect.response_settings(self._settings),
             "usage": usage,
-            "metadata": self._settings.get("metadata"),
+            "metadata": metadata,
         }
+        if profile.adds_unknown_fields:
+            response[UNKNOWN_FIELD] = _UNKNOWN_VALUE
+        if profile.omits_optional_fields:
+            kept = (name for name in response if name not in _OPTIONAL_FIELDS)
+            return {name: response[name] for name in kept if response[name] is not None}
+        return response

@@ -1,23 +1,35 @@
 """POST /v1/responses: how a request is read and an answer spelled.
 
-Pure. `routes` leads here. Sources: sections 5.3, 6.3 and 7.1 of the protocol notes.
+Pure. `routes` leads here, and `lanes` reads its requests with it. An answer that goes on from an
+older one (`previous_response_id`) has its conversation in front of its input, but not its
+instructions. Sources: sections 5.3, 6.3, 6.5 and 7.1 of the protocol notes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
 
-from analysis.simulator.outcomes import Form
+import msgspec
+
+from analysis.simulator.cache import Block
+from analysis.simulator.faults import Draw
+from analysis.simulator.mischief import disturb
+from analysis.simulator.outcomes import Chunks, Form
 from analysis.simulator.parameters import (
+    check_cache_options,
     check_model,
     check_sampling,
     check_schema,
+    check_stream,
     check_tier,
     not_offered,
-    read_content,
+    read_blocks,
+    rendered,
     schema_not_served,
 )
-from analysis.simulator.profile import RESPONSES_MIN_OUTPUT_TOKENS, SERVICE_TIERS
+from analysis.simulator.profile import RESPONSES_MIN_OUTPUT_TOKENS
 from analysis.simulator.refusals import (
     Json,
     Refusal,
@@ -29,9 +41,12 @@ from analysis.simulator.refusals import (
     missing_parameter,
     unsupported,
 )
-from analysis.simulator.service import Job, Question, Service, key_of
+from analysis.simulator.service import Job, Question, Service, encode, key_of
+from analysis.simulator.streams import Stream, server_sent
 
-_FIELDS = frozenset(
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+FIELDS = frozenset(
     [
         "access_programs",
         "background",
@@ -69,6 +84,8 @@ _FIELDS = frozenset(
     ]
 )
 """Top-level fields, openai-python 3.52.0."""
+_TEXT_FIELDS = ("instructions", "previous_response_id", "prompt_cache_key", "safety_identifier")
+_STREAM_OPTIONS = frozenset({"include_obfuscation"})
 _MESSAGE_FIELDS = frozenset({"type", "role", "content", "id", "status", "phase"})
 _PART_FIELDS = frozenset({"type", "text", "prompt_cache_breakpoint", "annotations", "logprobs"})
 _ROLES = ("user", "assistant", "system", "developer")
@@ -81,29 +98,31 @@ _FORMAT_FIELDS = {
 }
 
 
-def _check_request(service: Service, body: Json) -> Json:
-    """Return the body if the service takes it.
+def check_request(service: Service, body: Json, *, is_input_needed: bool = True) -> Json:
+    """Return the body if the service takes it, whatever it continues.
+
+    Args:
+        service: The account.
+        body: The fields of the request.
+        is_input_needed: A request that continues nothing must have an input.
 
     Raises:
         Refusal: Else.
     """
-    request = check_fields(body, _FIELDS, "")
+    request = check_fields(body, FIELDS, "")
     model = check_model(service, request)
-    if not request.get("input"):
+    is_bare = not request.get("input") and not request.get("previous_response_id")
+    if is_bare and is_input_needed:
         raise missing_parameter("input")
-    for name in ("stream", "background"):
+    for name in ("background", "conversation"):
         if request.get(name):
             raise not_offered(name)
-    if request.get("previous_response_id") or request.get("conversation"):
-        raise Refusal(
-            f"Previous response with id '{request.get('previous_response_id')}' not found. "
-            "This service stores no responses and no conversations.",
-            code="previous_response_not_found",
-            param="previous_response_id",
-        )
-    if request.get("instructions") is not None:
-        check_type(request["instructions"], str, "a string", "instructions")
+    for name in _TEXT_FIELDS:
+        if request.get(name) is not None:
+            check_type(request[name], str, "a string", name)
+    check_stream(request, _STREAM_OPTIONS)
     check_tier(request)
+    check_cache_options(request)
     check_metadata(request.get("metadata"), "metadata")
     if request.get("max_output_tokens") is not None:
         cap = request["max_output_tokens"]
@@ -115,12 +134,72 @@ def _check_request(service: Service, body: Json) -> Json:
     return request
 
 
+def _check_and_continue(service: Service, body: Json) -> Json:
+    request = check_request(service, body)
+    parent_id = request.get("previous_response_id")
+    if not parent_id:
+        return request
+    parent = service.stored.get(parent_id)
+    if parent is None:
+        raise response_not_found(parent_id)
+    return continued(request, parent)
+
+
+def response_not_found(response_id: object) -> Refusal:
+    """Return the refusal to continue a response that is not at hand, section 6.4."""
+    return Refusal(
+        f"Previous response with id '{response_id}' not found.",
+        code="previous_response_not_found",
+        param="previous_response_id",
+    )
+
+
+def items_of(value: object) -> list[Json]:
+    """Return an `input` as a list of items, a string being one user message.
+
+    Raises:
+        Refusal: If it is neither.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}]
+    items: list[Json] = check_type(value, list, "a string or an array", "input")
+    return items
+
+
+def continued(request: Json, parent: Sequence[Json]) -> Json:
+    """Return a request whose input starts with the conversation that it continues.
+
+    Raises:
+        Refusal: If its input is neither a string nor an array.
+    """
+    return {**request, "input": [*parent, *items_of(request.get("input"))]}
+
+
+def conversation_after(request: Json, text: str | None) -> list[Json]:
+    """Return the items of a conversation after the answer, which is None for a warm-up."""
+    answer = [] if text is None else [{"role": "assistant", "content": text}]
+    return [*items_of(request.get("input")), *answer]
+
+
+def store(service: Service, response_id: str, request: Json, text: str | None) -> None:
+    """Keep a response for the whole account unless the request forbids it."""
+    if request.get("store") is False:
+        return
+    stored = service.stored
+    stored[response_id] = conversation_after(request, text)
+    while len(stored) > service.profile.responses.stored:
+        del stored[next(iter(stored))]
+
+
 def _check_format(service: Service, request: Json) -> None:
     text = check_fields(request.get("text") or {}, ("format", "verbosity"), "text")
     form = text.get("format")
     if form is None:
         return
     kind = check_type(form, dict, "an object", "text.format").get("type")
+    check_type(kind, str, "a string", "text.format.type")
     if kind not in _FORMAT_FIELDS:
         raise unsupported(kind, _FORMAT_FIELDS, "text.format.type")
     check_fields(form, _FORMAT_FIELDS[kind], "text.format")
@@ -141,100 +220,85 @@ def _question(request: Json, headers: Mapping[str, str]) -> Question:
     Raises:
         Refusal: If `input` has a form that the service does not take.
     """
-    content, size_bytes = _read_input(request["input"])
-    form = (request.get("text") or {}).get("format") or {}
+    return question_of(request, key=key_of(headers) or "", route="responses")
+
+
+def question_of(request: Json, *, key: str, route: str, is_answer_text: bool = True) -> Question:
+    """Return the account's view of a checked request; a warm-up has no answer and needs no text.
+
+    Raises:
+        Refusal: If `input` has a form that the service does not take.
+    """
+    blocks = _read_input(request)
+    users = [message for message in blocks if message[0].role == "user"]
+    if not users and is_answer_text:
+        raise invalid_value("Invalid 'input': it holds no user message.", "input")
+    if request.get("instructions"):
+        blocks.insert(0, [Block(role="instructions", text=request["instructions"])])
+    parts = list(chain.from_iterable(blocks))
+    text = request.get("text") or {}
+    form = text.get("format") or {}
+    effort = (request.get("reasoning") or {}).get("effort")
     return Question(
-        route="responses",
+        route=route,
         model=request["model"],
-        key=key_of(headers) or "",
-        content=content,
-        size_bytes=size_bytes + len((request.get("instructions") or "").encode()),
+        key=key,
+        content="".join(part.text for part in users[-1]) if users else "",
+        size_bytes=sum(len(part.text.encode()) for part in parts),
         schema=form.get("schema"),
         max_output_tokens=request.get("max_output_tokens"),
         metadata=request.get("metadata") or {},
+        is_answer_text=is_answer_text,
+        rendered=rendered(request, parts, effort, text.get("verbosity"), request.get("tools")),
     )
 
 
-def _read_input(value: object) -> tuple[str, int]:
-    """Return the last user content and the bytes of all inputs."""
-    if isinstance(value, str):
-        return value, len(value.encode())
-    content, size_bytes = None, 0
-    for index, item in enumerate(check_type(value, list, "a string or an array", "input")):
+def _read_input(request: Json) -> list[list[Block]]:
+    """Return the blocks of each message, at least one per message."""
+    blocks = []
+    for index, item in enumerate(items_of(request.get("input"))):
         path = f"input[{index}]"
         message = check_fields(item, _MESSAGE_FIELDS, path)
         if message.get("type", "message") != "message":
             raise unsupported(message["type"], ("message",), f"{path}.type")
-        if message.get("role") not in _ROLES:
-            raise unsupported(message.get("role"), _ROLES, f"{path}.role")
-        text = read_content(
-            message.get("content"), f"{path}.content", types=_PART_TYPES, fields=_PART_FIELDS
+        role = message.get("role")
+        if role not in _ROLES:
+            raise unsupported(role, _ROLES, f"{path}.role")
+        parts = read_blocks(
+            message.get("content"),
+            f"{path}.content",
+            role=role,
+            types=_PART_TYPES,
+            fields=_PART_FIELDS,
         )
-        size_bytes += len(text.encode())
-        if message["role"] == "user":
-            content = text
-    if content is None:
-        raise invalid_value("Invalid 'input': it holds no user message.", "input")
-    return content, size_bytes
+        blocks.append(parts or [Block(role=role, text="")])
+    return blocks
 
 
-def _response(service: Service, request: Json, job: Job, now: float) -> Json:
-    status = "incomplete" if job.is_cut else "completed"
-    receipt = job.receipt
-    part = {"type": "output_text", "text": job.text, "annotations": [], "logprobs": []}
-    message = {
-        "id": service.new_id("msg"),
-        "type": "message",
-        "role": "assistant",
-        "status": status,
-        "content": [part],
-    }
-    text = request.get("text") or {}
-    reasoning = request.get("reasoning") or {}
-    temperature, top_p = request.get("temperature"), request.get("top_p")
-    is_parallel = request.get("parallel_tool_calls")
-    return {
-        "id": service.new_id("resp"),
-        "object": "response",
-        "created_at": int(service.unix_time(now)),
-        "status": status,
-        "background": False,
-        "completed_at": None if job.is_cut else int(service.unix_time(job.at)),
-        "error": None,
-        "incomplete_details": {"reason": "max_output_tokens"} if job.is_cut else None,
-        "instructions": request.get("instructions"),
-        "max_output_tokens": request.get("max_output_tokens"),
-        "max_tool_calls": request.get("max_tool_calls"),
-        "metadata": request.get("metadata") or {},
-        "model": service.answerer.name,
-        "output": [message],
-        "parallel_tool_calls": True if is_parallel is None else is_parallel,
-        "previous_response_id": None,
-        "prompt_cache_key": request.get("prompt_cache_key"),
-        "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
-        "safety_identifier": request.get("safety_identifier"),
-        "service_tier": SERVICE_TIERS[request.get("service_tier") or "auto"],
-        "store": request.get("store") is not False,
-        "temperature": 1.0 if temperature is None else temperature,
-        "text": {
-            "format": text.get("format") or {"type": "text"},
-            "verbosity": text.get("verbosity") or "medium",
-        },
-        "tool_choice": request.get("tool_choice") or "auto",
-        "tools": request.get("tools") or [],
-        "top_logprobs": 0,
-        "top_p": 1.0 if top_p is None else top_p,
-        "truncation": request.get("truncation") or "disabled",
-        "usage": {
-            "input_tokens": receipt.input_tokens,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": receipt.output_tokens,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": receipt.input_tokens + receipt.output_tokens,
-        },
-        "user": request.get("user"),
-    }
+def _whole(service: Service, request: Json, job: Job, now: float) -> Json:
+    stream = Stream(service, request, now=now)
+    store(service, stream.id, request, job.text)
+    return stream.whole(job)
 
 
-RESPONSES = Form(check=_check_request, question=_question, answer=_response)
+def _streamed(service: Service, request: Json, job: Job, now: float) -> Chunks:
+    stream = Stream(service, request, now=now)
+    told = [(now, [stream.created(), stream.in_progress()])]
+    if job.failure:
+        told.append((job.at, [stream.failed(job.failure)]))
+    else:
+        store(service, stream.id, request, job.text)
+        told += [(at, spell()) for at, spell in stream.spoken(job)]
+        told.append((job.at, stream.finished(job)))
+    return tuple((at, _spelled(events, job.draw)) for at, events in told)
+
+
+def _spelled(events: list[Json], draw: Draw) -> bytes:
+    if draw.is_mischievous:
+        frames = disturb([encode(event) for event in events], draw)
+        events = [_decode(frame) for frame in frames]
+    return b"".join(map(server_sent, events))
+
+
+RESPONSES = Form(check=_check_and_continue, question=_question, answer=_whole, stream=_streamed)
 """The form of this route; `outcomes.complete` uses it."""

@@ -23,12 +23,16 @@ SCHEMAS_KEPT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """Property names of an answer schema, and the labels that it allows (None: any)."""
+    """Property names of an answer schema, and the labels that it allows (None: any).
+
+    `first` is the label that it names first, or None if it names none.
+    """
 
     list_name: str
     id_name: str
     labels_name: str
     allowed: frozenset[str] | None = None
+    first: str | None = None
     max_labels: int | None = None
     is_labels_first: bool = False
 
@@ -79,6 +83,7 @@ def find_shape(schema: bytes) -> Shape | None:
         id_name=texts[0],
         labels_name=arrays[0],
         allowed=frozenset(labels.items.enum if labels.items else ()),
+        first=next(iter(labels.items.enum), None) if labels.items else None,
         max_labels=labels.max_items,
         is_labels_first=arrays == names[:1],
     )

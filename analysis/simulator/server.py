@@ -1,8 +1,8 @@
 """The doors of the simulated service: HTTP and WebSocket on a loopback address.
 
-io. Moves bytes and keeps timers; every decision is made in `routes` and `realtime`. The command
-`simulate`, `--local` and tests start it, in their own event loop (`LocalService`) or in a thread
-(`start_in_thread`).
+io. Moves bytes and keeps timers; every decision is made in `routes`, `realtime` and `lanes`. The
+command `simulate`, `--local` and tests start it, in their own event loop (`LocalService`) or in a
+thread (`start_in_thread`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from ssl import SSLContext
 from threading import Thread
 from types import TracebackType
 from typing import Any
@@ -21,12 +22,20 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from analysis.errors import ConfigurationError
+from analysis.simulator.addresses import LANES_PATH, Address
 from analysis.simulator.handshake import SUBPROTOCOL, read_handshake
+from analysis.simulator.lanes import LanesSession
 from analysis.simulator.outcomes import Delivery, HttpOutcome
 from analysis.simulator.outputs import Close, Cut, Output, Silence, SocketSession, Torn
 from analysis.simulator.realtime import RealtimeSession
 from analysis.simulator.refusals import Json
-from analysis.simulator.routes import REALTIME_PATH, refuse_upgrade, respond
+from analysis.simulator.routes import (
+    find_socket,
+    largest_body,
+    refuse_lanes,
+    refuse_upgrade,
+    respond,
+)
 from analysis.simulator.service import Service, encode
 
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
@@ -34,6 +43,10 @@ LARGEST_MESSAGE_BYTES = 16 * 1024 * 1024
 """The protocol names 15 MiB for one event, section 4.4."""
 LARGEST_BACKLOG_BYTES = 64 * 1024 * 1024
 """A client that leaves so much unread is cut off, so that memory stays bounded."""
+LONGEST_SILENCE_S = 3_600.0
+"""How long a half-open socket is kept."""
+_PING = b"\x89\x00"
+"""An unmasked PING frame without payload (RFC 6455, section 5.5.2)."""
 CLOSE_TIMEOUT_S = 0.25
 """How long a peer may take to answer a close frame, and a request to end at shutdown."""
 
@@ -68,12 +81,20 @@ class LocalService:
         service: The account to serve.
         host: A loopback address.
         port: 0 takes a free port.
+        tls: Certificate and key of a TLS door; None serves without encryption.
 
     Raises:
         ConfigurationError: If the host is not a loopback address.
     """
 
-    def __init__(self, service: Service, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: SSLContext | None = None,
+    ) -> None:
         if not _is_loopback(host):
             raise ConfigurationError(
                 f"Host {host!r} is not a loopback address. The service has no protection of its "
@@ -82,6 +103,7 @@ class LocalService:
         self._service = service
         self._host = host
         self._port = port
+        self._tls = tls
         self._runner: web.ServerRunner | None = None
         self._connections: set[_Connection] = set()
 
@@ -89,7 +111,7 @@ class LocalService:
     def base_url(self) -> str:
         """What clients take as their base URL, such as `http://127.0.0.1:8080/v1`."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}/v1"
+        return f"{'https' if self._tls else 'http'}://{host}:{self._port}/v1"
 
     async def __aenter__(self) -> LocalService:
         loop = asyncio.get_running_loop()
@@ -106,7 +128,7 @@ class LocalService:
                 writer,
                 task,
                 loop,
-                client_max_size=LARGEST_BODY_BYTES,
+                client_max_size=largest_body(self._service, message.path, LARGEST_BODY_BYTES),
             )
 
         server = web.Server(
@@ -117,7 +139,8 @@ class LocalService:
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_TIMEOUT_S)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls)
+        await site.start()
         self._port = self._runner.addresses[0][1]
         return self
 
@@ -133,96 +156,198 @@ class LocalService:
             self._runner = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        loop = asyncio.get_running_loop()
-        if request.path == REALTIME_PATH:
-            refused = refuse_upgrade(self._service, now=loop.time())
-            if refused is not None:
-                return _http(refused)
-            socket = self._make_socket()
+        address = find_socket(request.path, request.query) if request.method == "GET" else None
+        if address is not None:
+            is_lanes = address.path == LANES_PATH
+            interval_s = self._ping_interval_s(is_lanes)
+            socket = _make_socket()
             if socket.can_prepare(request).ok:
-                return await self._serve_realtime(request, socket)
-        body = await request.read()
+                refused = self._refuse_upgrade(request, address)
+                if refused is not None:
+                    return _http(refused)
+                await socket.prepare(request)
+                session = self._open_session(request, address)
+                return await self._serve(_Connection(request, socket, session, interval_s))
         outcome = respond(
             self._service,
             method=request.method,
             path=request.path,
+            query=request.query,
             headers=request.headers,
-            body=body,
-            now=loop.time(),
+            body=await request.read(),
+            now=asyncio.get_running_loop().time(),
         )
-        receipt = outcome.receipt
-        try:
-            if outcome.at > loop.time():
-                await asyncio.sleep(outcome.at - loop.time())
-            if outcome.delivery is Delivery.HANG:
-                await loop.create_future()
-        except asyncio.CancelledError:
-            if receipt is not None:
-                self._service.pay(receipt, is_delivered=False, now=loop.time())
-            raise
-        if outcome.delivery is Delivery.DROP and request.transport is not None:
-            request.transport.abort()
-        if receipt is not None:
-            is_connected = request.transport is not None and not request.transport.is_closing()
-            self._service.pay(receipt, is_delivered=is_connected, now=loop.time())
-        return _http(outcome)
+        return await _Answer(self._service, request, outcome).deliver()
 
-    def _make_socket(self) -> web.WebSocketResponse:
-        return web.WebSocketResponse(
-            protocols=(SUBPROTOCOL,),
-            compress=False,
-            heartbeat=self._service.profile.ping_interval_s,
-            max_msg_size=LARGEST_MESSAGE_BYTES,
-            timeout=CLOSE_TIMEOUT_S,
-        )
+    def _ping_interval_s(self, is_lanes: bool) -> float | None:
+        profile = self._service.profile
+        return profile.responses.ping_interval_s if is_lanes else profile.ping_interval_s
 
-    async def _serve_realtime(
-        self, request: web.BaseRequest, socket: web.WebSocketResponse
-    ) -> web.StreamResponse:
-        await socket.prepare(request)
-        handshake = read_handshake(request.query, request.headers)
-        session = RealtimeSession(self._service, handshake, now=asyncio.get_running_loop().time())
-        connection = _Connection(request, socket, session)
+    def _refuse_upgrade(self, request: web.BaseRequest, address: Address) -> HttpOutcome | None:
+        now = asyncio.get_running_loop().time()
+        query, headers = request.query, request.headers
+        if address.path == LANES_PATH:
+            return refuse_lanes(self._service, headers=headers, now=now)
+        return refuse_upgrade(self._service, address=address, query=query, headers=headers, now=now)
+
+    def _open_session(self, request: web.BaseRequest, address: Address) -> SocketSession:
+        now = asyncio.get_running_loop().time()
+        handshake = read_handshake(request.query, request.headers, address)
+        if address.path == LANES_PATH:
+            return LanesSession(self._service, key=handshake.key or "", now=now)
+        return RealtimeSession(self._service, handshake, now=now)
+
+    async def _serve(self, connection: _Connection) -> web.StreamResponse:
         self._connections.add(connection)
         try:
-            await connection.run()
+            return await connection.run()
         finally:
             self._connections.discard(connection)
-        return socket
+
+
+class _Answer:
+    """One HTTP answer: waits until it is due, pays and sends it, whole or in parts."""
+
+    def __init__(self, service: Service, request: web.BaseRequest, outcome: HttpOutcome) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._service = service
+        self._request = request
+        self._outcome = outcome
+        self._unpaid = outcome.receipt
+
+    async def deliver(self) -> web.StreamResponse:
+        """Send the answer or what its delivery makes of it."""
+        outcome = self._outcome
+        try:
+            await self._wait_until(outcome.at)
+            if outcome.chunks:
+                return await self._stream()
+            if outcome.delivery is Delivery.HANG:
+                await self._loop.create_future()
+            if outcome.delivery is Delivery.TORN:
+                return await self._tear()
+            if outcome.delivery is Delivery.DROP:
+                self._abort()
+            self._pay()
+            return _http(outcome)
+        finally:
+            # Whoever went away before the end has lost a paid answer.
+            self._pay(is_lost=True)
+
+    async def _wait_until(self, at: float) -> None:
+        if at > self._loop.time():
+            await asyncio.sleep(at - self._loop.time())
+
+    async def _stream(self) -> web.StreamResponse:
+        response = web.StreamResponse(status=self._outcome.status, headers=self._outcome.headers)
+        await response.prepare(self._request)
+        *chunks, (last_at, last) = self._outcome.chunks
+        delivery = self._outcome.delivery
+        try:
+            for at, data in chunks:
+                await self._wait_until(at)
+                await response.write(data)
+            await self._wait_until(last_at)
+            if delivery is Delivery.TORN:
+                last = last[: len(last) // 2]
+            self._pay()
+            if last:
+                # An empty part would end the body as if it were whole.
+                await response.write(last)
+            if delivery is Delivery.SEND:
+                await response.write_eof()
+        except ConnectionResetError:
+            return response
+        if delivery is Delivery.HANG:
+            await self._loop.create_future()
+        if delivery is not Delivery.SEND:
+            self._close()
+        return response
+
+    async def _tear(self) -> web.StreamResponse:
+        """Send the first half of the body under the length of the whole."""
+        body = self._outcome.body
+        response = web.StreamResponse(status=self._outcome.status, headers=self._outcome.headers)
+        response.content_length = len(body)
+        await response.prepare(self._request)
+        await response.write(body[: len(body) // 2])
+        self._close()
+        return response
+
+    def _abort(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    def _close(self) -> None:
+        """End the connection after what has been written."""
+        if self._request.transport is not None:
+            self._request.transport.close()
+
+    def _pay(self, *, is_lost: bool = False) -> None:
+        receipt, self._unpaid = self._unpaid, None
+        if receipt is not None:
+            transport = self._request.transport
+            is_connected = transport is not None and not transport.is_closing() and not is_lost
+            self._service.pay(receipt, is_delivered=is_connected, now=self._loop.time())
 
 
 class _Connection:
     """One WebSocket: feeds the session, writes what it returns, keeps its timer."""
 
     def __init__(
-        self, request: web.BaseRequest, socket: web.WebSocketResponse, session: SocketSession
+        self,
+        request: web.BaseRequest,
+        socket: web.WebSocketResponse,
+        session: SocketSession,
+        ping_interval_s: float | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = socket
         self._transport = request.transport
         self._session = session
         self._timer: asyncio.TimerHandle | None = None
+        self._ping_interval_s = ping_interval_s
+        self._ping_timer: asyncio.TimerHandle | None = None
         self._closer: asyncio.Task[bool] | None = None
         self._is_silent = False
 
-    async def run(self) -> None:
+    async def run(self) -> web.StreamResponse:
         """Serve until the socket is gone."""
         try:
+            self._plan_ping()
             self._wake()
             async for message in self._socket:
-                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) and not self._is_silent:
                     self._write(self._session.receive(message.data, now=self._loop.time()))
                     self._arm()
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._ping_timer):
+                if timer is not None:
+                    timer.cancel()
             self._session.end(now=self._loop.time())
             if self._closer is not None:
                 await self._closer
+        return self._socket
 
     async def shut_down(self) -> None:
         """Tell the peer that the service goes away."""
-        await self._socket.close(code=1001, message=b"The service shuts down.")
+        if self._is_silent:
+            self._abort()
+        else:
+            await self._socket.close(code=1001, message=b"The service shuts down.")
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _plan_ping(self) -> None:
+        if self._ping_interval_s is not None:
+            self._ping_timer = self._loop.call_later(self._ping_interval_s, self._ping)
+
+    def _ping(self) -> None:
+        """Send a PING of our own, since those of aiohttp do not know a silent connection."""
+        self._send(bytearray(_PING))
+        self._plan_ping()
 
     def _wake(self) -> None:
         self._write(self._session.poll(now=self._loop.time()))
@@ -252,8 +377,7 @@ class _Connection:
                 case Cut():
                     self._send(data)
                     data = bytearray()
-                    if self._transport is not None:
-                        self._transport.abort()
+                    self._abort()
                 case Torn(frame=frame):
                     data += _header(len(frame))
                     self._send(data + frame[: len(frame) // 2])
@@ -267,10 +391,16 @@ class _Connection:
         self._send(data)
 
     def _silence(self) -> None:
-        """Leave the peer alone with an open socket, as a network that lost its state does."""
+        """Leave the peer alone with an open socket, as a network that lost its state does.
+
+        Nothing tells when the peer has gone, so that the socket ends at an age of its own.
+        """
         self._is_silent = True
         if isinstance(self._transport, asyncio.ReadTransport):
             self._transport.pause_reading()
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        self._ping_timer = self._loop.call_later(LONGEST_SILENCE_S, self._abort)
 
     def _send(self, data: bytearray) -> None:
         transport = self._transport
@@ -282,6 +412,15 @@ class _Connection:
             transport.abort()
         else:
             transport.write(data)
+
+
+def _make_socket() -> web.WebSocketResponse:
+    return web.WebSocketResponse(
+        protocols=(SUBPROTOCOL,),
+        compress=False,
+        max_msg_size=LARGEST_MESSAGE_BYTES,
+        timeout=CLOSE_TIMEOUT_S,
+    )
 
 
 def _http(outcome: HttpOutcome) -> web.Response:
@@ -305,7 +444,9 @@ def _is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def start_in_thread(service: Service, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def start_in_thread(
+    service: Service, *, host: str = "127.0.0.1", port: int = 0, tls: SSLContext | None = None
+) -> Iterator[str]:
     """Run the service in a thread with a loop of its own; yield its base URL.
 
     Leaving the context ends the service and joins the thread.
@@ -314,7 +455,7 @@ def start_in_thread(service: Service, *, host: str = "127.0.0.1", port: int = 0)
         ConfigurationError: If the host is not a loopback address.
         OSError: If the port cannot be bound.
     """
-    local = LocalService(service, host=host, port=port)
+    local = LocalService(service, host=host, port=port, tls=tls)
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:

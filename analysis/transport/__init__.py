@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from analysis.records import RateLimit, Request, TextReply
+from analysis.records import RateLimit, Reply, Request
 
 LimitsListener: TypeAlias = Callable[[str, tuple[RateLimit, ...]], None]
 """Called with (route, limits) whenever a service says something about its rate limits."""
@@ -29,7 +29,7 @@ class Transport(Protocol):
         """
         ...
 
-    async def ask(self, request: Request) -> TextReply:
+    async def ask(self, request: Request) -> Reply:
         """Send one request and return its reply; opens the route again if it was lost.
 
         Cancelling the call forgets the request; a reply that still comes is counted and dropped.
@@ -37,7 +37,7 @@ class Transport(Protocol):
         Raises:
             TransportError: If no reply came; `ending` says whether it may have been paid.
             RequestRejected: If the service refused the request for good.
-            AnswerDefect: If the reply holds no answer text.
+            AnswerDefect: If the reply holds no answer.
         """
         ...
 

@@ -1,23 +1,23 @@
 """The HTTP carrier: the client of the openai package, without its retries and its typed bodies.
 
-io. The transports over HTTPS share it. It brings connections, proxies and certificates; bodies are
-bytes both ways. Its errors become ours here and only here.
+io. The transports over HTTPS share it. The package brings connections, proxies, certificates and
+the headers that it sends itself; bodies are bytes both ways. Its errors become ours here and only
+here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from analysis.errors import DeadlinePassed, TransportError
+from analysis.errors import DeadlinePassed
 from analysis.records import Ending
 from analysis.wire import failures
 from analysis.wire.places import Place
 
 if TYPE_CHECKING:
     import httpx2
-    import openai
-    from openai._types import RequestOptions
 
 POOL_CONNECTIONS = 1_024
 """Sockets at most; above the largest `rest_in_flight`, so that a request never waits for one."""
@@ -25,8 +25,17 @@ POOL_CONNECTIONS = 1_024
 KEEP_ALIVE_S = 15.0
 """Idle seconds before a socket is closed; below the idle limit of common load balancers (60)."""
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Reached without the proxies of the environment."""
+_NO_PROXIES = dict.fromkeys(("http://", "https://", "all://"))
+"""Goes before the proxies of the environment; SSL_CERT_FILE stays in effect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
+    """What came back for one request; names of `headers` are in lower case."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class Carrier:
@@ -42,10 +51,10 @@ class Carrier:
         self.place = place
         self._timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
-        self._client: openai.AsyncOpenAI | None = None
+        self._line: _Line | None = None
 
     def __repr__(self) -> str:
-        return f"Carrier({self.place.host}, {'open' if self._client else 'closed'})"
+        return f"Carrier({self.place.host}, {'open' if self._line else 'closed'})"
 
     def open(self) -> None:
         """Load the client; connections are made by the first requests."""
@@ -53,7 +62,7 @@ class Carrier:
 
     async def post(
         self, path: str, *, model: str, body: bytes, headers: Mapping[str, str]
-    ) -> httpx2.Response:
+    ) -> HttpReply:
         """Return the service's reply, whatever its status.
 
         Args:
@@ -65,32 +74,46 @@ class Carrier:
         Raises:
             DeadlinePassed: If the connection was silent for too long.
             TransportError: If there is no reply; `ending` says whether it may have been paid.
+            RouteClosed: If address, proxy or certificate cannot be used.
         """
+        return await self._sent("POST", self.place.path(path, model), body, headers)
+
+    async def get(self, path: str) -> HttpReply:
+        """Return the service's reply to a GET; errors as in `post`."""
+        return await self._sent("GET", path, None, {})
+
+    async def _sent(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> HttpReply:
+        """Send one request past the package's layer of options, which costs as much again."""
         import aiohttp
         import httpx2
-        import openai
 
-        client = self._opened()
-        options: RequestOptions = {"headers": headers}
-        if self.place.query:
-            options["params"] = self.place.query
+        line = self._opened()
         try:
-            return await client.post(
-                self.place.path(path, model),
-                cast_to=httpx2.Response,
-                content=body,
-                options=options,
+            response = await line.http.send(
+                httpx2.Request(
+                    method,
+                    line.address(path),
+                    headers={**line.headers, **headers} if headers else line.headers,
+                    content=body,
+                    extensions={"timeout": line.timeout},
+                )
             )
-        except openai.APIStatusError as error:
-            return error.response
-        except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
+        except (httpx2.InvalidURL, httpx2.RequestError, aiohttp.ClientError, OSError) as error:
             raise self._lost(error) from error
+        fields = {name.decode().lower(): value for name, value in response.headers.raw}
+        return HttpReply(
+            status_code=response.status_code,
+            headers={name: value.decode("latin-1") for name, value in fields.items()},
+            content=response.content,
+        )
 
     async def close(self) -> None:
         """Close all connections; may be called more than once."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        line, self._line = self._line, None
+        if line is not None:
+            await line.http.aclose()
 
     def deadline_passed(self) -> DeadlinePassed:
         """Return the error of a request that took too long."""
@@ -100,67 +123,86 @@ class Carrier:
             code="timeout",
         )
 
-    def _lost(self, error: Exception) -> TransportError:
-        """Return what a lost connection means: only a failed connect is surely unpaid.
+    def _lost(self, error: Exception) -> failures.Failure:
+        """Return what a lost connection means: only a failed connect is surely unpaid."""
+        lost = failures.from_exception(error, host=self.place.host, is_opening=False)
+        return self.deadline_passed() if isinstance(lost, DeadlinePassed) else lost
 
-        The client reports a disconnect as a time-out, hence the look at the first cause.
+    def _opened(self) -> _Line:
+        """Return the line; the import takes half a second, so it waits for the first use.
+
+        Raises:
+            RouteClosed: If the proxy of the environment cannot be used.
         """
-        import aiohttp
+        if self._line is None:
+            try:
+                self._line = self._made()
+            except ValueError as error:
+                raise self._lost(error) from error
+        return self._line
 
-        first = _first_cause(error, aiohttp.ClientError)
-        is_unsent = isinstance(first, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-        if isinstance(first, aiohttp.SocketTimeoutError):
-            return self.deadline_passed()
-        what = "No connection to" if is_unsent else "The connection was lost before the reply of"
-        return TransportError(
-            f"{what} {self.place.host}: {failures.spoken(str(first) or type(first).__name__)}",
-            ending=Ending.UNSENT if is_unsent else Ending.UNKNOWN,
-            code=type(first).__name__,
+    def _made(self) -> _Line:
+        import httpx2
+        import openai
+
+        place = self.place
+        timeout = httpx2.Timeout(self._timeout_s, connect=self._connect_timeout_s)
+        http = openai.DefaultAioHttpClient(
+            timeout=timeout,
+            limits=httpx2.Limits(
+                max_connections=POOL_CONNECTIONS,
+                max_keepalive_connections=POOL_CONNECTIONS,
+                keepalive_expiry=KEEP_ALIVE_S,
+            ),
+            follow_redirects=False,
+            mounts=_NO_PROXIES if place.is_loopback else None,
+        )
+        client = openai.AsyncOpenAI(
+            api_key=place.api_key, base_url=place.base_url, max_retries=0, http_client=http
+        )
+        named = {
+            name: value for name, value in client.default_headers.items() if type(value) is str
+        }
+        named.pop("Authorization", None)
+        return _Line(
+            http=http,
+            base_url=str(client.base_url).rstrip("/"),
+            query=place.query,
+            headers={**named, **place.account_headers, **place.key_header},
+            timeout=timeout.as_dict(),
         )
 
-    def _opened(self) -> openai.AsyncOpenAI:
-        """Return the client; the import takes half a second, so it waits for the first use."""
-        if self._client is None:
-            import httpx2
-            import openai
 
-            place = self.place
-            timeout = httpx2.Timeout(self._timeout_s, connect=self._connect_timeout_s)
-            self._client = openai.AsyncOpenAI(
-                api_key=place.api_key,
-                base_url=place.base_url,
-                organization=place.organization,
-                project=place.project,
-                max_retries=0,
-                timeout=timeout,
-                default_headers=_headers(place),
-                http_client=openai.DefaultAioHttpClient(
-                    timeout=timeout,
-                    limits=httpx2.Limits(
-                        max_connections=POOL_CONNECTIONS,
-                        max_keepalive_connections=POOL_CONNECTIONS,
-                        keepalive_expiry=KEEP_ALIVE_S,
-                    ),
-                    follow_redirects=False,
-                    trust_env=place.host not in LOOPBACK_HOSTS,
-                ),
-            )
-        return self._client
+class _Line:
+    """The client of the package, and what goes with each of its requests.
 
+    Attributes:
+        http: Connections, proxies, certificates.
+        headers: Those of the package and those of the place.
+        timeout: In the form that the connections take.
+    """
 
-def _headers(place: Place) -> dict[str, Any]:
-    """Return the headers of every request; the client would send the key as bearer token."""
-    import openai
+    def __init__(
+        self,
+        *,
+        http: httpx2.AsyncClient,
+        base_url: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        timeout: Mapping[str, float | None],
+    ) -> None:
+        self.http = http
+        self.headers = headers
+        self.timeout = timeout
+        self._base_url = base_url
+        self._query = query
+        self._addresses: dict[str, httpx2.URL] = {}
 
-    headers: dict[str, Any] = dict(place.key_header)
-    if "Authorization" not in headers:
-        headers["Authorization"] = openai.Omit()
-    return headers
+    def address(self, path: str) -> httpx2.URL:
+        """Return the address of a path; each is read once."""
+        import httpx2
 
-
-def _first_cause(error: BaseException, kind: type[BaseException]) -> BaseException:
-    """Return the first exception of this kind in the chain of causes, else the given one."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, kind):
-        cause = cause.__cause__
-    return error if cause is None else cause
+        if path not in self._addresses:
+            url = httpx2.URL(f"{self._base_url}{path}")
+            self._addresses[path] = url.copy_merge_params(self._query) if self._query else url
+        return self._addresses[path]

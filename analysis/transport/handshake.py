@@ -1,21 +1,19 @@
 """Opens WebSockets: address, headers, limits of the library, and what a refused opening means.
 
-io. `transport/websocket.py` calls it; it hands back an open socket and speaks no protocol on it.
+io. `transport/opening.py` and `transport/pool.py` call it; it hands back an open socket and speaks
+no protocol on it.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 
-from analysis.errors import RouteClosed, TransportError
-from analysis.records import Ending
 from analysis.wire import failures
 from analysis.wire.places import Place
 
@@ -59,6 +57,8 @@ async def dial(
     headers: Mapping[str, str],
     timeout_s: float,
     frame_bytes: int = FRAME_BYTES,
+    subprotocols: Sequence[str] = (),
+    create_connection: type[ClientConnection] | None = None,
 ) -> ClientConnection:
     """Return an open socket.
 
@@ -69,19 +69,21 @@ async def dial(
         headers: Sent beside those of the place.
         timeout_s: For the whole opening.
         frame_bytes: Largest frame that is taken.
+        subprotocols: Offered after those of the place, where the place offers any.
+        create_connection: Class of the socket, for those who look at control frames.
 
     Raises:
         TransportError: If there is nobody, or nobody in time; nothing was sent.
         RequestRejected: If the handshake was refused for good.
     """
     host = place.host
-    subprotocols = [websockets.Subprotocol(name) for name in place.subprotocols()]
-    proxy: Literal[True] | None = None if _is_loopback(host) else True
+    offered = [*(of_place := place.subprotocols()), *(subprotocols if of_place else ())]
+    proxy: Literal[True] | None = None if place.is_loopback else True
     try:
         return await _Connect(
             place.socket_address(path, model),
             additional_headers={**place.socket_headers(), **headers},
-            subprotocols=subprotocols or None,
+            subprotocols=[websockets.Subprotocol(name) for name in offered] or None,
             compression=None,
             proxy=proxy,
             open_timeout=timeout_s,
@@ -90,6 +92,7 @@ async def dial(
             ping_timeout=PING_S,
             max_size=frame_bytes,
             logger=_LOGGER,
+            create_connection=create_connection,
         )
     except websockets.InvalidStatus as error:
         response = error.response
@@ -97,30 +100,5 @@ async def dial(
         raise failures.at_handshake(
             response.status_code, headers=names, body=bytes(response.body or b"")
         ) from error
-    except (websockets.InvalidHeader, websockets.InvalidUpgrade) as error:
-        raise RouteClosed(
-            f"{host} does not speak WebSocket properly ({failures.spoken(str(error))}). "
-            "Check the base URL.",
-            code=type(error).__name__,
-        ) from error
-    except (websockets.InvalidURI, websockets.InvalidProxy, ImportError) as error:
-        raise RouteClosed(
-            f"The address {host} or its proxy cannot be used "
-            f"({failures.spoken(str(error))}). Check the base URL and the proxy variables.",
-            code=type(error).__name__,
-        ) from error
-    except (OSError, websockets.InvalidHandshake) as error:
-        raise TransportError(
-            f"No connection to {host}: {failures.spoken(str(error))}",
-            ending=Ending.UNSENT,
-            code=type(error).__name__,
-        ) from error
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    except (OSError, ImportError, websockets.WebSocketException) as error:
+        raise failures.from_exception(error, host=host, is_opening=True) from error

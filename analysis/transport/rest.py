@@ -14,22 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from analysis.errors import ConfigurationError, RouteClosed
+from analysis.errors import AnswerDefect, ConfigurationError, RouteClosed, TransportError
 from analysis.records import Request, TextReply
 from analysis.settings import SETTINGS
 from analysis.transport import LimitsListener
-from analysis.transport.carrier import Carrier
+from analysis.transport.carrier import Carrier, HttpReply
 from analysis.wire import chat, failures, forms, responses
 from analysis.wire.places import Place
-
-if TYPE_CHECKING:
-    import httpx2
 
 RESPONSES, CHAT = "responses", "chat"
 PATHS = {RESPONSES: "/responses", CHAT: "/chat/completions"}
@@ -37,6 +33,10 @@ PATHS = {RESPONSES: "/responses", CHAT: "/chat/completions"}
 
 KNOWN_HOSTS = "api.openai.com"
 """This host and its regional siblings have /responses: their first requests need not wait."""
+
+TIER_NAMES = {"fast": ("fast", "priority"), "priority": ("priority", "fast")}
+"""Service tier asked for -> the names under which it is reported. Source: OpenAI changelog,
+2026-07."""
 
 PROBE_S = 1.0
 """Longest wait for the first request. An unknown address is told within a round trip; whoever has
@@ -50,10 +50,14 @@ class RestFacts:
     Attributes:
         endpoint: `responses` or `chat`: where requests go.
         format: `json_schema`, `json_object` or `text`: how the form of answers is asked for.
+        without: Fields that are left out, since the server or the model does not take them.
+        service_tiers: Tiers that served answers, as stated; they may differ from the one asked for.
     """
 
     endpoint: str
     format: str
+    without: tuple[str, ...] = ()
+    service_tiers: tuple[str, ...] = ()
 
 
 class RestTransport:
@@ -72,6 +76,7 @@ class RestTransport:
         endpoint: `responses` or `chat` where it is known; `auto` finds out.
         probe_s: Longest wait for the first request of an unknown server.
         on_notice: Told, once each, what the server cannot do and what is done instead.
+        service_tier: Asked for with each request; None leaves it to the account's own setting.
 
     Raises:
         ConfigurationError: If there is no such kind of endpoint.
@@ -90,6 +95,7 @@ class RestTransport:
         endpoint: str = "auto",
         probe_s: float = PROBE_S,
         on_notice: Callable[[str], None] | None = None,
+        service_tier: str | None = None,
     ) -> None:
         if endpoint not in ("auto", *PATHS):
             raise ConfigurationError(
@@ -100,6 +106,9 @@ class RestTransport:
         self._timeout_s = timeout_s
         self._temperature = temperature
         self._host = place.host
+        self._safety_identifier = place.safety_identifier
+        self._service_tier = service_tier
+        self._tiers: set[str] = set()
         is_known = f".{self._host}".endswith(f".{KNOWN_HOSTS}")
         self.is_endpoint_known = is_known or endpoint != "auto"
         self._endpoint = RESPONSES if endpoint == "auto" else endpoint
@@ -112,7 +121,12 @@ class RestTransport:
     @property
     def facts(self) -> RestFacts:
         """Where requests go and how, as far as it is known; the first answers may change it."""
-        return RestFacts(endpoint=self._endpoint, format=self._form.format)
+        return RestFacts(
+            endpoint=self._endpoint,
+            format=self._form.format,
+            without=tuple(sorted(self._form.without)),
+            service_tiers=tuple(sorted(self._tiers)),
+        )
 
     async def open(self) -> None:
         """Load the carrier; connections are made by the first requests."""
@@ -154,7 +168,7 @@ class RestTransport:
     async def _ask(self, request: Request) -> TextReply:
         """Ask until the answer is not that the server lacks the endpoint or a field.
 
-        Endpoint and form only ever get simpler, so this ends after five requests at most.
+        Endpoint and form only ever get simpler, so this ends.
         """
         while True:
             endpoint, form = self._endpoint, self._form
@@ -175,24 +189,52 @@ class RestTransport:
                 return self._read(endpoint, request, response)
             self._simplify(form, simpler)
 
-    async def _send(self, endpoint: str, request: Request, form: forms.Form) -> httpx2.Response:
+    async def _send(self, endpoint: str, request: Request, form: forms.Form) -> HttpReply:
         if endpoint == CHAT:
-            body = chat.body(request, form=form, temperature=self._temperature)
-            headers = chat.headers(request)
+            make, headers = chat.body, chat.headers(request)
         else:
-            body = responses.body(request, form=form, temperature=self._temperature)
-            headers = {}
+            make, headers = responses.body, {}
+        body = make(
+            request,
+            form=form,
+            temperature=self._temperature,
+            service_tier=self._service_tier,
+            safety_identifier=self._safety_identifier,
+        )
         return await self._carrier.post(
             PATHS[endpoint], model=request.model, body=msgspec.json.encode(body), headers=headers
         )
 
-    def _read(self, endpoint: str, request: Request, response: httpx2.Response) -> TextReply:
+    def _read(self, endpoint: str, request: Request, response: HttpReply) -> TextReply:
         content = self._content(response)
         self.is_endpoint_known = True
         service_id = response.headers.get("x-request-id")
-        if endpoint == CHAT:
-            return chat.read(content, service_request_id=service_id)
-        return responses.read(content, request_id=request.request_id, service_request_id=service_id)
+        try:
+            if endpoint == CHAT:
+                answer = chat.read(content, service_request_id=service_id)
+            else:
+                answer = responses.read(
+                    content, request_id=request.request_id, service_request_id=service_id
+                )
+        except AnswerDefect as defect:
+            if defect.defect == "malformed_reply" and _may_be_cut(response.headers):
+                raise TransportError(
+                    f"The reply of {self._host} is no JSON and has no length: it may be cut off.",
+                    code="cut_body",
+                    request_id=service_id,
+                ) from defect
+            raise
+        self._note_tier(answer.service_tier)
+        return answer.reply
+
+    def _note_tier(self, tier: str | None) -> None:
+        """Keep which tier served an answer, and say so once if another one was asked for."""
+        if tier is None or tier in self._tiers:
+            return
+        self._tiers.add(tier)
+        asked = self._service_tier
+        if asked not in (None, "auto") and tier not in TIER_NAMES.get(asked or "", (asked,)):
+            self._tell(f"Service tier {asked} was asked for; {self._host} answered by {tier}.")
 
     def _has_neither(self, status: int) -> RouteClosed:
         return RouteClosed(
@@ -206,20 +248,15 @@ class RestTransport:
         if self._form != form:
             return
         self._form = simpler
-        if simpler.cap != form.cap:
-            self._tell(f"{self._host} does not take {form.cap}: {simpler.cap} is sent.")
-        if simpler.format != form.format:
-            self._tell(
-                f"{self._host} does not take the answer format {form.format}: {simpler.format} is "
-                "asked for; answers are checked as before."
-            )
+        for notice in forms.notices(self._host, form, simpler):
+            self._tell(notice)
 
     def _tell(self, message: str) -> None:
         if self._on_notice is not None and message not in self._notices:
             self._notices.add(message)
             self._on_notice(message)
 
-    def _content(self, response: httpx2.Response) -> bytes:
+    def _content(self, response: HttpReply) -> bytes:
         """Return the body of an answer; raise what a refusal means. Both may state limits."""
         limits = responses.limits(response.headers)
         if limits and self._on_limits is not None:
@@ -229,3 +266,9 @@ class RestTransport:
                 response.status_code, headers=response.headers, body=response.content
             )
         return response.content
+
+
+def _may_be_cut(headers: Mapping[str, str]) -> bool:
+    """Tell whether the end of a body shows only by the end of its connection."""
+    is_chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+    return not is_chunked and "content-length" not in headers

@@ -1,7 +1,7 @@
 """The realtime route: one persistent WebSocket, on the websockets package.
 
-io. dispatch and the realtime analyzer call it. What frames mean is decided in `wire/realtime.py`;
-this module connects, moves frames, and wakes whoever waits for an event.
+io. dispatch and the realtime analyzer call it. It opens sessions, replaces them before they grow
+too old, and gives requests to the one that is open; `transport/link.py` moves the frames.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import websockets
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
-from websockets.asyncio.client import ClientConnection
 
 from analysis.errors import (
     AccountClosed,
@@ -28,38 +25,26 @@ from analysis.errors import (
 from analysis.records import Ending, Request, TextReply
 from analysis.settings import SETTINGS
 from analysis.transport import LimitsListener
-from analysis.transport.handshake import dial
+from analysis.transport.handshake import FRAME_BYTES
+from analysis.transport.link import SILENT, Link, SessionFacts
+from analysis.transport.opening import Opening, OpeningLimits
 from analysis.wire import dialects
 from analysis.wire.events import (
-    Answered,
     Breach,
     ConnectionFault,
     Event,
     Ignored,
+    ItemConfirmed,
     LimitsSeen,
-    RequestEnded,
-    SessionConfigured,
-    SessionGreeted,
-    SessionRefused,
+    OutOfBandIgnored,
+    SessionEnding,
     Violation,
 )
+from analysis.wire.lifetime import Backoff, rotate_after_s
 from analysis.wire.places import Place
-from analysis.wire.realtime import RealtimeConnection, SessionSettings
+from analysis.wire.session import ContextItem, SessionSettings
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionFacts:
-    """What the server said about its session.
-
-    Attributes:
-        model: As the server names it.
-        settings: The ones in effect, spelled as in the dialect.
-        dialect: `ga` or `beta`.
-    """
-
-    model: str
-    settings: Mapping[str, Any]
-    dialect: str
+__all__ = ["RealtimeCounters", "RealtimeTransport", "SessionFacts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +57,8 @@ class RealtimeCounters:
         late_replies: Replies to requests that had ended already; also under `violations`.
         connections: Sessions that the server greeted.
         reconnects: Sessions after the first.
+        rotations: Sessions that were replaced before they grew too old.
+        silences: Sockets that were given up because nothing came, not even a pong.
     """
 
     ignored: Mapping[str, int]
@@ -79,37 +66,32 @@ class RealtimeCounters:
     late_replies: int
     connections: int
     reconnects: int
-
-
-class _Link:
-    """One socket with its state machine, its reader task and those who wait for it."""
-
-    def __init__(self, socket: ClientConnection, dialect: str) -> None:
-        loop = asyncio.get_running_loop()
-        self.socket = socket
-        self.connection = RealtimeConnection(dialect)
-        self.greeted: asyncio.Future[SessionFacts] = loop.create_future()
-        self.configured: asyncio.Future[SessionFacts] = loop.create_future()
-        self.replies: dict[str, asyncio.Future[TextReply]] = {}
-        self.reader: asyncio.Task[None] | None = None
-
-    @property
-    def is_alive(self) -> bool:
-        return not self.connection.is_closed
+    rotations: int
+    silences: int
 
 
 class RealtimeTransport:
     """Answers requests as out-of-band responses of one Realtime session.
 
+    A server that cannot do those is asked one request at a time through its conversation.
+
     Args:
         place: Where the service is and how it is shown who asks.
         settings: The session and its dialect; `configure` and `update` change it.
+        rng: Draws the waits, and when a session is replaced.
         on_limits: Told about each statement of rate limits.
+        on_notice: Told once about what was found out about the server.
         connect_timeout_s: For the handshake, for the greeting, and for the settings, each.
         connect_attempts: How often a lost handshake is tried in a row.
-        backoff_base_s: A wait between them is drawn from 0 to base * 2^n ...
+        connect_budget_s: No attempt begins later than this after the first.
+        backoff_base_s: Shortest wait between them; each is drawn up to three times the last ...
         backoff_cap_s: ... and never longer than this.
-        rng: Draws the waits.
+        session_age_s: A session is replaced at 50/60 to 55/60 of this, or of its own shorter age.
+        silence_s: A socket is given up when so long nothing came while somebody waits.
+        frame_bytes: Largest frame that is taken; `wire.session.frame_bytes` has the formula.
+        cancels_abandoned: The server is told to stop when a caller gives up.
+        may_take_turns: A server that cannot do out-of-band responses is asked in turns; else the
+            route closes.
     """
 
     route = "realtime"
@@ -121,27 +103,50 @@ class RealtimeTransport:
         settings: SessionSettings,
         rng: random.Random,
         on_limits: LimitsListener | None = None,
+        on_notice: Callable[[str], None] | None = None,
         connect_timeout_s: float = SETTINGS.connect_timeout_s,
         connect_attempts: int = SETTINGS.connect_attempts,
+        connect_budget_s: float = SETTINGS.connect_budget_s,
         backoff_base_s: float = SETTINGS.backoff_base_s,
         backoff_cap_s: float = SETTINGS.backoff_cap_s,
+        session_age_s: float = SETTINGS.session_age_s,
+        silence_s: float = SETTINGS.silence_s,
+        frame_bytes: int = FRAME_BYTES,
+        cancels_abandoned: bool = True,
+        may_take_turns: bool = True,
     ) -> None:
         self._place = place
         self._settings = settings
         self._rng = rng
         self._on_limits = on_limits
+        self._on_notice = on_notice
         self._connect_timeout_s = connect_timeout_s
-        self._connect_attempts = connect_attempts
-        self._backoff_base_s = backoff_base_s
-        self._backoff_cap_s = backoff_cap_s
+        self._opening = Opening(
+            place,
+            limits=OpeningLimits(
+                timeout_s=connect_timeout_s,
+                attempts=connect_attempts,
+                budget_s=connect_budget_s,
+                silence_s=silence_s,
+                frame_bytes=frame_bytes,
+            ),
+            backoff=Backoff(base_s=backoff_base_s, cap_s=backoff_cap_s, rng=rng),
+            may_take_turns=may_take_turns,
+            on_event=self._hear,
+        )
+        self._session_age_s = session_age_s
+        self._cancels_abandoned = cancels_abandoned
         self._lock = asyncio.Lock()
-        self._link: _Link | None = None
+        self._link: Link | None = None
+        self._draining: set[Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._rotation: asyncio.TimerHandle | None = None
         self._failed_openings = 0
         self._last_failure: TransportError | RequestRejected | None = None
         self._facts: SessionFacts | None = None
         self._ignored: Counter[str] = Counter()
         self._violations: Counter[str] = Counter()
-        self._connections = 0
+        self._rotations = self._silences = self._operations = 0
 
     @property
     def facts(self) -> SessionFacts | None:
@@ -155,8 +160,10 @@ class RealtimeTransport:
             ignored=dict(self._ignored),
             violations=dict(self._violations),
             late_replies=self._violations[Breach.LATE_REPLY],
-            connections=self._connections,
-            reconnects=max(0, self._connections - 1),
+            connections=self._opening.connections,
+            reconnects=max(0, self._opening.connections - 1),
+            rotations=self._rotations,
+            silences=self._silences,
         )
 
     async def connect(self) -> None:
@@ -224,34 +231,63 @@ class RealtimeTransport:
     async def ask(self, request: Request) -> TextReply:
         """Send one request and return its reply; opens the session again if it was lost."""
         link = await self._ready()
-        rid = request.request_id
-        frame = link.connection.ask(request)
-        reply: asyncio.Future[TextReply] = asyncio.get_running_loop().create_future()
-        link.replies[rid] = reply
-        try:
-            # A socket that dies under the write ends the reply by way of the reader.
-            with contextlib.suppress(websockets.ConnectionClosed):
-                await link.socket.send(frame)
-            return await reply
-        finally:
-            del link.replies[rid]
-            link.connection.forget(rid)
+        return await link.ask(request, cancels=self._cancels_abandoned)
+
+    async def create_item(self, item: ContextItem, *, previous_item_id: str | None = None) -> str:
+        """Put an item into the session's conversation; opens the session if needed.
+
+        Args:
+            item: What it says.
+            previous_item_id: The item in front of it, `root` for the first place, None for the
+                last one.
+
+        Returns:
+            The id of the item, good until the session ends.
+
+        Raises:
+            TransportError: If the socket was lost or no confirmation came in time.
+            RequestRejected: If the server refused the item.
+        """
+        link = await self._ready()
+        event_id = self._operation()
+        frame = link.connection.create_item(event_id, item, previous_item_id=previous_item_id)
+        return (await self._operated(link, event_id, frame)).item_id
+
+    async def delete_item(self, item_id: str) -> None:
+        """Take an item out of the session's conversation. Raises as `create_item`."""
+        link = await self._ready()
+        event_id = self._operation()
+        await self._operated(link, event_id, link.connection.delete_item(event_id, item_id))
+
+    async def retrieve_item(self, item_id: str) -> Mapping[str, Any]:
+        """Return an item of the session's conversation. Raises as `create_item`."""
+        link = await self._ready()
+        event_id = self._operation()
+        frame = link.connection.retrieve_item(event_id, item_id)
+        return (await self._operated(link, event_id, frame)).item
 
     async def close(self) -> None:
         """End the connection; requests that wait end as unknown. May be called again."""
+        if self._rotation is not None:
+            self._rotation.cancel()
+        for task in self._tasks:
+            task.cancel()
         async with self._lock:
-            link, self._link = self._link, None
-            if link is not None:
-                await self._drop(link)
+            links, self._link = {*self._draining, self._link}, None
+            for link in links:
+                if link is not None:
+                    await link.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
-    async def _ready(self) -> _Link:
+    async def _ready(self) -> Link:
         """Return a link whose session is configured; callers at the same time share one.
 
         Those who waited while another caller's opening failed share its failure, too: with
         attempts of their own, one after the other, a dead endpoint would hold them for minutes.
         """
         link = self._link
-        if link is not None and link.connection.is_ready:
+        if link is not None and link.is_ready:
             return link
         failed_before = self._failed_openings
         async with self._lock:
@@ -280,7 +316,7 @@ class RealtimeTransport:
                 f"to {settings.dialect!r}. Close it first, or use dialect {dialects.AUTO!r}."
             )
 
-    async def _opened(self) -> _Link:
+    async def _opened(self) -> Link:
         """Connect and configure as far as that is needed. The caller holds the lock."""
         link = await self._connected(self._settings)
         if not link.connection.is_ready:
@@ -292,67 +328,26 @@ class RealtimeTransport:
                 raise RouteClosed(str(error), code=error.code) from error
         return link
 
-    async def _connected(self, settings: SessionSettings) -> _Link:
+    async def _connected(self, settings: SessionSettings) -> Link:
         """Return a link that the server greeted. The caller holds the lock."""
-        if self._link is not None and self._link.is_alive:
-            return self._link
-        attempts = AsyncRetrying(
-            stop=stop_after_attempt(self._connect_attempts),
-            retry=retry_if_exception(lambda error: isinstance(error, TransportError)),
-            wait=self._wait_s,
-            reraise=True,
-        )
-        link: _Link = await attempts(self._greeted, settings)
-        self._link = link
+        old = self._link
+        if old is not None and old.is_alive and not old.is_ending:
+            return old
+        self._link = link = await self._opening.open(settings)
+        self._facts = link.greeted.result()
+        self._rotate_later(link)
+        if old is not None and old.is_alive:
+            self._start(self._drained(old))
         return link
 
-    def _wait_s(self, state: RetryCallState) -> float:
-        """Return the wait before the next attempt: the service's own wish, else full jitter."""
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, TransportError) and error.retry_after_s is not None:
-            return min(error.retry_after_s, self._backoff_cap_s)
-        reach: float = self._backoff_base_s * 2.0 ** (state.attempt_number - 1)
-        return self._rng.uniform(0.0, min(self._backoff_cap_s, reach))
-
-    async def _greeted(self, settings: SessionSettings) -> _Link:
-        """Open one socket and wait for its greeting."""
-        forced = dialects.wanted(settings.dialect)
-        socket = await dial(
-            self._place,
-            path="realtime",
-            model=settings.model,
-            headers=forced.headers if forced else {},
-            timeout_s=self._connect_timeout_s,
-        )
-        link = _Link(socket, settings.dialect)
-        link.reader = asyncio.create_task(self._read(link))
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                self._facts = await link.greeted
-        except TimeoutError as error:
-            await self._drop(link)
-            raise TransportError(
-                f"No greeting from {self._host} within {self._connect_timeout_s:g} s.",
-                ending=Ending.UNSENT,
-                code="timeout",
-            ) from error
-        except (asyncio.CancelledError, TransportError, RequestRejected):
-            await self._drop(link)
-            raise
-        self._connections += 1
-        return link
-
-    async def _configured(self, link: _Link, settings: SessionSettings) -> SessionFacts:
+    async def _configured(self, link: Link, settings: SessionSettings) -> SessionFacts:
         """Send the settings and wait until they are in effect. The caller holds the lock."""
-        link.configured = asyncio.get_running_loop().create_future()
         frame = link.connection.configure(settings)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                with contextlib.suppress(websockets.ConnectionClosed):
-                    await link.socket.send(frame)
-                facts = await link.configured
+                facts = await link.configure(frame)
         except TimeoutError as error:
-            await self._drop(link)
+            await link.close()
             raise TransportError(
                 f"{self._host} did not confirm the session within {self._connect_timeout_s:g} s.",
                 ending=Ending.UNSENT,
@@ -360,74 +355,105 @@ class RealtimeTransport:
             ) from error
         except asyncio.CancelledError:
             # Whether the server takes the update is unknown now, so this session is of no use.
-            await self._drop(link)
+            await link.close()
             raise
         self._settings, self._facts = settings, facts
         return facts
 
-    async def _drop(self, link: _Link) -> None:
-        """Close a socket and wait until its reader has ended everything."""
-        await link.socket.close()
-        if link.reader is not None:
-            await asyncio.wait([link.reader])
+    def _operation(self) -> str:
+        self._operations += 1
+        return f"operation-{self._operations}"
 
-    async def _read(self, link: _Link) -> None:
-        """Feed frames to the state machine until the socket closes, then end all that waits."""
-        code, reason = 1006, "the reader ended"
+    async def _operated(self, link: Link, event_id: str, frame: str) -> ItemConfirmed:
         try:
-            while link.is_alive:
-                frame = await link.socket.recv(decode=False)
-                for event in link.connection.receive(frame):
-                    self._act(link, event)
-        except websockets.ConnectionClosed as closed:
-            last = closed.rcvd or closed.sent
-            code, reason = (last.code, last.reason) if last else (1006, "")
-        finally:
-            for event in link.connection.closed(code, reason):
-                self._act(link, event)
-        await link.socket.close()
+            async with asyncio.timeout(self._connect_timeout_s):
+                return await link.operate(event_id, frame)
+        except TimeoutError as error:
+            raise TransportError(
+                f"{self._host} did not confirm an item within {self._connect_timeout_s:g} s.",
+                code="timeout",
+            ) from error
 
-    def _act(self, link: _Link, event: Event) -> None:
-        """Do what an event says; nothing is decided here."""
+    # Replacing sessions
+
+    def _rotate_later(self, link: Link) -> None:
+        """Set the timer by which a fresh session will be replaced."""
+        stated = link.greeted.result().settings.get("expires_at")
+        wait_s = rotate_after_s(
+            age_s=self._session_age_s,
+            expires_at=stated if isinstance(stated, int | float) else None,
+            wall_now=time.time(),
+            rng=self._rng,
+        )
+        loop = asyncio.get_running_loop()
+        if self._rotation is not None:
+            self._rotation.cancel()
+        self._rotation = loop.call_later(wait_s, lambda: self._start(self._rotated(link)))
+
+    async def _rotated(self, old: Link) -> None:
+        """Open and configure a new session, give it all new requests, and let the old one drain.
+
+        If there is no new session to be had, the old one goes on to its end.
+        """
+        async with self._lock:
+            if self._link is not old or not old.is_alive:
+                return
+            with contextlib.suppress(TransportError, RequestRejected):
+                new = await self._opening.open(self._settings)
+                try:
+                    await self._configured(new, self._settings)
+                except RequestRejected:
+                    await new.close()
+                    raise
+                self._link = new
+                self._rotations += 1
+                self._rotate_later(new)
+        if self._link is not old:
+            await self._drained(old)
+
+    async def _drained(self, link: Link) -> None:
+        """Close a session when its last request has ended."""
+        self._draining.add(link)
+        await link.until_idle()
+        await link.close()
+        self._draining.discard(link)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in the background; `close` ends it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Events
+
+    def _hear(self, link: Link, event: Event) -> None:
+        """Count, tell and remember what an event says beside the answers."""
         match event:
-            case Answered():
-                _resolve(link.replies.get(event.request_id), event.reply)
-            case RequestEnded():
-                _fail(link.replies.get(event.request_id), event.error)
-            case LimitsSeen():
-                if self._on_limits is not None:
-                    self._on_limits(self.route, event.limits)
-            case SessionGreeted():
-                _resolve(link.greeted, _facts(event))
-            case SessionConfigured():
-                _resolve(link.configured, _facts(event))
-            case SessionRefused():
-                text = f"The server refused the session settings ({event.code}): {event.message}"
-                _fail(link.configured, RequestRejected(text, code=event.code))
-            case ConnectionFault():
-                _fail(link.greeted, event.error)
-                _fail(link.configured, event.error)
+            case LimitsSeen() if self._on_limits is not None:
+                self._on_limits(self.route, event.limits)
             case Violation():
                 self._violations[event.reason] += 1
             case Ignored():
                 self._ignored[event.type] += 1
+            case SessionEnding():
+                self._start(self._rotated(link))
+            case OutOfBandIgnored():
+                self._take_turns()
+            case ConnectionFault():
+                self._silences += event.error.code == SILENT
+                self._opening.note_end(link, event.error)
+            case _:
+                pass  # the link has woken whoever waits
+
+    def _take_turns(self) -> None:
+        self._opening.takes_turns = True
+        if self._on_notice is not None:
+            self._on_notice(
+                f"{self._host} answers in its one conversation only, not out of band. Requests of "
+                f"the route {self.route} take turns there from now on, and what each leaves in "
+                "the conversation is deleted before the next."
+            )
 
     @property
     def _host(self) -> str:
         return self._place.host
-
-
-def _facts(event: SessionGreeted | SessionConfigured) -> SessionFacts:
-    return SessionFacts(model=event.model, settings=event.settings, dialect=event.dialect)
-
-
-def _resolve(waiter: asyncio.Future[Any] | None, value: Any) -> None:
-    """Wake a waiter, unless it was cancelled in this very turn of the loop."""
-    if waiter is not None and not waiter.done():
-        waiter.set_result(value)
-
-
-def _fail(waiter: asyncio.Future[Any] | None, error: BaseException) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_exception(error)
-        waiter.exception()  # Marks it as seen: nobody may be waiting at this moment.

@@ -39,14 +39,20 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _CachedTokens(msgspec.Struct):
+class _InputDetails(msgspec.Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    prompt_tokens_details: _CachedTokens | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
 
 
 class _Error(msgspec.Struct):
@@ -60,14 +66,30 @@ class _Body(msgspec.Struct):
     model: str | None = None
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
+    service_tier: str | None = None
     error: _Error | None = None
 
 
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def body(request: Request, *, form: Form = STRICTEST, temperature: float = 0.0) -> dict[str, Any]:
-    """Return the JSON body of `POST /chat/completions` for one request."""
+def body(
+    request: Request,
+    *,
+    form: Form = STRICTEST,
+    temperature: float = 0.0,
+    service_tier: str | None = None,
+    safety_identifier: str | None = None,
+) -> dict[str, Any]:
+    """Return the JSON body of `POST /chat/completions` for one request.
+
+    Args:
+        request: The question.
+        form: How it is asked.
+        temperature: Sent to models that take one.
+        service_tier: Such as `flex`; None leaves it to the account's own setting.
+        safety_identifier: Hashed id of the end user, or None.
+    """
     ask = request.ask
     effort, takes_temperature = responses.family(request.model)
     fields: dict[str, Any] = {
@@ -87,7 +109,11 @@ def body(request: Request, *, form: Form = STRICTEST, temperature: float = 0.0) 
         fields["reasoning_effort"] = effort
     if takes_temperature:
         fields["temperature"] = temperature
-    return fields
+    if service_tier is not None:
+        fields["service_tier"] = service_tier
+    if safety_identifier is not None:
+        fields["safety_identifier"] = safety_identifier
+    return {name: value for name, value in fields.items() if name not in form.without}
 
 
 def headers(request: Request) -> dict[str, str]:
@@ -98,8 +124,8 @@ def headers(request: Request) -> dict[str, str]:
     return {"X-Client-Request-Id": request.request_id}
 
 
-def read(content: bytes, *, service_request_id: str | None = None) -> TextReply:
-    """Return the reply in the body of a 2xx answer.
+def read(content: bytes, *, service_request_id: str | None = None) -> responses.Answer:
+    """Return the reply in the body of a 2xx answer, with the service tier if it states one.
 
     Args:
         content: The raw body.
@@ -123,13 +149,14 @@ def read(content: bytes, *, service_request_id: str | None = None) -> TextReply:
     usage = _usage_of(found.usage)
     with failures.billed(usage):
         text, is_cut = _answer_of(found.choices or [], service_id)
-    return TextReply(
+    reply = TextReply(
         text=text,
         model=found.model or "",
         usage=usage,
         is_cut=is_cut,
         service_request_id=service_id,
     )
+    return responses.Answer(reply=reply, service_tier=found.service_tier)
 
 
 def _answer_of(choices: list[_Choice], service_id: str | None) -> tuple[str, bool]:
@@ -189,8 +216,12 @@ def _text_of(message: _Message | None) -> str:
 def _usage_of(usage: _Usage | None) -> Usage:
     if usage is None:
         return Usage()
+    taken = usage.prompt_tokens_details or _InputDetails()
+    given = usage.completion_tokens_details or _OutputDetails()
     return Usage(
         input_tokens=usage.prompt_tokens or 0,
-        cached_tokens=(usage.prompt_tokens_details or _CachedTokens()).cached_tokens or 0,
+        cached_tokens=taken.cached_tokens or 0,
+        written_tokens=taken.cache_write_tokens or 0,
         output_tokens=usage.completion_tokens or 0,
+        reasoning_tokens=given.reasoning_tokens or 0,
     )

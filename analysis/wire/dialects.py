@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from analysis.errors import ConfigurationError, RouteClosed
+from analysis.wire import names
 
 Path: TypeAlias = tuple[str, ...]
 """Names that lead to a field of a session, from the outside in."""
@@ -38,13 +39,17 @@ class Dialect:
         output_cap: Field of both, too: the largest answer in tokens.
         temperature: Field of a session, or None where the dialect has no temperature.
         reasoning: Field of a session, or None where the dialect has no reasoning effort.
+        truncation: Field of a session, or None where a long conversation cannot be cut by rule.
+        assistant_part: Type of the part that holds the text of an assistant's item.
         input_audio_format: Where a session holds it.
         output_audio_format: Where a session holds it.
         turn_detection: Where a session holds it.
         audio_formats: Neutral name -> spelling.
         marks: Fields of a session that only this dialect has, so that a greeting shows it.
+        client_events: Names of all events that a client may send.
+        server_events: Names of all events that a server may send.
         headers: Sent with the handshake when this dialect is forced, never otherwise.
-        passing: Events of the normal course whose content comes again, whole, in `response.done`.
+        subprotocols: Offered in their place where headers are stripped.
     """
 
     name: str
@@ -53,25 +58,18 @@ class Dialect:
     output_cap: str
     temperature: str | None
     reasoning: str | None
+    truncation: str | None
+    assistant_part: str
     input_audio_format: Path
     output_audio_format: Path
     turn_detection: Path
     audio_formats: Mapping[str, Any]
     marks: frozenset[str]
-    passing: frozenset[str]
+    client_events: frozenset[str]
+    server_events: frozenset[str]
     headers: Mapping[str, str] = field(default_factory=_frozen)
+    subprotocols: tuple[str, ...] = ()
 
-
-_PASSING_IN_ALL = frozenset(
-    {
-        "response.output_item.added",
-        "response.output_item.done",
-        "response.content_part.added",
-        "response.content_part.done",
-        "response.function_call_arguments.delta",
-        "response.function_call_arguments.done",
-    }
-)
 
 GA = Dialect(
     name="ga",
@@ -80,6 +78,8 @@ GA = Dialect(
     output_cap="max_output_tokens",
     temperature=None,
     reasoning="reasoning",
+    truncation="truncation",
+    assistant_part="output_text",
     input_audio_format=("audio", "input", "format"),
     output_audio_format=("audio", "output", "format"),
     turn_detection=("audio", "input", "turn_detection"),
@@ -92,13 +92,8 @@ GA = Dialect(
         }
     ),
     marks=frozenset(),
-    passing=_PASSING_IN_ALL
-    | {
-        "conversation.item.added",
-        "conversation.item.done",
-        "response.output_text.delta",
-        "response.output_text.done",
-    },
+    client_events=names.GA_CLIENT,
+    server_events=names.GA_SERVER,
 )
 """OpenAI since August 2025. Source: SDK types and captured frames of 2026-09."""
 
@@ -109,6 +104,8 @@ BETA = Dialect(
     output_cap="max_response_output_tokens",
     temperature="temperature",
     reasoning=None,
+    truncation=None,
+    assistant_part="text",
     input_audio_format=("input_audio_format",),
     output_audio_format=("output_audio_format",),
     turn_detection=("turn_detection",),
@@ -116,9 +113,10 @@ BETA = Dialect(
     marks=frozenset(
         {"modalities", "input_audio_format", "output_audio_format", "turn_detection", "temperature"}
     ),
-    passing=_PASSING_IN_ALL
-    | {"conversation.item.created", "response.text.delta", "response.text.done"},
+    client_events=names.BETA_CLIENT,
+    server_events=names.BETA_SERVER,
     headers=_frozen({"OpenAI-Beta": "realtime=v1"}),
+    subprotocols=("openai-beta.realtime-v1",),
 )
 """Compatible servers; OpenAI refuses it since 2026-05-12. Source: SDK types of early 2025."""
 
@@ -128,7 +126,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType({one.name: one for one in (GA
 CHOICES = (AUTO, *DIALECTS)
 """What a caller may ask for."""
 
-PASSING = GA.passing | BETA.passing
+SERVER_EVENTS = GA.server_events | BETA.server_events
 """One set for all: servers are known that mix the events of both dialects."""
 
 

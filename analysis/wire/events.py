@@ -1,6 +1,6 @@
 """The vocabulary of a Realtime connection: what `RealtimeConnection` tells its transport.
 
-Pure. `wire/realtime.py` makes these values, `transport/websocket.py` acts on them.
+Pure. `wire/realtime.py` makes these values, `transport/link.py` acts on them.
 """
 
 from __future__ import annotations
@@ -70,6 +70,46 @@ class RequestEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FrameDue:
+    """The connection has something to say; the transport sends `frame` as soon as it can."""
+
+    frame: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemConfirmed:
+    """The server did what the event of this id asked for.
+
+    Attributes:
+        event_id: The id of our event.
+        item_id: The item that was created, deleted or retrieved, by the server's id.
+        item: The item as the server described it; empty after a deletion.
+    """
+
+    event_id: str
+    item_id: str
+    item: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRefused:
+    """The server refused the event of this id, which was about an item."""
+
+    event_id: str
+    error: TransportError | RequestRejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnding:
+    """The server will end the session because of its age; no request may be given to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfBandIgnored:
+    """The server answers in its one conversation only: a new session must take turns there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsSeen:
     """The server stated its rate limits."""
 
@@ -104,6 +144,11 @@ Event: TypeAlias = (
     | SessionRefused
     | Answered
     | RequestEnded
+    | FrameDue
+    | ItemConfirmed
+    | ItemRefused
+    | SessionEnding
+    | OutOfBandIgnored
     | LimitsSeen
     | ConnectionFault
     | Ignored

@@ -1,8 +1,9 @@
 """What a foreign error means: statuses, codes and close codes -> our exceptions.
 
-Pure. `wire/realtime.py`, `wire/responses.py` and the transports call it. Tables first, then one
-function for each place where a service can say no: an HTTP status, an error object without a
-status, an opening handshake, a closed socket. A decision looks at code and type before the status.
+Pure. `wire/realtime.py`, `wire/responses.py` and the transports call it. The decisions are the rows
+of `wire/error_table.py`; here stands one function for each place where a service can say no: an
+HTTP status, an error object without one, an opening handshake, a closed socket, an exception of a
+library. Code and type beat the status.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
@@ -24,73 +26,21 @@ from analysis.errors import (
     TransportError,
 )
 from analysis.records import Ending, Usage
+from analysis.wire.error_rows import ANY, Row, Where
+from analysis.wire.error_table import TABLE, row_for
 
 Failure: TypeAlias = TransportError | RequestRejected
-
-BILLING_CODES = frozenset(
-    {
-        "insufficient_quota",
-        "credit_balance_exhausted",
-        "organization_spend_limit_exceeded",
-        "project_spend_limit_exceeded",
-        "organization_usage_limit_exceeded",
-    }
-)
-"""Quota or money is gone. Source: OpenAI error-codes guide, 2026-11."""
-
-KEY_CODES = frozenset({"invalid_api_key", "inference_not_authorized_error"})
-"""The key is refused. Source: captured Realtime handshakes of 2026-09; user reports."""
-
-ROUTE_CODES = {
-    "model_not_found": "The endpoint does not know this model; name another one.",
-    "invalid_model": "The endpoint does not offer this model here; name another one.",
-    "missing_model": "The endpoint got no model; name one.",
-    "beta_api_shape_disabled": (
-        "The endpoint takes the GA form of the Realtime protocol only. Do not force the dialect "
-        "'beta': use 'auto' or 'ga'."
-    ),
-    "conversation_already_has_active_response": (
-        "The endpoint cannot answer outside of its one conversation; use another route."
-    ),
-}
-"""The route cannot work at this endpoint, with what to do about it."""
-
-PERMANENT_CODES = frozenset(
-    {
-        "unknown_parameter",
-        "invalid_value",
-        "invalid_type",
-        "invalid_event",
-        "invalid_json",
-        "invalid_prompt",
-        "missing_required_parameter",
-        "unsupported_parameter",
-        "unsupported_value",
-        "decimal_below_min_value",
-        "decimal_above_max_value",
-        "integer_below_min_value",
-        "integer_above_max_value",
-        "string_above_max_length",
-        "context_length_exceeded",
-        "invalid_request_error",
-    }
-)
-"""The same request never succeeds. Source: error bodies of 2024-2026."""
-
-THROTTLE_CODES = frozenset({"rate_limit_exceeded", "slow_down", "rate_limit_error"})
-SERVER_CODES = frozenset({"server_error", "server_is_overloaded", "internal_error"})
-
-REFUSED_STATUSES = frozenset({409, 500, 502, 503})
-"""Statuses of the 4xx and 5xx range after which a retry is sound and nothing was generated."""
 
 MESSAGE_LIMIT = 400
 """Characters kept of a service's words; a longer one may quote the text that was sent."""
 
-MODEL_CODES = frozenset({"model_not_found", "DeploymentNotFound"})
-"""Codes of a 404 that is about the model; the second one is Azure's."""
-
 _MODEL_WORDS = re.compile(r"(?<![/\w.-])(?:model|deployment)\b", re.IGNORECASE)
 """The word in a sentence, not as a part of an address."""
+
+_UNSUPPORTED = re.compile(
+    r"not (?:be )?support|unsupported|plain.?text|insecure|scheme|https?://|wss?://", re.IGNORECASE
+)
+"""Of a gateway that opens its own side before it looks at the other one."""
 
 _UNIT_SECONDS = {
     "h": 3600.0,
@@ -110,10 +60,21 @@ _SECRETS = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """Fields of an error object; an empty string stands for what is missing."""
+
+    code: str = ""
+    kind: str = ""
+    message: str = ""
+    param: str = ""
+
+
 class _Error(msgspec.Struct):
     message: str | None = None
     type: str | None = None
     code: str | int | None = None
+    param: str | None = None
 
 
 class _Envelope(_Error):
@@ -185,29 +146,8 @@ def from_code(*, code: str, kind: str, message: str, request_id: str | None = No
         message: `error.message`.
         request_id: The service's own id of the request.
     """
-    names = {code, kind}
-    words = f"{code or kind or 'error'}: {spoken(message)}"
-    known = _by_name(names, code=code, message=message, words=words, request_id=request_id)
-    if known is not None:
-        return known
-    if names & SERVER_CODES:
-        return TransportError(
-            f"The service failed ({words})",
-            ending=Ending.REFUSED,
-            code=code or kind,
-            retry_after_s=retry_after_s({}, message),
-            request_id=request_id,
-        )
-    if names & PERMANENT_CODES:
-        return RequestRejected(
-            f"The service refused the request ({words})", code=code or kind, request_id=request_id
-        )
-    return TransportError(
-        f"The service ended the request ({words})",
-        ending=Ending.UNKNOWN,
-        code=code or kind,
-        request_id=request_id,
-    )
+    stated = Stated(code=code, kind=kind, message=message)
+    return from_error(stated, headers={}, request_id=request_id)
 
 
 def from_status(status: int, *, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -219,65 +159,81 @@ def from_status(status: int, *, headers: Mapping[str, str], body: bytes) -> Fail
         body: The raw body, JSON with `error` or anything else.
     """
     error = _error_of(body)
-    code, kind = str(error.code or ""), error.type or ""
-    message = error.message or ""
-    request_id = headers.get("x-request-id")
-    words = f"HTTP {status} {code or kind}".rstrip() + (f": {spoken(message)}" if message else "")
-    wait_s = retry_after_s(headers, message)
-    if status == 429 and not {code, kind} & BILLING_CODES:
-        return _throttled(code, message, words, wait_s, request_id)
-    known = _by_name(
-        {code, kind}, code=code, message=message, words=words, wait_s=wait_s, request_id=request_id
+    stated = Stated(
+        code=str(error.code or ""),
+        kind=error.type or "",
+        message=error.message or "",
+        param=error.param or "",
     )
-    if known is not None:
-        return known
-    match status:
-        case 401:
-            return AccountClosed(
-                f"The endpoint refused the key ({words}). Check OPENAI_API_KEY.",
-                code=code or "401",
-                request_id=request_id,
-            )
-        case 403:
-            return AccountClosed(
-                f"The endpoint forbids this for the key's region or permissions ({words}).",
-                code=code or "403",
-                request_id=request_id,
-            )
-        case 404 if _is_about_model(error):
-            return RouteClosed(
-                f"{ROUTE_CODES['model_not_found']} ({words})",
-                code="model_not_found",
-                request_id=request_id,
-            )
-        case 404:
-            return RouteClosed(
-                f"The endpoint has no such address ({words}). Check the base URL.",
-                code=code or "404",
-                request_id=request_id,
-            )
-        case _ if status < 400:
-            target = spoken(headers.get("location", "another address"))
-            return RouteClosed(
-                f"The endpoint redirects to {target} ({words}). Redirects are not followed, since "
-                "the key would go there; set that address as base URL if it is right.",
-                code=str(status),
-                request_id=request_id,
-            )
-        case _ if status in (408, 409) or status >= 500:
-            return TransportError(
-                f"The service could not answer ({words}).",
-                ending=Ending.REFUSED if status in REFUSED_STATUSES else Ending.UNKNOWN,
-                code=code or str(status),
-                retry_after_s=wait_s,
-                request_id=request_id,
-            )
-        case _:
-            return RequestRejected(
-                f"The service refused the request ({words})",
-                code=code or kind or str(status),
-                request_id=request_id,
-            )
+    return from_error(
+        stated, status=status, headers=headers, request_id=headers.get("x-request-id")
+    )
+
+
+def from_error(
+    stated: Stated,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str],
+    request_id: str | None = None,
+) -> Failure:
+    """Return the exception for an error object, with a status or without.
+
+    Args:
+        stated: Its fields.
+        status: The HTTP status, also one that stands in a frame; None if there is none.
+        headers: As in `from_status`; empty if there are none.
+        request_id: The service's own id of the request.
+    """
+    row = _row_of(stated, status)
+    name = stated.code or stated.kind
+    if status is None:
+        words = f"{name or 'error'}: {spoken(stated.message)}"
+    else:
+        words = f"HTTP {status} {name}".rstrip()
+        words += f": {spoken(stated.message)}" if stated.message else ""
+        words += f": {spoken(headers.get('location', ''))}" if status < 400 else ""
+    code = name if stated.code or row.becomes is not RateLimited else "rate_limit_exceeded"
+    return _made(
+        row,
+        f"{row.meaning} ({words}). {row.cure}",
+        code=code or ("" if status is None else str(status)),
+        wait_s=retry_after_s(headers, stated.message),
+        request_id=request_id,
+    )
+
+
+def _row_of(stated: Stated, status: int | None) -> Row:
+    """Return the row of an error object: by name, then by status; a rate limit also by words."""
+    names = {name for name in (stated.code, stated.kind) if name}
+    row = row_for(Where.NAME, names) or row_for(Where.PARAM, {stated.param})
+    if row is None and status == 404 and _is_about_model(stated.code, stated.message):
+        row = row_for(Where.NAME, {"model_not_found"})
+    if row is None and status is not None:
+        row = row_for(Where.STATUS, {str(status)}) or row_for(Where.STATUS, {f"{status // 100}xx"})
+    row = row or row_for(Where.BARE_NAME, names) or row_for(Where.BARE_NAME, {ANY})
+    assert row is not None  # the table has a row for ANY in this place
+    if row.becomes is RateLimited:
+        words = stated.message.lower()
+        for closer in TABLE:
+            if closer.where is Where.LIMIT_WORDS and closer.patterns[0].lower() in words:
+                return closer
+    return row
+
+
+def _made(
+    row: Row, message: str, *, code: str, wait_s: float | None = None, request_id: str | None = None
+) -> Failure:
+    """Return the exception of a row."""
+    code = row.code or code
+    message = message.rstrip()
+    if issubclass(row.becomes, RequestRejected):
+        return row.becomes(message, code=code, request_id=request_id)
+    if issubclass(row.becomes, RateLimited):
+        return row.becomes(message, code=code, retry_after_s=wait_s, request_id=request_id)
+    return row.becomes(
+        message, ending=row.ending, code=code, retry_after_s=wait_s, request_id=request_id
+    )
 
 
 def is_unknown_address(status: int, body: bytes) -> bool:
@@ -285,7 +241,10 @@ def is_unknown_address(status: int, body: bytes) -> bool:
 
     A 404 about the model or the deployment says that the address is right.
     """
-    return status in (405, 501) or (status == 404 and not _is_about_model(_error_of(body)))
+    error = _error_of(body)
+    return status in (405, 501) or (
+        status == 404 and not _is_about_model(str(error.code or ""), error.message or "")
+    )
 
 
 def at_handshake(status: int, *, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -306,7 +265,7 @@ def at_handshake(status: int, *, headers: Mapping[str, str], body: bytes) -> Fai
 def at_greeting(*, code: str, kind: str, message: str) -> Failure:
     """Return the exception for an `error` event that came in place of `session.created`."""
     if _speaks_of_key(f"{code} {message}"):
-        return _key_refused(f"{code or kind}: {spoken(message)}", code or kind, None)
+        return _key_refused(f"{code or kind}: {spoken(message)}", code or kind)
     failure = from_code(code=code, kind=kind, message=message)
     if type(failure) is TransportError:
         failure.ending = Ending.UNSENT
@@ -318,85 +277,87 @@ def at_greeting(*, code: str, kind: str, message: str) -> Failure:
 def at_close(close_code: int, reason: str) -> Failure:
     """Return the exception for the requests that wait when a socket closes.
 
-    OpenAI's close reasons are `<error.type>[.<error.code>]`.
+    OpenAI's close reasons are `<error.type>[.<error.code>]`. A name that is no matter of trying
+    again beats the close code.
     """
     words = f"close code {close_code}" + (f", {spoken(reason)}" if reason else "")
-    names = set(reason.split("."))
-    known = _by_name(names, code=reason.rpartition(".")[2], message=reason, words=words)
-    if known is not None and not isinstance(known, TransportError):
-        return known
-    if close_code in (3000, 4000):
-        if _speaks_of_key(reason):
-            return _key_refused(words, str(close_code), None)
-        return RouteClosed(
-            f"The endpoint closed the session for good ({words}). Check address and model; if the "
-            "dialect 'beta' is forced, use 'auto' or 'ga'.",
-            code=reason,
+    named = row_for(Where.NAME, set(reason.split(".")))
+    if named is not None and issubclass(named.becomes, RequestRejected):
+        return _made(
+            named, f"{named.meaning} ({words}). {named.cure}", code=reason.rpartition(".")[2]
         )
-    return TransportError(
-        f"The connection ended before the answer ({words}).",
-        ending=Ending.UNKNOWN,
-        code=str(close_code),
-    )
+    row = row_for(Where.CLOSE, {_close_name(close_code, reason)}) or row_for(Where.CLOSE, {ANY})
+    assert row is not None  # the table has a row for ANY in this place
+    if row.becomes is RouteClosed and _speaks_of_key(reason):
+        return _key_refused(words, str(close_code))
+    return _made(row, f"{row.meaning} ({words}). {row.cure}", code=str(close_code))
 
 
-def _by_name(
-    names: set[str],
-    *,
-    code: str,
-    message: str,
-    words: str,
-    wait_s: float | None = None,
-    request_id: str | None = None,
-) -> Failure | None:
-    """Return the exception for a code or type whose meaning does not depend on the place."""
-    if names & BILLING_CODES:
-        return AccountClosed(
-            f"Quota or credit of the account is used up ({words}). Check its billing page.",
-            code=code or next(iter(names & BILLING_CODES)),
-            request_id=request_id,
-        )
-    if names & KEY_CODES:
-        return _key_refused(words, code, request_id)
-    for name in names & ROUTE_CODES.keys():
-        return RouteClosed(f"{ROUTE_CODES[name]} ({words})", code=name, request_id=request_id)
-    if names & THROTTLE_CODES:
-        wait = retry_after_s({}, message) if wait_s is None else wait_s
-        return _throttled(code, message, words, wait, request_id)
-    return None
+def from_exception(error: BaseException, *, host: str, is_opening: bool) -> Failure:
+    """Return our exception for one of a library that carries bytes.
+
+    Such libraries wrap each other's exceptions; what aiohttp says is the finest of them.
+
+    Args:
+        error: Of aiohttp, httpx2, openai, websockets, socket or ssl.
+        host: Named in the message.
+        is_opening: While a WebSocket opens, when nothing was sent; else during an HTTPS request.
+    """
+    first = next((one for one in _chain(error) if _package(type(one)) == "aiohttp"), None)
+    seen = [error] if is_opening else [first] if first is not None else list(_chain(error))
+    names = {name for one in seen for name in _exception_names(one)}
+    where = Where.OPENING if is_opening else Where.CALL
+    row = row_for(Where.CONNECT, names) or row_for(where, names) or row_for(where, {ANY})
+    assert row is not None  # the table has a row for ANY in both places
+    shown = first or error
+    words = spoken(str(shown) or type(shown).__name__).rstrip(".")
+    message = f"{row.meaning.format(host=host)}: {words}. {row.cure}"
+    return _made(row, message, code=type(shown).__name__)
 
 
-def _throttled(
-    code: str, message: str, words: str, wait_s: float | None, request_id: str | None
-) -> Failure:
-    if message.lower().startswith("request too large"):
-        return RequestRejected(
-            f"The request exceeds a whole minute's limit ({words})",
-            code="request_too_large",
-            request_id=request_id,
-        )
-    return RateLimited(
-        f"The service asked to slow down ({words})",
-        code=code or "rate_limit_exceeded",
-        retry_after_s=wait_s,
-        request_id=request_id,
-    )
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that caused it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
-def _key_refused(words: str, code: str, request_id: str | None) -> AccountClosed:
-    return AccountClosed(
-        f"The endpoint refused the key ({words}). Check OPENAI_API_KEY.",
-        code=code,
-        request_id=request_id,
-    )
+def _exception_names(error: BaseException) -> Iterator[str]:
+    """Yield package and class of an exception and of its bases, a proxy's status behind it."""
+    response = getattr(error, "response", error)
+    status = getattr(response, "status_code", getattr(response, "status", None))
+    for one in type(error).__mro__:
+        name = f"{_package(one)}.{one.__name__}"
+        yield name
+        if status is not None:
+            yield f"{name} {status}"
+
+
+def _package(one: type) -> str:
+    return one.__module__.partition(".")[0]
+
+
+def _close_name(close_code: int, reason: str) -> str:
+    if close_code == 1011 and _UNSUPPORTED.search(reason):
+        return "1011 and words on what is not supported"
+    return str(close_code)
+
+
+def _key_refused(words: str, code: str) -> AccountClosed:
+    row = row_for(Where.NAME, {"invalid_api_key"})
+    assert row is not None  # a row of the table
+    return AccountClosed(f"{row.meaning} ({words}). {row.cure}", code=code)
 
 
 def _speaks_of_key(text: str) -> bool:
     return "invalid_api_key" in text or "authentication" in text.lower()
 
 
-def _is_about_model(error: _Error) -> bool:
-    return error.code in MODEL_CODES or bool(_MODEL_WORDS.search(error.message or ""))
+def _is_about_model(code: str, message: str) -> bool:
+    return row_for(Where.NAME, {code}) is row_for(Where.NAME, {"model_not_found"}) or bool(
+        _MODEL_WORDS.search(message)
+    )
 
 
 def _error_of(body: bytes) -> _Error:

@@ -22,6 +22,13 @@ servers."""
 REFUSING_STATUSES = frozenset({400, 422})
 """Statuses under which servers name a field that they do not take."""
 
+OPTIONAL = frozenset(
+    {"temperature", "reasoning", "reasoning_effort", "store", "metadata", "safety_identifier"}
+)
+"""Fields that are left out where a model or a server does not take them. The service tier is none
+of them: who asked for one wants it, or to hear that it is not to be had."""
+
+_CACHE_FIELDS = "prompt_cache_"
 _FORMAT_FIELDS = ("response_format", "text.format")
 _FORMAT_WORDS = re.compile(
     r"response[_ ]format|text\.format|json_schema|json_object", re.IGNORECASE
@@ -30,14 +37,24 @@ _UNKNOWN_WORDS = re.compile(
     r"unsupported|not supported|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed",
     re.IGNORECASE,
 )
+_QUOTED_OPTION = re.compile(rf"['\"`]({'|'.join(sorted(OPTIONAL))})['\"`]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """One of `FORMATS`, and one of `CAPS`, which only chat completions have."""
+    """In which form a request is asked.
+
+    Attributes:
+        format: One of `FORMATS`.
+        cap: One of `CAPS`; only chat completions have it.
+        has_cache_options: The mode of the prompt cache is asked for; only the Responses API has it.
+        without: Those of `OPTIONAL` that are left out.
+    """
 
     format: str = FORMATS[0]
     cap: str = CAPS[0]
+    has_cache_options: bool = True
+    without: frozenset[str] = frozenset()
 
 
 STRICTEST = Form()
@@ -70,6 +87,12 @@ def simpler(form: Form, *, status: int, content: bytes) -> Form | None:
         return None
     text = content.decode("utf-8", "replace")
     param = _param_of(content)
+    names_cache = _CACHE_FIELDS in (param or text)
+    if form.has_cache_options and names_cache and _UNKNOWN_WORDS.search(text):
+        return replace(form, has_cache_options=False)
+    refused = _refused_option(param, text)
+    if refused is not None and refused not in form.without and _UNKNOWN_WORDS.search(text):
+        return replace(form, without=form.without | {refused})
     is_about_format = param.startswith(_FORMAT_FIELDS)
     names_cap = param == form.cap or (form.cap in text and not is_about_format)
     if form.cap != CAPS[-1] and names_cap and _UNKNOWN_WORDS.search(text):
@@ -77,6 +100,31 @@ def simpler(form: Form, *, status: int, content: bytes) -> Form | None:
     if form.format != FORMATS[-1] and (is_about_format or _FORMAT_WORDS.search(text)):
         return replace(form, format=FORMATS[FORMATS.index(form.format) + 1])
     return None
+
+
+def notices(host: str, form: Form, simpler: Form) -> list[str]:
+    """Return what to tell people about the step from a form to a simpler one."""
+    told = []
+    if simpler.cap != form.cap:
+        told.append(f"{host} does not take {form.cap}: {simpler.cap} is sent.")
+    if simpler.format != form.format:
+        told.append(
+            f"{host} does not take the answer format {form.format}: {simpler.format} is asked for; "
+            "answers are checked as before."
+        )
+    left_out = set(simpler.without - form.without)
+    if simpler.has_cache_options != form.has_cache_options:
+        left_out.add("prompt_cache_options")
+    return told + [f"{host} does not take {name}: it is left out." for name in sorted(left_out)]
+
+
+def _refused_option(param: str, text: str) -> str | None:
+    """Return the optional field that a refusal names: as its parameter, or in quotes."""
+    name = param.partition(".")[0]
+    if param:
+        return name if name in OPTIONAL else None
+    found = _QUOTED_OPTION.search(text)
+    return found[1] if found else None
 
 
 def _param_of(content: bytes) -> str:

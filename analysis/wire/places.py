@@ -10,6 +10,7 @@ is chosen by `api_version`: the deployment stands in the path or the query.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urlsplit
@@ -56,6 +57,11 @@ class Place:
     def host(self) -> str:
         """Host name without port, or the address itself if it has none."""
         return urlsplit(self.base_url).hostname or self.base_url
+
+    @property
+    def is_loopback(self) -> bool:
+        """The host is this machine: reached without proxy, and without TLS if wanted."""
+        return is_loopback(self.host)
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -119,3 +125,13 @@ class Place:
         if self.project:
             offered.append(f"openai-project.{self.project}")
         return tuple(offered)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is that of this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,15 +1,15 @@
 """One Realtime connection as a state machine; replies are matched by id only.
 
-Pure. `transport/websocket.py` feeds it frames and acts on the events it returns. It never raises
+Pure. `transport/link.py` feeds it frames and acts on the events it returns. It never raises
 on what the peer sends; `LocalProtocolError` means that our own side misused it.
 
 Theory of operation. The server greets with `session.created`, which shows its dialect
 (`wire/dialects.py`); we send one `session.update` in it and wait for the server's own
 `session.updated`, whose settings are compared with what we sent: a rejected update is dropped
-whole and leaves the model with a voice prompt and audio output. Then
-every request is an out-of-band response: it sees no other one, many run at once, and its id
-travels in `metadata.rid`. `response.created` binds the service's response id to ours and
-`response.done` ends the request; if the two ids of a reply contradict each other, nobody gets it.
+whole and leaves the model with a voice prompt and audio output. Then the items of the context, if
+there are any, are created and confirmed (`wire/items.py`). From there on requests run at once as
+out-of-band responses (`wire/outofband.py`), or one after the other where a server cannot do that
+(`wire/turns.py`).
 
     state        input                          next         events
     greeting     session.created, our dialect   greeted      SessionGreeted
@@ -18,62 +18,63 @@ travels in `metadata.rid`. `response.created` binds the service's response id to
     greeted      configure()                    configuring  (frame)
     ready        configure()                    configuring  (frame)
     configuring  session.updated as sent        ready        SessionConfigured
+    configuring  the same, with a new context   seeding      FrameDue...
     configuring  session.updated, other         greeted      SessionRefused
     configuring  error for our update           as before    SessionRefused
-    ready        ask()                          ready        (frame)
+    seeding      all items confirmed            ready        SessionConfigured
+    seeding      an item refused                greeted      SessionRefused
+    ready        ask()                          ready        (frames)
     any but closed  response.done               same         Answered | RequestEnded | Violation
     any but closed  error for a request         same         RequestEnded
-    any          closed()                       closed       RequestEnded..., ConnectionFault
+    any but closed  error session_expired       same         SessionEnding
+    any          closed(), or a fault           closed       RequestEnded..., ConnectionFault
 
 Requests that wait while the session is configured anew go on waiting. Frames that come after
-the state `closed` yield no events.
+the state `closed` yield no events. A server that cannot do out-of-band responses closes the route;
+where `may_take_turns`, `OutOfBandIgnored` comes first and asks for a new session that takes turns.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import msgspec
 
-from analysis.errors import (
-    AnswerDefect,
-    LocalProtocolError,
-    RequestRejected,
-    RouteClosed,
-    TransportError,
-)
+from analysis.errors import LocalProtocolError, RouteClosed, TransportError
 from analysis.records import Ending, RateLimit, Request
-from analysis.wire import dialects, failures, replies
+from analysis.wire import dialects, failures, items, replies
+from analysis.wire.context import DROP_PREFIX, Context
 from analysis.wire.events import (
-    Answered,
     Breach,
     ConnectionFault,
     Event,
     Ignored,
+    ItemRefused,
     LimitsSeen,
+    OutOfBandIgnored,
     RequestEnded,
     SessionConfigured,
+    SessionEnding,
     SessionGreeted,
     SessionRefused,
     Violation,
 )
-from analysis.wire.session import SessionSettings, difference
+from analysis.wire.items import Items
+from analysis.wire.outofband import NAME_LIMIT, OutOfBand
+from analysis.wire.session import ContextItem, SessionSettings, Terms, difference, encode
+from analysis.wire.turns import TURN_PREFIXES, Turns
 
 __all__ = ["RealtimeConnection", "SessionSettings"]
-
-REMEMBERED_IDS = 8_192
-"""Ids of ended requests and responses kept to tell a late reply from a foreign one; each request
-has two, and at most 64 run at once, so this is far beyond any delay of a live socket."""
 
 IGNORED_NAMES = 64
 """Names of ignored events that are counted one by one; the rest is counted together."""
 
-NAME_LIMIT = 100
-"""Characters kept of a name that a peer made up; ours have at most 64."""
+EXPIRED_CODE = "session_expired"
+
+OUT_OF_BAND_IGNORED = "out_of_band_ignored"
+"""Code of the endings of requests that were in flight when that was found out."""
 
 
 class _Peek(msgspec.Struct):
@@ -110,18 +111,11 @@ _limits_frame = msgspec.json.Decoder(_LimitsFrame).decode
 _response_frame = msgspec.json.Decoder(_ResponseFrame).decode
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A request without ending: the function that it was told to call, and its response."""
-
-    tool_name: str
-    response_id: str | None = None
-
-
 class _State(Enum):
     GREETING = "greeting"
     GREETED = "greeted"
     CONFIGURING = "configuring"
+    SEEDING = "seeding"
     READY = "ready"
     CLOSED = "closed"
 
@@ -131,29 +125,34 @@ class RealtimeConnection:
 
     Args:
         dialect: `auto` takes the one that the server greets in; `ga` or `beta` takes no other.
+        takes_turns: Requests go one after the other through the conversation.
+        may_take_turns: The caller will open a session that takes turns if this one cannot do
+            without.
 
     Raises:
         ConfigurationError: If there is no such dialect.
     """
 
-    def __init__(self, dialect: str = dialects.AUTO) -> None:
+    def __init__(
+        self,
+        dialect: str = dialects.AUTO,
+        *,
+        takes_turns: bool = False,
+        may_take_turns: bool = False,
+    ) -> None:
         self._forced = dialects.wanted(dialect)
-        self._dialect = self._forced or dialects.GA
+        self._may_take_turns = may_take_turns
+        self._terms = Terms(dialect=self._forced or dialects.GA)
         self._has_conversation = False
         self._state = _State.GREETING
         self._before_update = _State.GREETED
-        self._update_id = ""
         self._updates = 0
+        self._settings: SessionSettings | None = None
         self._sent: dict[str, Any] = {}
-        self._tool_name = ""
-        self._asked_tool = ""
-        self._model = ""
-        self._waiting: dict[str, _Waiting] = {}
-        self._requests: dict[str, str] = {}
-        self._ended: OrderedDict[str, None] = OrderedDict()
-        self._asked = 0
-        self._unnamed = 0
-        self._has_echo = False
+        self._confirmed: dict[str, Any] = {}
+        self._items = Items(takes_foreign_ids=takes_turns)
+        self._context = Context(self._items)
+        self._asking: OutOfBand | Turns = Turns(self._items) if takes_turns else OutOfBand()
         self.ignored: dict[str, int] = {}
         self._handlers: dict[str, Callable[[bytes | str], tuple[Event, ...]]] = {
             "conversation.created": self._on_conversation_created,
@@ -167,15 +166,15 @@ class RealtimeConnection:
 
     def __repr__(self) -> str:
         return (
-            f"<RealtimeConnection {self._state.value}, {self._dialect.name}, "
-            f"model {self._model!r}, "
-            f"waiting {list(self._waiting)}>"
+            f"<RealtimeConnection {self._state.value}, {self.dialect}, "
+            f"model {self._terms.model!r}, "
+            f"waiting {list(self.waiting)}>"
         )
 
     @property
     def waiting(self) -> tuple[str, ...]:
         """Ids of the requests that have no ending yet, in the order of asking."""
-        return tuple(self._waiting)
+        return self._asking.waiting
 
     @property
     def is_ready(self) -> bool:
@@ -190,7 +189,7 @@ class RealtimeConnection:
     @property
     def dialect(self) -> str:
         """Name of the dialect that is spoken; says nothing before the greeting."""
-        return self._dialect.name
+        return self._terms.dialect.name
 
     def configure(self, settings: SessionSettings) -> str:
         """Return the frame that sets the session; the answer is an event of `receive`.
@@ -203,52 +202,69 @@ class RealtimeConnection:
         if self._state not in (_State.GREETED, _State.READY):
             raise LocalProtocolError(f"configure() in state {self._state.value}.")
         self._updates += 1
-        self._update_id = f"session-{self._updates}"
         self._before_update = self._state
         self._state = _State.CONFIGURING
-        self._sent = settings.to_session(self._dialect)
-        self._asked_tool = settings.tool_name
-        return _encode(
+        self._settings = settings
+        self._sent = settings.to_session(self._terms.dialect)
+        return encode(
             {"type": "session.update", "event_id": self._update_id, "session": self._sent}
         )
 
-    def ask(self, request: Request) -> str:
-        """Return the frame that asks; instructions and the function come from the session.
+    def ask(self, request: Request) -> tuple[str, ...]:
+        """Return the frames that ask; instructions and the function come from the session.
+
+        Where requests take turns, there are none while another one has its turn.
 
         Raises:
             LocalProtocolError: If the session is not configured, or the id was used before.
         """
-        rid = request.request_id
         if self._state is not _State.READY:
             raise LocalProtocolError(f"ask() in state {self._state.value}.")
-        if rid in self._waiting or rid in self._ended:
-            raise LocalProtocolError(f"Request id {rid} was used before.")
-        self._waiting[rid] = _Waiting(self._tool_name)
-        self._asked += 1
-        return _encode(
-            {
-                "type": "response.create",
-                "event_id": rid,
-                "response": {
-                    "conversation": "none",
-                    "metadata": {"rid": rid},
-                    self._dialect.modalities: ["text"],
-                    "input": [
-                        {
-                            "type": "message",
-                            "role": "user",
-                            "content": [{"type": "input_text", "text": request.ask.content}],
-                        }
-                    ],
-                    self._dialect.output_cap: request.ask.max_output_tokens,
-                },
-            }
+        return self._asking.ask(request, self._terms)
+
+    def forget(self, request_id: str) -> tuple[Event, ...]:
+        """Drop a request whose caller is gone; a reply that still comes is a late one."""
+        self._asking.forget(request_id)
+        return self._checked(())
+
+    def cancel(self, request_id: str) -> tuple[Event, ...]:
+        """Drop a request and make the server stop, at once or when its response is known.
+
+        Where requests take turns, giving up the one whose turn it is ends the connection.
+        """
+        return self._checked(self._asking.cancel(request_id))
+
+    def create_item(
+        self, event_id: str, item: ContextItem, *, previous_item_id: str | None = None
+    ) -> str:
+        """Return the frame that puts an item into the conversation.
+
+        Args:
+            event_id: Named by the `ItemConfirmed` or `ItemRefused` that tells of the end.
+            item: What it says.
+            previous_item_id: The item in front of it, `root` for the first place, None for the
+                last one.
+
+        Raises:
+            LocalProtocolError: If the session is not configured.
+        """
+        self._check_ready("create_item")
+        return self._items.create(
+            event_id,
+            item.to_item(self._terms.dialect),
+            item_id=self._items.new_id(),
+            previous_item_id=previous_item_id,
         )
 
-    def forget(self, request_id: str) -> None:
-        """Drop a request whose caller is gone; a reply that still comes is a late one."""
-        if request_id in self._waiting:
-            self._end(request_id)
+    def delete_item(self, event_id: str, item_id: str) -> str:
+        """Return the frame that takes an item out of the conversation; as `create_item`."""
+        self._check_ready("delete_item")
+        return self._items.delete(event_id, item_id)
+
+    def retrieve_item(self, event_id: str, item_id: str) -> str:
+        """Return the frame that asks for an item of the conversation; as `create_item`."""
+        self._check_ready("retrieve_item")
+        return self._items.retrieve(event_id, item_id)
 
     def receive(self, frame: bytes | str) -> tuple[Event, ...]:
         """Return what one frame means; never raises, whatever the frame holds."""
@@ -256,10 +272,12 @@ class RealtimeConnection:
             return ()
         try:
             name = _peek(frame).type
-            if name in dialects.PASSING:
-                return ()
             handler = self._handlers.get(name)
-            return self._ignore(name) if handler is None else handler(frame)
+            if handler is not None:
+                return self._checked(handler(frame))
+            if name in _ITEM_EVENTS:
+                return self._checked(self._on_item(name, frame))
+            return () if name in dialects.SERVER_EVENTS else self._ignore(name)
         except replies.BAD_FRAME as error:
             return (Violation(reason=Breach.MALFORMED, detail=type(error).__name__),)
 
@@ -269,19 +287,41 @@ class RealtimeConnection:
             return ()
         return self._shut(lambda: failures.at_close(code, reason))
 
+    def given_up(self, message: str, code: str) -> tuple[Event, ...]:
+        """Return the endings of all waiting requests after our own side found the socket dead."""
+        if self._state is _State.CLOSED:
+            return ()
+        return self._shut(lambda: TransportError(message, ending=Ending.UNKNOWN, code=code))
+
     def _shut(self, fault: Callable[[], failures.Failure]) -> tuple[Event, ...]:
         """End everything; each ending gets an exception of its own, since tracebacks grow.
 
         Who hears of the fault itself waits for the session and has sent no request.
         """
         self._state = _State.CLOSED
-        endings = [RequestEnded(request_id=rid, error=fault()) for rid in self._waiting]
+        unsent = set(self._asking.unsent)
+        endings = [
+            RequestEnded(request_id=rid, error=_unsent(fault()) if rid in unsent else fault())
+            for rid in self.waiting
+        ]
         for rid in self.waiting:
-            self._end(rid)
-        error = fault()
-        if isinstance(error, TransportError) and error.ending is Ending.UNKNOWN:
-            error.ending = Ending.UNSENT
-        return (*endings, ConnectionFault(error=error))
+            self._asking.forget(rid)
+        refusals = [ItemRefused(event_id=name, error=fault()) for name in self._items.waiting]
+        return (*endings, *refusals, ConnectionFault(error=_unsent(fault())))
+
+    def _checked(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        """Add the end of the connection, if these events have led to it."""
+        if self._state is _State.CLOSED:
+            return events
+        if isinstance(self._asking, Turns):
+            if (fault := self._asking.fault) is None:
+                return events
+            return events + self._shut(lambda: type(fault)(str(fault), code=fault.code))
+        if not self._asking.is_ignored:
+            return events
+        if not self._may_take_turns:
+            return events + self._shut(_cannot_match)
+        return (*events, OutOfBandIgnored(), *self._shut(lambda: _found_out(Ending.UNKNOWN)))
 
     def _ignore(self, name: str) -> tuple[Event, ...]:
         key = name[:NAME_LIMIT]
@@ -290,7 +330,15 @@ class RealtimeConnection:
         self.ignored[key] = self.ignored.get(key, 0) + 1
         return (Ignored(type=key),)
 
+    def _check_ready(self, verb: str) -> None:
+        if self._state is not _State.READY:
+            raise LocalProtocolError(f"{verb}() in state {self._state.value}.")
+
     # Session
+
+    @property
+    def _update_id(self) -> str:
+        return f"session-{self._updates}"
 
     def _on_conversation_created(self, frame: bytes | str) -> tuple[Event, ...]:
         self._has_conversation = True
@@ -305,16 +353,15 @@ class RealtimeConnection:
         )
         if isinstance(chosen, RouteClosed):
             return self._shut(lambda: chosen)
-        self._dialect = chosen
-        self._model = _name_of_model(session)
+        self._terms = Terms(dialect=chosen, model=_name_of_model(session))
         self._state = _State.GREETED
-        return (SessionGreeted(model=self._model, dialect=self.dialect, settings=session),)
+        return (SessionGreeted(model=self._terms.model, dialect=self.dialect, settings=session),)
 
     def _on_session_updated(self, frame: bytes | str) -> tuple[Event, ...]:
         session = _session_frame(frame).session
-        if self._state is not _State.CONFIGURING:
+        if self._state is not _State.CONFIGURING or self._settings is None:
             return self._ignore("session.updated")
-        wrong = difference(self._dialect, self._sent, session)
+        wrong = difference(self._terms.dialect, self._sent, session)
         if wrong is not None:
             self._state = _State.GREETED
             return (
@@ -323,101 +370,62 @@ class RealtimeConnection:
                     message=f"The server did not take session.{wrong} as it was sent.",
                 ),
             )
+        self._confirmed = session
+        self._state = _State.SEEDING
+        frames = self._context.begin(self._settings.context, self._terms.dialect)
+        return (*frames, *self._in_effect())
+
+    def _in_effect(self) -> tuple[Event, ...]:
+        """Put the settings into effect for whatever is asked from now on, once all is confirmed."""
+        if self._settings is None or not self._context.is_complete:
+            return ()
+        old = self._context.take(self._settings.context)
+        self._terms = Terms(
+            dialect=self._terms.dialect,
+            model=_name_of_model(self._confirmed) or self._terms.model,
+            tool_name=self._settings.tool_name,
+            output_cap=self._settings.max_output_tokens,
+            references=self._context.references,
+        )
         self._state = _State.READY
-        self._tool_name = self._asked_tool
-        self._model = _name_of_model(session) or self._model
-        return (SessionConfigured(model=self._model, dialect=self.dialect, settings=session),)
+        configured = SessionConfigured(
+            model=self._terms.model, dialect=self.dialect, settings=self._confirmed
+        )
+        return (configured, *old)
+
+    # Items
+
+    def _on_item(self, name: str, frame: bytes | str) -> tuple[Event, ...]:
+        if isinstance(self._asking, OutOfBand) and not self._items.waiting:
+            return ()
+        found = self._items.announced(name, frame)
+        if found is None:
+            return ()
+        others = [one for one in found.confirmed if not self._context.confirmed(one.event_id)]
+        events = self._in_effect() if self._state is _State.SEEDING else ()
+        if isinstance(self._asking, Turns):
+            others = [one for one in others if not one.event_id.startswith(TURN_PREFIXES)]
+            events += self._asking.announced(found)
+        return (*others, *events)
+
+    def _on_item_refused(self, refusal: ItemRefused) -> tuple[Event, ...]:
+        frames = self._context.refused(refusal.event_id)
+        if frames is not None:
+            self._state = _State.GREETED
+            words = f"The server did not take an item of the context: {refusal.error}"
+            return (SessionRefused(code=refusal.error.code, message=words), *frames)
+        if isinstance(self._asking, Turns) and refusal.event_id.startswith(TURN_PREFIXES):
+            return self._asking.item_refused(refusal)
+        return () if refusal.event_id.startswith(DROP_PREFIX) else (refusal,)
 
     # Replies
 
     def _on_response_created(self, frame: bytes | str) -> tuple[Event, ...]:
-        response = _response_frame(frame).response
-        rid, response_id = response.request_id, response.id
-        if rid is None or response_id is None:
-            return self._ignore("response.created")
-        self._has_echo = True
-        if rid in self._ended:
-            self._ended[response_id] = None
-            return ()
-        if rid not in self._waiting:
-            return (self._unknown(rid),)
-        bound = self._waiting[rid].response_id
-        if bound == response_id:
-            return ()
-        if bound is not None or response_id in self._requests or response_id in self._ended:
-            return self._crossed(rid, response_id)
-        self._waiting[rid].response_id = response_id
-        self._requests[response_id] = rid
-        return ()
+        events = self._asking.created(_response_frame(frame).response)
+        return self._ignore("response.created") if events is None else events
 
     def _on_response_done(self, frame: bytes | str) -> tuple[Event, ...]:
-        response = _response_frame(frame).response
-        rid, response_id = response.request_id, response.id
-        owner = self._requests.get(response_id) if response_id is not None else None
-        if rid is None:
-            return (
-                self._unnamed_reply(response_id) if owner is None else self._reply(owner, response)
-            )
-        self._has_echo = True
-        if rid not in self._waiting:
-            return (self._unknown(rid),) if owner is None else self._crossed(rid, response_id)
-        bound = self._waiting[rid].response_id
-        is_contradiction = (bound is not None and response_id not in (None, bound)) or (
-            bound is None and (owner is not None or response_id in self._ended)
-        )
-        if is_contradiction:
-            return self._crossed(rid, response_id)
-        return self._reply(rid, response)
-
-    def _reply(self, rid: str, response: replies.Response) -> tuple[Event, ...]:
-        tool_name = self._waiting[rid].tool_name
-        self._end(rid, response.id)
-        try:
-            reply = replies.read(response, model=self._model, tool_name=tool_name)
-        except (AnswerDefect, TransportError, RequestRejected) as error:
-            return (RequestEnded(request_id=rid, error=error),)
-        return (Answered(request_id=rid, reply=reply),)
-
-    def _unnamed_reply(self, response_id: str | None) -> tuple[Event, ...]:
-        """Nobody gets a reply without our id; as many of them as questions close the route."""
-        detail = f"response {_short(response_id)}, no rid"
-        if response_id in self._ended:
-            return (Violation(reason=Breach.LATE_REPLY, detail=detail),)
-        seen: tuple[Event, ...] = (Violation(reason=Breach.UNKNOWN_REPLY, detail=detail),)
-        self._unnamed += 1
-        if self._has_echo or not self._waiting or self._unnamed < self._asked:
-            return seen
-        return seen + self._shut(_no_metadata)
-
-    def _unknown(self, rid: str) -> Violation:
-        reason = Breach.LATE_REPLY if rid in self._ended else Breach.UNKNOWN_REPLY
-        return Violation(reason=reason, detail=f"rid {_short(rid)}")
-
-    def _crossed(self, rid: str, response_id: str | None) -> tuple[Event, ...]:
-        """Nobody gets a reply whose two ids contradict each other; both owners hear of it."""
-        detail = f"response {_short(response_id)}, rid {_short(rid)}"
-        events: list[Event] = [Violation(reason=Breach.CROSSED_IDS, detail=detail)]
-        owner = self._requests.get(response_id) if response_id is not None else None
-        for request_id in dict.fromkeys((rid, owner)):
-            if request_id in self._waiting:
-                self._end(request_id, response_id)
-                error = AnswerDefect(
-                    f"The reply's ids contradict each other ({detail}); nobody gets it.",
-                    defect="foreign_id",
-                )
-                events.append(RequestEnded(request_id=request_id, error=error))
-        return tuple(events)
-
-    def _end(self, rid: str, response_id: str | None = None) -> None:
-        """Forget a request, but keep its ids for a while, so that a late reply is known as one."""
-        bound = self._waiting.pop(rid)
-        for name in (bound.response_id, response_id):
-            if name is not None:
-                self._requests.pop(name, None)
-                self._ended[name] = None
-        self._ended[rid] = None
-        while len(self._ended) > REMEMBERED_IDS:
-            self._ended.popitem(last=False)
+        return self._asking.done(_response_frame(frame).response, self._terms)
 
     # Limits and errors
 
@@ -438,29 +446,28 @@ class RealtimeConnection:
         code, kind, message = error.code or "", error.type or "", error.message or ""
         if self._state is _State.GREETING:
             return self._shut(lambda: failures.at_greeting(code=code, kind=kind, message=message))
-        if error.event_id in self._waiting:
-            self._end(error.event_id)
-            failure = failures.from_code(code=code, kind=kind, message=message)
-            return (RequestEnded(request_id=error.event_id, error=failure),)
+        if code == EXPIRED_CODE and error.event_id is None:
+            return (SessionEnding(),)
+        if (refusal := self._items.refused(error)) is not None:
+            return self._on_item_refused(refusal)
         if self._state is _State.CONFIGURING and self._is_about_update(error):
             self._state = self._before_update
             return (SessionRefused(code=code or kind, message=failures.spoken(message)),)
-        return self._ignore(f"error.{code or kind}")
+        failure = failures.from_code(code=code, kind=kind, message=message)
+        if self._may_take_turns and OutOfBand.speaks_against(error):
+            failure = _found_out(Ending.REFUSED)
+        ended = self._asking.refused(error, failure)
+        return self._ignore(f"error.{code or kind}") if ended is None else ended
 
     def _is_about_update(self, error: replies.ServiceError) -> bool:
         """An error that names no event of ours is about the update if its parameter says so, or
         if nothing else is under way."""
         if error.event_id is not None:
             return error.event_id == self._update_id
-        return not self._waiting or (error.param or "").partition(".")[0] == "session"
+        return not self.waiting or (error.param or "").partition(".")[0] == "session"
 
 
-def _encode(frame: dict[str, Any]) -> str:
-    return msgspec.json.encode(frame).decode()
-
-
-def _short(name: str | None) -> str:
-    return "without id" if name is None else name[:NAME_LIMIT]
+_ITEM_EVENTS = items.CREATED | {items.DELETED, items.RETRIEVED}
 
 
 def _name_of_model(session: dict[str, Any]) -> str:
@@ -468,9 +475,24 @@ def _name_of_model(session: dict[str, Any]) -> str:
     return model if isinstance(model, str) else ""
 
 
-def _no_metadata() -> RouteClosed:
+def _unsent(error: failures.Failure) -> failures.Failure:
+    """Return an error as it is for somebody who has sent no request."""
+    if isinstance(error, TransportError) and error.ending is Ending.UNKNOWN:
+        error.ending = Ending.UNSENT
+    return error
+
+
+def _cannot_match() -> RouteClosed:
     return RouteClosed(
         "The server answers without the metadata of the request, so no reply can be matched to its "
         "request by id: it cannot do out-of-band responses. Use another route.",
         code="no_metadata",
+    )
+
+
+def _found_out(ending: Ending) -> TransportError:
+    return TransportError(
+        "The server answers in its one conversation only; the request goes there, in its turn.",
+        ending=ending,
+        code=OUT_OF_BAND_IGNORED,
     )

@@ -1,6 +1,6 @@
 """What a finished Realtime response says: its ids, its text, its tokens, or why there is none.
 
-Pure. `wire/realtime.py` calls it after it has found out whose response it is.
+Pure. `wire/outofband.py` and `wire/turns.py` call it after it has found out whose response it is.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from analysis.errors import AnswerDefect, ModelRefused, TransportError
+from analysis.errors import AnswerDefect, ModelRefused, RequestRejected, TransportError
 from analysis.records import Ending, TextReply, Usage
 from analysis.wire import failures
+from analysis.wire.events import Answered, RequestEnded
 
 BAD_FRAME = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises on junk: wrong JSON or types, wrong Unicode, nesting without end."""
@@ -54,20 +55,26 @@ class _Part(msgspec.Struct):
 
 
 class _Item(msgspec.Struct):
+    id: str | None = None
     type: str | None = None
     name: str | None = None
     arguments: str | None = None
     content: list[_Part] | None = None
 
 
-class _CachedTokens(msgspec.Struct):
+class _InputTokens(msgspec.Struct):
     cached_tokens: int | None = None
+
+
+class _OutputTokens(msgspec.Struct):
+    reasoning_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
-    input_token_details: _CachedTokens | None = None
+    input_token_details: _InputTokens | None = None
+    output_token_details: _OutputTokens | None = None
 
 
 _details = msgspec.json.Decoder(_Details | None).decode
@@ -112,9 +119,28 @@ def _usage_of(raw: msgspec.Raw) -> Usage:
         return Usage()
     return Usage(
         input_tokens=found.input_tokens or 0,
-        cached_tokens=(found.input_token_details or _CachedTokens()).cached_tokens or 0,
+        cached_tokens=(found.input_token_details or _InputTokens()).cached_tokens or 0,
         output_tokens=found.output_tokens or 0,
+        reasoning_tokens=(found.output_token_details or _OutputTokens()).reasoning_tokens or 0,
     )
+
+
+def settled(rid: str, response: Response, *, model: str, tool_name: str) -> Answered | RequestEnded:
+    """Return what a finished response is for the request that it belongs to."""
+    try:
+        reply = read(response, model=model, tool_name=tool_name)
+    except (AnswerDefect, TransportError, RequestRejected) as error:
+        return RequestEnded(request_id=rid, error=error)
+    return Answered(request_id=rid, reply=reply)
+
+
+def item_ids(response: Response) -> tuple[str, ...]:
+    """Return the ids of the items that a response has put into the conversation."""
+    try:
+        items = (_output(response.output) if response.output else None) or []
+    except BAD_FRAME:
+        return ()
+    return tuple(item.id for item in items if item.id is not None)
 
 
 def read(response: Response, *, model: str, tool_name: str) -> TextReply:

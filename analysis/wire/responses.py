@@ -1,12 +1,20 @@
-"""The Responses API over HTTPS: the body of a request, the reply in a body, limits in headers.
+"""The Responses API: the body of a request, the reply in a response object, limits in headers.
 
-Pure. `transport/rest.py` calls it; statuses other than 2xx are read by `wire/failures.py`.
+Pure. `transport/rest.py` calls it for HTTPS and `wire/lanes.py` for WebSockets, where the same body
+is a frame and the same object ends a stream; refusals are read by `wire/failures.py`.
+
+Prompt caching. The models of `EXPLICIT_CACHE` bill text that is written to the cache at 1.25 times
+the price, and by default they write each prompt of 1,024 tokens or more up to its end: here, up to
+chunks that never come again. So the explicit mode is asked for, in which nothing is cached without
+a breakpoint, and the only breakpoint stands behind the instructions, if they are long enough.
+`instructions` cannot carry one, so they move into a developer message then.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -32,7 +40,21 @@ migration article of OpenAI, 2026-10.
 LEAST_OUTPUT_TOKENS = 16
 """The API refuses a smaller cap. Source: user reports, 2026."""
 
-_BAD_BODY = (msgspec.MsgspecError, ValueError, RecursionError)
+EXPLICIT_CACHE = ("gpt-6", "gpt-5.6")
+"""Prefixes of the models that bill writes to the prompt cache and know the explicit mode. Source:
+OpenAI guide on prompt caching, autumn 2026."""
+
+CACHE_PREFIX_TOKENS = 1_024
+"""A shorter prefix is never cached. Source: the same guide."""
+
+BYTES_PER_TOKEN = 4
+"""Of instructions and schema. English has 4.3, other scripts up to 6; who counts too many tokens
+sets a breakpoint that has no effect, who counts too few pays ten times the price of a read."""
+
+_CACHE = {"mode": "explicit"}
+
+BAD_JSON = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding raises on junk: wrong JSON or types, wrong Unicode, nesting without end."""
 
 
 class _Part(msgspec.Struct):
@@ -55,20 +77,27 @@ class _Error(msgspec.Struct):
     message: str | None = None
 
 
-class _CachedTokens(msgspec.Struct):
+class _InputDetails(msgspec.Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
-    input_tokens_details: _CachedTokens | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
 
 
-class _Body(msgspec.Struct):
+class _Object(msgspec.Struct):
     id: str | None = None
     model: str | None = None
     status: str | None = None
+    service_tier: str | None = None
     error: _Error | None = None
     incomplete_details: _Reason | None = None
     output: list[_Item] | None = None
@@ -76,23 +105,47 @@ class _Body(msgspec.Struct):
     metadata: dict[str, Any] | None = None
 
 
-_decode = msgspec.json.Decoder(_Body).decode
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a response object holds; `service_tier` is the one that served it, if it says so."""
+
+    reply: TextReply
+    service_tier: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Object).decode
+_decode_item = msgspec.json.Decoder(_Item).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def family(model: str) -> tuple[str | None, bool]:
     """Return the reasoning effort to send for a model, and whether it takes a temperature."""
-    name = model.rpartition("/")[2]
+    name = _name_of(model)
     return next((effort, takes) for prefix, effort, takes in FAMILIES if name.startswith(prefix))
 
 
-def body(request: Request, *, form: Form = STRICTEST, temperature: float = 0.0) -> dict[str, Any]:
-    """Return the JSON body of `POST /responses` for one request."""
+def body(
+    request: Request,
+    *,
+    form: Form = STRICTEST,
+    temperature: float = 0.0,
+    service_tier: str | None = None,
+    safety_identifier: str | None = None,
+) -> dict[str, Any]:
+    """Return the JSON body of `POST /responses` for one request.
+
+    Args:
+        request: The question.
+        form: How it is asked.
+        temperature: Sent to models that take one.
+        service_tier: Such as `flex`; None leaves it to the account's own setting.
+        safety_identifier: Hashed id of the end user, or None.
+    """
     ask = request.ask
     effort, takes_temperature = family(request.model)
     fields: dict[str, Any] = {
         "model": request.model,
-        "instructions": ask.instructions,
-        "input": [{"role": "user", "content": ask.content}],
+        **_prompt(request, form),
         "max_output_tokens": max(LEAST_OUTPUT_TOKENS, ask.max_output_tokens),
         "store": False,
         "metadata": {"rid": request.request_id},
@@ -106,11 +159,39 @@ def body(request: Request, *, form: Form = STRICTEST, temperature: float = 0.0) 
         fields["reasoning"] = {"effort": effort}
     if takes_temperature:
         fields["temperature"] = temperature
-    return fields
+    if service_tier is not None:
+        fields["service_tier"] = service_tier
+    if safety_identifier is not None:
+        fields["safety_identifier"] = safety_identifier
+    return {name: value for name, value in fields.items() if name not in form.without}
 
 
-def read(content: bytes, *, request_id: str, service_request_id: str | None = None) -> TextReply:
-    """Return the reply in the body of a 2xx answer.
+def _prompt(request: Request, form: Form) -> dict[str, Any]:
+    """Return instructions and input, with a breakpoint between them where it has an effect."""
+    ask = request.ask
+    user = {"role": "user", "content": ask.content}
+    plain: dict[str, Any] = {"instructions": ask.instructions, "input": [user]}
+    if not form.has_cache_options or not _name_of(request.model).startswith(EXPLICIT_CACHE):
+        return plain
+    plain["prompt_cache_options"] = _CACHE
+    prefix_bytes = len(ask.instructions.encode()) + len(_encode(ask.schema))
+    if prefix_bytes < CACHE_PREFIX_TOKENS * BYTES_PER_TOKEN:
+        return plain
+    part = {
+        "type": "input_text",
+        "text": ask.instructions,
+        "prompt_cache_breakpoint": {"mode": "explicit"},
+    }
+    developer = {"role": "developer", "content": [part]}
+    return {"input": [developer, user], "prompt_cache_options": _CACHE}
+
+
+def _name_of(model: str) -> str:
+    return model.rpartition("/")[2]
+
+
+def read(content: bytes, *, request_id: str, service_request_id: str | None = None) -> Answer:
+    """Return what the body of a 2xx answer holds.
 
     Args:
         content: The raw body.
@@ -123,11 +204,37 @@ def read(content: bytes, *, request_id: str, service_request_id: str | None = No
         AnswerDefect: If there is no usable answer in the body.
     """
     failures.check_body(content, service_request_id)
+    return read_object(content, request_id=request_id, service_request_id=service_request_id)
+
+
+def read_object(
+    content: bytes | msgspec.Raw,
+    *,
+    request_id: str,
+    service_request_id: str | None = None,
+    status: str | None = None,
+    pieces: Sequence[bytes] = (),
+) -> Answer:
+    """Return what a response object holds, wherever it stood.
+
+    Args:
+        content: The object as JSON.
+        request_id: Our id, as sent in `metadata.rid`.
+        service_request_id: The service's own id of the request; else the response's id stands in.
+        status: What the type of the frame around the object says; the object must not contradict.
+        pieces: Output items as JSON, in their order, for an object that comes without its output.
+
+    Raises:
+        TransportError: If the service failed or cancelled the response.
+        RequestRejected: If the service refused the request for good, or the model declined.
+        AnswerDefect: If there is no usable answer in the object.
+    """
     try:
         found = _decode(content)
-    except _BAD_BODY as error:
+        items = found.output or [_decode_item(piece) for piece in pieces]
+    except BAD_JSON as error:
         raise AnswerDefect(
-            "The body is no JSON of a response object.", defect="malformed_reply"
+            "There is no response object in JSON.", defect="malformed_reply"
         ) from error
     service_id = service_request_id or found.id
     if found.metadata and found.metadata.get("rid", request_id) != request_id:
@@ -137,23 +244,30 @@ def read(content: bytes, *, request_id: str, service_request_id: str | None = No
         )
     usage = _usage_of(found.usage)
     with failures.billed(usage):
-        is_cut = _check_status(found, service_id)
-        text = _text_of(found.output or [], service_id)
+        is_cut = _check_status(found, _status_of(found, status), service_id)
+        text = _text_of(items, service_id)
         if not text.strip() and not is_cut:
             raise AnswerDefect("The response holds no text.", defect="empty")
-    return TextReply(
+    reply = TextReply(
         text=text,
         model=found.model or "",
         usage=usage,
         is_cut=is_cut,
         service_request_id=service_id,
     )
+    return Answer(reply=reply, service_tier=found.service_tier)
 
 
-def _check_status(found: _Body, service_id: str | None) -> bool:
+def _status_of(found: _Object, expected: str | None) -> str | None:
+    if expected is None or found.status in (None, expected):
+        return found.status or expected
+    return f"{found.status} within {expected}"
+
+
+def _check_status(found: _Object, stated_status: str | None, service_id: str | None) -> bool:
     """Return whether the answer was cut by its cap; raise if the status allows no answer."""
     reason = (found.incomplete_details or _Reason()).reason
-    match found.status:
+    match stated_status:
         case "completed":
             return False
         case "incomplete" if reason == "max_output_tokens":
@@ -197,10 +311,14 @@ def _text_of(items: list[_Item], service_id: str | None) -> str:
 def _usage_of(usage: _Usage | None) -> Usage:
     if usage is None:
         return Usage()
+    taken = usage.input_tokens_details or _InputDetails()
+    given = usage.output_tokens_details or _OutputDetails()
     return Usage(
         input_tokens=usage.input_tokens or 0,
-        cached_tokens=(usage.input_tokens_details or _CachedTokens()).cached_tokens or 0,
+        cached_tokens=taken.cached_tokens or 0,
+        written_tokens=taken.cache_write_tokens or 0,
         output_tokens=usage.output_tokens or 0,
+        reasoning_tokens=given.reasoning_tokens or 0,
     )
 
 

@@ -5,11 +5,14 @@ Pure. The analyzers fill `SessionSettings`; `wire/realtime.py` sends it and comp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from analysis.errors import ConfigurationError
+from analysis.records import Request
 from analysis.settings import TEMPERATURE_RANGE
 from analysis.wire import dialects
 from analysis.wire.dialects import ABSENT, Dialect
@@ -20,11 +23,111 @@ AUDIO_FORMATS = tuple(dialects.GA.audio_formats)
 REASONING_MODELS = "gpt-realtime-2"
 """Prefix of the models that take `reasoning`; older ones refuse the whole update."""
 
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
+"""Reasoning efforts of those models. Source: SDK types of 2026-11."""
+
+TRUNCATIONS = ("auto", "disabled")
+"""Rules for a conversation that outgrows the context; a number is the share to retain."""
+
+OUTPUT_CAP_RANGE = (1, 4_096)
+"""Tokens that `max_output_tokens` may state. Source: SDK types of 2026-11. Whether newer models
+take more is not known, so only what a person sets is held to it."""
+
+ROLES = ("system", "user", "assistant")
+"""Whose words an item of the context can be."""
+
+CONTEXT_CHARACTERS = 100_000
+"""Most characters of all context items together; well within the models' 128,000 tokens."""
+
+FRAME_BASE_BYTES = 1024 * 1024
+"""Taken for everything in a frame that is not the pack or the answer: the echo of instructions,
+tools and context items."""
+
+BYTES_PER_TOKEN = 20
+"""Most bytes of JSON for one estimated token: Cyrillic counts 0.35 tokens a letter and takes 6
+bytes if the server escapes it, which makes 17; every other script takes less."""
+
 TOOL_DESCRIPTION_LIMIT = 1_024
 """Characters; a longer description makes the server drop the whole update."""
 
 TEMPERATURE_TOLERANCE = 1e-6
 """Relative; a server that keeps 32-bit floats echoes 0.6 as 0.6000000238."""
+
+
+def frame_bytes(*, input_tokens: int, output_tokens: int) -> int:
+    """Return the largest frame to be taken: base + 20 bytes for each token of pack and answer.
+
+    The largest frames are the server's echo of an item with a whole pack, and the end of a
+    response with its whole output.
+
+    Args:
+        input_tokens: Estimated tokens of the largest pack.
+        output_tokens: Cap of the longest answer.
+    """
+    return FRAME_BASE_BYTES + BYTES_PER_TOKEN * (input_tokens + output_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextItem:
+    """One message that stands in front of every request: a topic, an outline, a conversation.
+
+    Attributes:
+        role: `system`, `user` or `assistant`.
+        text: What it says.
+    """
+
+    role: str
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ConfigurationError(
+                f"A context item has the role {self.role!r}. Use one of {', '.join(ROLES)}."
+            )
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise ConfigurationError("A context item needs a text.")
+
+    def to_item(self, dialect: Dialect) -> dict[str, Any]:
+        """Return the item as a dialect spells it, without an id."""
+        kind = dialect.assistant_part if self.role == "assistant" else "input_text"
+        content = [{"type": kind, "text": self.text}]
+        return {"type": "message", "role": self.role, "content": content}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is in effect on a session for the requests that are asked now.
+
+    Attributes:
+        dialect: How things are called.
+        model: As the server names it.
+        tool_name: The function that the model is made to call.
+        output_cap: Cap of every response in tokens; None takes each request's own.
+        references: Ids of the context items, in order.
+    """
+
+    dialect: Dialect
+    model: str = ""
+    tool_name: str = ""
+    output_cap: int | None = None
+    references: tuple[str, ...] = ()
+
+    def respond(self, request: Request, **fields: Any) -> str:
+        """Return the frame that asks for a response; `fields` say where its input is."""
+        cap = request.ask.max_output_tokens if self.output_cap is None else self.output_cap
+        response = {
+            **fields,
+            self.dialect.modalities: ["text"],
+            self.dialect.output_cap: cap,
+        }
+        return encode(
+            {"type": "response.create", "event_id": request.request_id, "response": response}
+        )
+
+
+def encode(frame: dict[str, Any]) -> str:
+    """Return a frame as text."""
+    return msgspec.json.encode(frame).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +140,11 @@ class SessionSettings:
         tool_name: The function that the model is made to call with its answer.
         tool_description: At most 1,024 characters.
         tool_parameters: JSON Schema of the function's arguments.
-        max_output_tokens: Cap of a response that states none itself; None is the model's own.
+        max_output_tokens: Cap of every response; None takes each request's own.
         reasoning_effort: Sent to models that reason; None leaves the model's default.
+        truncation: `auto`, `disabled`, or the share of a long conversation that is retained, 0 to
+            1; sent where the dialect has it. None leaves the server's default.
+        context: Items in front of every request, in order; created once on the session.
         input_audio_format: `pcm16`, `g711_ulaw` or `g711_alaw`; no audio is ever sent.
         output_audio_format: As above.
         turn_detection: `server_vad`, `semantic_vad` or None; it never creates a response.
@@ -53,6 +159,8 @@ class SessionSettings:
     tool_parameters: Mapping[str, Any]
     max_output_tokens: int | None = None
     reasoning_effort: str | None = "minimal"
+    truncation: str | float | None = None
+    context: tuple[ContextItem, ...] = ()
     input_audio_format: str = "pcm16"
     output_audio_format: str = "pcm16"
     turn_detection: str | None = "server_vad"
@@ -76,6 +184,9 @@ class SessionSettings:
                 f"temperature is {self.temperature}; a Realtime session takes {low} to {high}."
             )
         dialects.wanted(self.dialect)
+        check_effort(self.reasoning_effort)
+        check_truncation(self.truncation)
+        check_context(self.context)
         if len(self.tool_description) > TOOL_DESCRIPTION_LIMIT:
             raise ConfigurationError(
                 f"The tool description has {len(self.tool_description)} characters; the service "
@@ -125,7 +236,68 @@ class SessionSettings:
             and self.model.startswith(REASONING_MODELS)
         ):
             session[dialect.reasoning] = {"effort": self.reasoning_effort}
+        if dialect.truncation is not None and self.truncation is not None:
+            session[dialect.truncation] = (
+                self.truncation
+                if isinstance(self.truncation, str)
+                else {"type": "retention_ratio", "retention_ratio": self.truncation}
+            )
         return session
+
+
+def check_effort(effort: str | None) -> None:
+    """Refuse a reasoning effort that does not exist.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    if effort is not None and effort not in EFFORTS:
+        raise ConfigurationError(
+            f"reasoning_effort is {effort!r}. Use one of {', '.join(EFFORTS)}, or None."
+        )
+
+
+def check_truncation(rule: str | float | None) -> None:
+    """Refuse a rule of truncation that does not exist.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    if rule is None or rule in TRUNCATIONS:
+        return
+    is_number = isinstance(rule, int | float) and not isinstance(rule, bool)
+    if not is_number or not 0 <= rule <= 1:  # type: ignore[operator]
+        raise ConfigurationError(
+            f"truncation is {rule!r}. Use {', '.join(TRUNCATIONS)}, a number from 0 to 1, or None."
+        )
+
+
+def check_output_cap(tokens: int | None) -> None:
+    """Refuse an output cap that the service would refuse.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    low, high = OUTPUT_CAP_RANGE
+    if tokens is None:
+        return
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or not low <= tokens <= high:
+        raise ConfigurationError(
+            f"max_output_tokens is {tokens!r}; a Realtime session takes {low} to {high}, or None."
+        )
+
+
+def check_context(items: Sequence[ContextItem]) -> None:
+    """Refuse a context that is too long.
+
+    Raises:
+        ConfigurationError: Names the limit.
+    """
+    size = sum(len(item.text) for item in items)
+    if size > CONTEXT_CHARACTERS:
+        raise ConfigurationError(
+            f"The context has {size} characters; {CONTEXT_CHARACTERS} are the most. Shorten it."
+        )
 
 
 def difference(dialect: Dialect, sent: Mapping[str, Any], got: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from analysis.bench.figures import Job
+from analysis.bench.service import RunningService
 from analysis.labels.label_set import LabelSet
 from analysis.records import ErrorDetail, Failed, FailureKind, Labeled, Usage, Verdict
 from analysis.simulator.server import start_in_thread
@@ -47,15 +48,15 @@ def job(analyzer: str, verdicts: Sequence[Verdict], *, number: int = 0, total_s:
 
 
 @contextmanager
-def digest_service(latency_ms: float, seed: int) -> Iterator[str]:
+def digest_service(latency_ms: float, seed: int) -> Iterator[RunningService]:
     """Run a simulated service with digest labels in a thread."""
     service = Service(digest_answerer(KEYS), latency_ms=latency_ms, seed=seed)
     with start_in_thread(service) as base_url:
-        yield base_url
+        yield RunningService(base_url=base_url)
 
 
 @contextmanager
-def wrong_service(latency_ms: float, seed: int) -> Iterator[str]:
+def wrong_service(latency_ms: float, seed: int) -> Iterator[RunningService]:
     """Run a service that gives every text the label after that of its digest."""
     right = digest_answerer(KEYS)
 
@@ -65,12 +66,12 @@ def wrong_service(latency_ms: float, seed: int) -> Iterator[str]:
 
     service = Service(Answerer(name="digest-labels", label=label), latency_ms=latency_ms, seed=seed)
     with start_in_thread(service) as base_url:
-        yield base_url
+        yield RunningService(base_url=base_url)
 
 
 @contextmanager
-def broken_service(latency_ms: float, seed: int) -> Iterator[str]:
+def broken_service(latency_ms: float, seed: int) -> Iterator[RunningService]:
     """Run a service that refuses every key but its own."""
     service = Service(digest_answerer(KEYS), api_key="another", latency_ms=latency_ms, seed=seed)
     with start_in_thread(service) as base_url:
-        yield base_url
+        yield RunningService(base_url=base_url)

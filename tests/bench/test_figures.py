@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from analysis.bench.figures import (
     Percentiles,
+    ServiceWork,
     Spread,
     cells,
     cold_starts,
     ratios,
+    service_work,
     unequal,
     unequal_between,
 )
@@ -45,6 +47,20 @@ def test_percentiles_agree_with_counting(values: list[int]) -> None:
 def test_spread_is_median_smallest_and_largest() -> None:
     """The median of an even number is the middle of two."""
     assert Spread(median=2.5, min=1, max=9) == Spread.of([9, 2, 3, 1])
+
+
+def test_the_work_of_a_service_is_stated_per_request_and_as_a_share() -> None:
+    """0.3 s for 100 requests, while its clients worked for one second."""
+    jobs = [job("rest", [labeled(0)], total_s=0.4), job("hybrid", [labeled(0)], total_s=0.6)]
+    expected = ServiceWork(
+        series="bare",
+        analyzers=("hybrid", "rest"),
+        paid_requests=100,
+        cpu_s=0.3,
+        cpu_ms_per_request=3.0,
+        core_share=0.3,
+    )
+    assert expected == service_work("bare", jobs, paid_requests=100, cpu_s=0.3)
 
 
 def test_a_cell_holds_all_rounds() -> None:

@@ -16,6 +16,7 @@ from analysis.bench.latency import (
     run,
     sample_chunks,
 )
+from analysis.bench.service import RunningService
 from analysis.endpoint import Endpoint
 from analysis.errors import AnalysisError, ConfigurationError
 from tests.bench.examples import broken_service, digest_service
@@ -60,10 +61,12 @@ def test_the_scripted_series_has_a_service_per_analyzer_with_one_seed() -> None:
     started: list[tuple[float, int]] = []
 
     @contextmanager
-    def serve(latency_ms: float, seed: int) -> Iterator[str]:
+    def serve(latency_ms: float, seed: int) -> Iterator[RunningService]:
         started.append((latency_ms, seed))
-        with digest_service(latency_ms, seed) as base_url:
-            yield base_url
+        paid = 10 * len(started)
+        with digest_service(latency_ms, seed) as service:
+            yield service
+            service.paid_requests, service.cpu_s = paid, 0.5
 
     lines: list[str] = []
     options = Options(sizes=(1,), rounds=1, latency_ms=1, seed=5)
@@ -71,6 +74,12 @@ def test_the_scripted_series_has_a_service_per_analyzer_with_one_seed() -> None:
     assert [(1, 5), (1, 5), (1, 5), (0, 5)] == started
     assert ["Series 1 ms, round 1 of 1", "Series 0 ms, round 1 of 1"] == lines
     assert 3 == len(measured.scripted.jobs) == len(measured.bare.jobs)
+    assert [
+        ("scripted", ("rest",), 10),
+        ("scripted", ("realtime",), 20),
+        ("scripted", ("hybrid",), 30),
+        ("bare", ("hybrid", "realtime", "rest"), 40),
+    ] == [(work.series, work.analyzers, work.paid_requests) for work in measured.services]
 
 
 def test_options_fix_packing_and_requests_at_once() -> None:

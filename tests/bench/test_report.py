@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from analysis.bench.figures import Job
+from analysis.bench.figures import Job, service_work
 from analysis.bench.latency import Measured, Options, Series
 from analysis.bench.report import closing_lines, is_good, make_document, make_table, write
 from analysis.records import Verdict
@@ -112,6 +112,24 @@ def test_the_table_fits_a_terminal(verdict: Verdict) -> None:
     assert 5 == len(lines)
     assert ["2", "rest", "rest"] == lines[2].split()[:3]
     assert "…" not in "".join(lines)
+
+
+def test_the_work_of_the_services_stands_in_document_and_end() -> None:
+    """Beside the client's; nothing is said where no service told it."""
+    works = tuple(
+        service_work(name, [job("rest", [labeled(0)], total_s=2)], paid_requests=50, cpu_s=cpu_s)
+        for name, cpu_s in (("scripted", 0.1), ("bare", 0.2))
+    )
+    found = make_document(
+        replace(measured(labeled(1)), services=works), command="semfn bench", now=NOW
+    )
+    assert [2.0, 4.0] == [one["cpu_ms_per_request"] for one in found["services"]]
+    expected = (
+        "Simulated services: 3.00 ms of processor time for each of 100 requests, at most 10% of a "
+        "core."
+    )
+    assert expected in closing_lines(found)
+    assert not [line for line in closing_lines(document()) if "processor time" in line]
 
 
 def test_the_end_says_simulated_and_counts() -> None:

@@ -54,6 +54,8 @@ def test_a_run_writes_its_result_and_says_simulated(tmp_path: Path) -> None:
     assert 6 == len(found["cells"])
     assert [1.0] * 6 == [cell["success"] for cell in found["cells"]]
     assert (0, 0) == (found["unequal_to_digest"], found["unequal_between_analyzers"])
+    assert ["scripted"] * 3 == [one["series"] for one in found["services"]]
+    assert "of processor time for each of" in done.stderr
     assert "simulated: the same scripted latency for all routes" in done.stderr
     assert f"Result: {next(folder.glob('*.json'))}" in done.stderr
 
@@ -110,7 +112,8 @@ def test_live_states_the_cost_and_wants_a_yes(tmp_path: Path) -> None:
 
 def test_live_measures_the_endpoint_that_is_set(tmp_path: Path) -> None:
     """The answers of a simulated endpoint keep the word simulated in the result."""
-    with digest_service(0, 1) as base_url:
+    with digest_service(0, 1) as service:
+        base_url = service.base_url
         done = called(tmp_path, "--live", "--sizes", "2", "--rounds", "1", OPENAI_BASE_URL=base_url)
     assert 0 == done.exit_code, done.stderr
     found = only_result(tmp_path)

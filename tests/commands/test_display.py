@@ -186,6 +186,16 @@ def test_summary_tells_rows_labels_routes_rate_and_paths() -> None:
     assert [] == end_lines(SUMMARY)
 
 
+def test_cached_tokens_are_named_where_there_are_any() -> None:
+    """As a part of the input, since they cost less."""
+    (entry,) = SUMMARY.routes
+    cached = replace(SUMMARY, routes=[{**entry, "cached_tokens": 96_000}])
+    assert (
+        "Route rest, gpt-6-luna: 100 requests, 146,000 input (of them 96,000 cached) and 11,000 "
+        "output tokens, 0.02 USD."
+    ) == summary_lines(cached)[2]
+
+
 def test_simulated_summary_marks_every_figure_and_shows_no_cost() -> None:
     """Each line with a figure says simulated."""
     lines = summary_lines(replace(SUMMARY, simulated=True))

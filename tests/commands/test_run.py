@@ -52,7 +52,7 @@ def test_output_is_the_input_and_nine_columns(tmp_path: Path, service: Paid) -> 
     found = read(output)
     assert ["id", "text", "topic", "note", *OUTPUT_COLUMNS] == list(found[0])
     assert rows == [tuple(row[name] for name in ("id", "text", "topic", "note")) for row in found]
-    assert {"rest"} == set(column(output, "semfn_route"))
+    assert {"responses-ws"} == set(column(output, "semfn_route"))
     assert {"digest-labels"} == set(column(output, "semfn_model"))
     assert {""} == set(column(output, "semfn_confidence")) | set(column(output, "semfn_error"))
     assert all(column(output, "semantic_function"))
@@ -138,7 +138,7 @@ def test_other_model_or_route_is_asked_anew_and_the_first_is_kept(
     summary = json.loads((tmp_path / "chunks.labeled.csv.summary.json").read_bytes())
     assert "ga" == json.loads(summary["record"]["realtime in effect"])["dialect"]
     run(service, path)
-    assert (15, {"rest"}) == (service.chunks, set(column(output, "semfn_route")))
+    assert (15, {"responses-ws"}) == (service.chunks, set(column(output, "semfn_route")))
 
 
 def test_row_number_is_the_id_where_there_is_none(tmp_path: Path, service: Paid) -> None:
@@ -183,7 +183,7 @@ def test_run_without_a_key_is_marked_everywhere(tmp_path: Path, arguments: tuple
     assert "USD" not in result.stderr
     output = tmp_path / "chunks.labeled.csv"
     assert {"offline-rules"} == set(column(output, "semfn_model"))
-    route = arguments[-1].split(",")[0].replace("--local", "rest")
+    route = arguments[-1].split(",")[0].replace("--local", "responses-ws")
     assert {route} == set(column(output, "semfn_route"))
     again = semfn("run", path, *arguments)
     assert "12 of 12 rows labelled, 12 of them before (simulated)." in again.stderr
@@ -236,4 +236,19 @@ def test_rate_limits_do_not_fill_the_screen(tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert (40, True) == (found["labeled"], found["requests"]["refused"] > 0)
     assert "slow down" not in result.stderr
-    assert len(result.stderr.splitlines()) <= 10
+    assert len(result.stderr.splitlines()) <= 11  # a line for each of the two routes
+
+
+def test_a_service_tier_is_asked_for_and_kept(tmp_path: Path, service: Paid) -> None:
+    """The summary names the one that was asked for, and those that served."""
+    run(service, table(tmp_path, 3), "--service-tier", "flex")
+    summary = json.loads((tmp_path / "chunks.labeled.csv.summary.json").read_text("utf-8"))
+    assert "flex" == summary["record"]["service_tier"]
+    assert ["flex"] == json.loads(summary["record"]["responses-ws in effect"])["service_tiers"]
+
+
+def test_an_unknown_service_tier_is_refused_before_sending(tmp_path: Path, service: Paid) -> None:
+    """One sentence with the values there are."""
+    printed = run(service, table(tmp_path, 3), "--service-tier", "cheap", code=2)
+    assert "Use one of auto, default, flex" in printed
+    assert 0 == service.chunks

@@ -134,7 +134,7 @@ def test_files_of_a_run_may_not_share_a_path(tmp_path: Path, service: Paid) -> N
 @pytest.mark.parametrize(
     ("option", "value", "parts"),
     [
-        ("--route", "rset", ("Route 'rset'", "realtime, rest, offline")),
+        ("--route", "rset", ("Route 'rset'", "realtime, responses-ws, rest, decisions, offline")),
         ("--route", "rest,rest", ("each once",)),
         ("--route", "", ("at least one",)),
         ("--model", "realtime=x", ("'realtime', which is not used", "rest")),

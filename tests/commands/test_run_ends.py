@@ -137,7 +137,7 @@ def test_service_that_is_away_or_broken_ends_the_run(tmp_path: Path) -> None:
         finally:
             for run in runs:
                 run.kill()
-    troubles = ("No connection to 127.0.0.1", "HTTP 500 server_error")
+    troubles = ("No connection to 127.0.0.1", "server_error: ")
     for run, folder, (printed, said), trouble in zip(runs, folders, ends, troubles, strict=True):
         assert (3, "") == (run.returncode, printed), said
         (stopped,) = [line for line in said.splitlines() if line.startswith("Stopped: ")]
@@ -183,7 +183,7 @@ def test_full_disk_ends_with_five_and_loses_nothing(tmp_path: Path) -> None:
         result = semfn("run", path, env=service.environment())
         assert 0 == result.exit_code, result.output
         # What was in flight when the disk was full may be paid twice, and nothing else.
-        assert 1_500 <= service.chunks <= 1_500 + 32 * 10
+        assert 1_500 <= service.chunks <= 1_500 + 64 * 10
     assert 1_500 == sum(bool(label) for label in column(tmp_path / OUT, "semantic_function"))
 
 

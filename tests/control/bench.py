@@ -23,17 +23,30 @@ class Bench:
     """A scheduler with a clock that the test turns, and what it told."""
 
     def __init__(
-        self, *models: str, limit: int = 4, accounts: str = "kkk", settings: Settings = SETTINGS
+        self,
+        *models: str,
+        limit: int = 4,
+        accounts: str = "kkk",
+        settings: Settings = SETTINGS,
+        most_chunks: int | None = None,
+        silent: int = 0,
     ) -> None:
         ids = itertools.count(1)
         self.now = 0.0
         self.told: list[str] = []
         self.scheduler = Scheduler(
             [
-                RoutePlan(name=f"r{place}", model=model, account=accounts[place], in_flight=limit)
+                RoutePlan(
+                    name=f"r{place}",
+                    model=model,
+                    account=accounts[place],
+                    in_flight=limit,
+                    most_chunks=most_chunks,
+                    states_limits=place >= silent,
+                )
                 for place, model in enumerate(models)
             ],
-            cost_of=lambda pack: pack.tokens,
+            cost_of=lambda route, pack: pack.tokens,
             rng=random.Random(1),
             new_id=lambda: f"q{next(ids)}",
             notify=self.hear,
@@ -79,8 +92,16 @@ class Bench:
             self.now = decision.at
         raise AssertionError("nothing is sent")
 
-    def answer(self, send: Send, names: str | None = None, *, defect: str | None = None) -> Settled:
-        """Answer a request, for the chunks with these ids or for all."""
+    def answer(
+        self,
+        send: Send,
+        names: str | None = None,
+        *,
+        defect: str | None = None,
+        declined: str = "",
+        confidence: float | None = None,
+    ) -> Settled:
+        """Answer a request, for the chunks with these ids or for all; decline others."""
         asked = {item.chunk.id: item.ticket for item in send.pack.items}
         labels = {asked[name]: ("noise",) for name in (asked if names is None else names)}
         return self.scheduler.on_answer(
@@ -92,6 +113,8 @@ class Bench:
             model=send.model,
             latency_s=0.5,
             now=self.now,
+            confidences={} if confidence is None else dict.fromkeys(labels, confidence),
+            refused=tuple(asked[name] for name in declined),
         )
 
     def fail(self, send: Send, error: AnalysisError) -> Settled:

@@ -16,6 +16,7 @@ from analysis.control.retry import (
     Fates,
     Follow,
     after_bad_answer,
+    after_declined,
     after_lost_way,
     after_rejection,
     backoff_s,
@@ -72,6 +73,21 @@ def test_what_is_no_failure_of_a_request_is_raised(error: AnalysisError) -> None
     """No retry cures a full disk."""
     with pytest.raises(type(error)):
         rule_for(error)
+
+
+def test_declined_chunks_are_never_asked_again_on_their_route() -> None:
+    """The next route gets them together; without one, or the second time, they have failed."""
+    parcel = parcel_of("ab")
+    assert [(Fate.FAILED, "ab")] == shown(after_declined(parcel_of("ab"), has_next=False))
+    assert [(Fate.NEXT_ROUTE, "ab")] == shown(after_declined(parcel, has_next=True))
+    assert [(Fate.FAILED, "ab")] == shown(after_declined(parcel, has_next=True))
+
+
+def test_a_chunk_declined_once_and_refused_alone_elsewhere_has_failed() -> None:
+    """Both count as routes that it was left by because of itself."""
+    parcel = parcel_of("a")
+    after_declined(parcel, has_next=True)
+    assert [(Fate.FAILED, "a")] == shown(after_rejection(parcel, has_next=True))
 
 
 def test_a_lost_request_goes_again_up_to_its_attempts() -> None:

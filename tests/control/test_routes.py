@@ -30,7 +30,7 @@ from tests.control.parcels import ids_of, parcel_of
 AFTER_S = SETTINGS.other_model_after_s
 
 
-def cost_of(pack: Pack) -> int:
+def cost_of(route: str, pack: Pack) -> int:
     """Return the estimated tokens of the chunks."""
     return pack.tokens
 
@@ -202,12 +202,15 @@ def test_only_labelled_chunks_get_a_verdict_with_their_share() -> None:
     parcel = replace(parcel_of("abc"), attempts=2)
     usage = Usage(input_tokens=31, output_tokens=6)
     found = [
-        *label_items(parcel, "rest", {0: ("noise",), 2: ("example",)}, usage, "m-2026", 0.5),
+        *label_items(
+            parcel, "rest", {0: ("noise",), 2: ("example",)}, usage, "m-2026", 0.5, {2: 0.75}
+        ),
     ]
     expected = [
         Labeled(
             chunk_id=name,
             labels=(label,),
+            confidence=confidence,
             route="rest",
             model="m-2026",
             attempts=2,
@@ -215,10 +218,37 @@ def test_only_labelled_chunks_get_a_verdict_with_their_share() -> None:
             latency_s=0.5,
             usage=Usage(input_tokens=tokens, output_tokens=2),
         )
-        for name, label, tokens in (("a", "noise", 11), ("c", "example", 10))
+        for name, label, tokens, confidence in (
+            ("a", "noise", 11, None),
+            ("c", "example", 10, 0.75),
+        )
     ]
     assert expected == [verdict for _, verdict in found]
     assert ["a", "c"] == [item.chunk.id for item, _ in found]
+
+
+def test_a_request_takes_no_more_chunks_than_its_route_allows() -> None:
+    """The rest stays in order; a probe takes one; without a limit the pack stays whole."""
+    (route,) = routes_of("m")
+    small = replace(route, plan=replace(route.plan, most_chunks=2))
+
+    def taken(route: RouteState, names: str, *, is_probe: bool = False) -> list[str]:
+        return [ids_of(part.pack) for part in route.portion(parcel_of(names), is_probe=is_probe)]
+
+    assert ["abcde"] == taken(route, "abcde")
+    assert ["ab", "cde"] == taken(small, "abcde")
+    assert ["ab"] == taken(small, "ab")
+    assert ["a", "bc"] == taken(route, "abc", is_probe=True)
+    assert ["a", "b"] == taken(small, "ab", is_probe=True)
+
+
+def test_a_part_of_a_parcel_keeps_its_history() -> None:
+    """In the order of the pack; there is no parcel of nothing."""
+    parcel = replace(parcel_of("abc"), attempts=2)
+    part = parcel.part({2, 0})
+    assert part is not None
+    assert ("ac", 2) == (ids_of(part.pack), part.attempts)
+    assert None is parcel.part(())
 
 
 def test_chunks_that_nothing_helped_say_what_went_wrong_last() -> None:
@@ -243,14 +273,20 @@ def test_chunks_of_a_stopped_run_say_why() -> None:
 def test_a_route_counts_what_it_was_billed() -> None:
     """Its statistics are plain values."""
     (route,) = routes_of("m")
-    route.count_usage(Usage(input_tokens=10, cached_tokens=4, output_tokens=2))
+    route.count_usage(
+        Usage(
+            input_tokens=10, cached_tokens=4, written_tokens=3, output_tokens=2, reasoning_tokens=1
+        )
+    )
     route.count_usage(Usage(input_tokens=1))
     found = route.statistics()
-    assert (0, 11, 4, 2, True, 5_000.0) == (
+    assert (0, 11, 4, 3, 2, 1, True, 5_000.0) == (
         found["requests_answered"],
         found["input_tokens"],
         found["cached_tokens"],
+        found["written_tokens"],
         found["output_tokens"],
+        found["reasoning_tokens"],
         found["is_open"],
         found["requests_per_minute"],
     )

@@ -88,6 +88,30 @@ def test_tokens_are_drawn_when_sent_and_settled_by_the_usage() -> None:
     assert WaitUntil(0.5) == bench.poll()
 
 
+def test_the_confidence_that_a_service_states_goes_with_the_label() -> None:
+    """And none is made up where it states none."""
+    bench = Bench("m")
+    bench.offer("a", "b")
+    settled = *bench.answer(bench.send(), confidence=0.75), *bench.answer(bench.send())
+    assert [0.75, None] == [verdict.confidence for _, verdict in settled]
+
+
+def test_declined_chunks_fail_at_once_where_there_is_no_other_route() -> None:
+    """Those that got no answer at all are asked again, without them."""
+    bench = Bench("m")
+    bench.offer("abc")
+    settled = bench.answer(bench.send(), "b", declined="c")
+    assert [("b", "noise"), ("c", "refused")] == kinds(settled)
+    assert [("r0", "a")] == bench.sends()
+
+
+def test_a_request_holds_no_more_chunks_than_its_route_takes() -> None:
+    """A pack goes out in parts, in order."""
+    bench = Bench("m", most_chunks=2)
+    bench.offer("abcde")
+    assert [("r0", "ab"), ("r0", "cd"), ("r0", "e")] == bench.sends()
+
+
 def test_missing_chunks_are_asked_again_and_at_last_alone() -> None:
     """Only they; the labels of the others are settled at once."""
     bench = Bench("m")

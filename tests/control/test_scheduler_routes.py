@@ -181,3 +181,16 @@ def test_chunks_at_a_last_route_that_stays_away_fail_while_the_others_work() -> 
     assert SETTINGS.first_contact_s <= bench.now <= SETTINGS.first_contact_s + 30.0
     bench.offer("c")
     assert [("r0", "c")] == bench.sends()
+
+
+def test_declined_chunks_go_to_the_next_route_and_are_not_asked_twice() -> None:
+    """Whatever model it has; declined there too, they have failed, with both requests counted."""
+    bench = Bench("m", "n")
+    bench.offer("abc")
+    assert [("b", "noise")] == kinds(bench.answer(bench.send(), "b", declined="ac"))
+    send = bench.send()
+    assert ("r1", "ac") == (send.route, ids_of(send.pack))
+    settled = bench.answer(send, "a", declined="c")
+    assert [("a", "noise"), ("c", "refused")] == kinds(settled)
+    assert ("r1", 2) == (settled[1][1].route, settled[1][1].attempts)
+    assert [] == bench.sends()

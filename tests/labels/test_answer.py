@@ -10,6 +10,7 @@ import json
 import random
 import string
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 
 from analysis.labels.answer import Checked, check
 from analysis.labels.label_set import LabelSet
-from analysis.records import Ask, TextReply
+from analysis.records import Ask, Choice, ChoiceReply, TextReply
+from analysis.settings import SETTINGS
 
 LABELS = LabelSet.load("ten_functions")
 CASES = 1_000
@@ -414,3 +416,77 @@ def test_any_json_is_read_as_a_slow_obvious_version_reads_it(
             if item.get("labels") == ["noise"]:
                 expected[ASK.tickets[name]] = ("noise",)
     assert expected == dict(found.labels)
+
+
+def chosen(threshold: float = 0.25, label_set: LabelSet = LABELS, **shares: Any) -> Checked:
+    """Return what a reply of choices is worth: short id -> probabilities, None if declined."""
+    choices = {name: Choice(probabilities=found or {}) for name, found in shares.items()}
+    settings = replace(SETTINGS, second_label_probability=threshold)
+    return check(ChoiceReply(choices=choices, model="m"), ASK, label_set, settings=settings)
+
+
+def test_the_top_choice_is_the_label_and_its_probability_the_confidence() -> None:
+    """As the service stated it, and wherever it stands."""
+    found = chosen(a1={"noise": 0.9, "example": 0.1}, b2={"example": 0.05, "contrast": 0.95})
+    expected = Checked(
+        labels={100: ("noise",), 101: ("contrast",)}, confidences={100: 0.9, 101: 0.95}
+    )
+    assert expected == found
+
+
+@pytest.mark.parametrize(
+    ("threshold", "second", "expected"),
+    [
+        (0.25, 0.25, ("example", "contrast")),
+        (0.25, 0.24, ("example",)),
+        (0.4, 0.3, ("example",)),
+        (0.0, 0.0, ("example", "contrast")),
+        (1.0, 0.5, ("example",)),
+    ],
+)
+def test_a_runner_up_from_the_threshold_on_is_the_second_label(
+    threshold: float, second: float, expected: tuple[str, ...]
+) -> None:
+    """The confidence stays that of the main label."""
+    shares = {"noise": 0.0, "contrast": second, "example": 1 - second}
+    if second == 0.5:
+        shares = {"example": 0.5, "contrast": 0.5, "noise": 0.0}
+    if second == 0.0:
+        shares = {"contrast": 0.0, "example": 1.0, "noise": 0.0}
+    found = chosen(threshold, a1=shares, b2=shares)
+    assert ({100: expected, 101: expected}, 1 - second) == (found.labels, found.confidences[100])
+
+
+def test_a_runner_up_that_may_not_stand_there_is_left_out() -> None:
+    """Noise stays alone, a set of one label has one; no third choice takes the place."""
+    shares = {"example": 0.4, "noise": 0.35, "contrast": 0.25}
+    assert {100: ("example",)} == chosen(a1=shares).labels
+    single = replace(LABELS, max_labels=1)
+    assert {100: ("example",)} == chosen(
+        a1={"example": 0.6, "contrast": 0.4}, label_set=single
+    ).labels
+    assert {100: ("noise",)} == chosen(a1={"noise": 0.6, "contrast": 0.4}).labels
+
+
+def test_of_equal_probabilities_the_one_that_stands_first_is_the_label() -> None:
+    """The route puts there what the service chose."""
+    found = chosen(a1={"contrast": 0.4, "example": 0.4, "key_thesis": 0.2})
+    assert {100: ("contrast", "example")} == found.labels
+
+
+def test_declined_chunks_are_not_missing_ones() -> None:
+    """They are not to be asked again in the same way."""
+    found = chosen(a1=None, b2={"noise": 1.0})
+    assert ((100,), (), "") == (found.refused, found.missing, found.note)
+    found = chosen(b2=None)
+    assert ((101,), (100,), "1 of 2 chunks unanswered") == (
+        found.refused,
+        found.missing,
+        found.note,
+    )
+
+
+def test_a_choice_that_is_no_label_of_the_set_does_not_count() -> None:
+    """Whatever route let it through."""
+    found = chosen(a1={"nonsense": 0.9, "noise": 0.1}, b2={"noise": 0.7, "nonsense": 0.3})
+    assert ({101: ("noise",)}, (100,)) == (found.labels, found.missing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import (
+    CHOICE_VERSION,
     CONTENT_TOKENS,
     ITEM_TOKENS,
     PROMPT_VERSION,
     PromptBuilder,
     answer_schema,
+    choice_instructions,
     instructions,
 )
 from analysis.labels.tokens import estimate
@@ -29,16 +32,28 @@ OVERHEAD_TOKENS = 60
 """Most tokens beside the text per chunk at 20 chunks a request. Source: design section 5."""
 
 RENEW = (
-    "The instructions differ from analysis/labels/prompts/ten_functions.txt. If that is meant: "
-    "move PROMPT_VERSION in analysis/labels/prompt.py, write the text that "
-    "instructions(LabelSet.load('ten_functions')) returns to that file as UTF-8, and review the "
-    "difference; rows that are paid for are then asked again."
+    "The instructions differ from analysis/labels/prompts/ten_functions.txt (for the choice form: "
+    "ten_functions.decisions.txt). If that is meant: move PROMPT_VERSION (CHOICE_VERSION) in "
+    "analysis/labels/prompt.py, write the text that instructions (choice_instructions) returns for "
+    "LabelSet.load('ten_functions') to that file as UTF-8, and review the difference; rows that "
+    "are paid for are then asked again."
 )
 
+DIGEST = "ca05615b37116ed9c46dbbd5f031fbe2175d4705d3286d924d93257afa453ee5"
+"""Of the text form of the ten functions at PROMPT_VERSION 1; ledgers hold it."""
 
-def builder(seed: int = 1, *, language: str = "auto") -> PromptBuilder:
+
+def builder(
+    seed: int = 1, *, language: str = "auto", has_choices: bool = False, threshold: float = 0.25
+) -> PromptBuilder:
     """Return a builder for the ten functions."""
-    return PromptBuilder(LABELS, rng=random.Random(seed), language=language)
+    return PromptBuilder(
+        LABELS,
+        rng=random.Random(seed),
+        language=language,
+        settings=replace(SETTINGS, second_label_probability=threshold),
+        has_choices=has_choices,
+    )
 
 
 def pack_of(*texts: str, topic: str | None = None) -> Pack:
@@ -62,9 +77,19 @@ def test_the_instructions_are_the_reviewed_ones() -> None:
     assert "1" == PROMPT_VERSION
 
 
-def test_the_instructions_name_every_label_once_with_its_definition() -> None:
+def test_the_instructions_of_the_choice_form_are_the_reviewed_ones() -> None:
+    """Byte for byte as in the golden file of this version."""
+    golden = resources.files("analysis.labels") / "prompts" / "ten_functions.decisions.txt"
+    assert golden.read_bytes() == choice_instructions(LABELS).encode(), RENEW
+    assert "1" == CHOICE_VERSION
+
+
+@pytest.mark.parametrize("told", [instructions, choice_instructions])
+def test_the_instructions_name_every_label_once_with_its_definition(
+    told: Callable[[LabelSet], str],
+) -> None:
     """In the order of the set, and no brace of a template is left."""
-    text = instructions(LABELS)
+    text = told(LABELS)
     lines = [f"- {label.key}: {label.definition}" for label in LABELS.labels]
     assert "Labels:\n" + "\n".join(lines) + "\n\nRules:\n- " in text
     assert "{{" not in text
@@ -79,6 +104,8 @@ def test_instructions_of_another_set_name_no_label_that_it_lacks() -> None:
     text = instructions(other).partition("Rules:")[2]
     assert [] == [key for key in LABELS.keys[2:] if key in text]
     assert "second label" in text
+    rules = choice_instructions(other).partition("Rules:")[2]
+    assert [] == [key for key in LABELS.keys[2:] if key in rules]
     single = instructions(replace(other, max_labels=1)).partition("Rules:")[2]
     assert "second" not in single
     assert "never two" in single
@@ -112,6 +139,20 @@ def test_a_pack_can_be_read_back_from_its_question(texts: list[str], topic: str)
     assert (topic or None) == content.get("topic")
     assert list(ask.tickets) == [entry["id"] for entry in content["chunks"]]
     assert {4} == {len(short_id) for short_id in ask.tickets}
+
+
+def test_the_choice_form_asks_about_the_same_content_without_a_schema() -> None:
+    """The same chunks and topic; the keys in the order of the set; no output to pay for."""
+    pack = pack_of("a", "b", topic="t")
+    text, choices = builder(1).ask(pack), builder(1).ask(pack, as_choices=True)
+    assert (text.content, text.tickets) == (choices.content, choices.tickets)
+    assert ((), LABELS.keys) == (text.choices, choices.choices)
+    assert (choice_instructions(LABELS), {}, 0) == (
+        choices.instructions,
+        choices.schema,
+        choices.max_output_tokens,
+    )
+    assert "JSON only" not in choices.instructions
 
 
 def test_ids_are_new_in_every_request_and_differ_within_one() -> None:
@@ -187,6 +228,24 @@ def test_the_digest_moves_with_whatever_shapes_the_question() -> None:
     ]
     assert digests[0] == digests[1]
     assert 3 == len(set(digests))
+
+
+def test_the_choice_form_moves_the_digest_only_where_it_is_asked() -> None:
+    """Ledgers of other routes keep their rows; the threshold shapes labels of choices alone."""
+    assert DIGEST == builder().digest == builder(threshold=0.5).digest
+    assert 3 == len(
+        {DIGEST, builder(has_choices=True).digest, builder(has_choices=True, threshold=0.5).digest}
+    )
+
+
+@pytest.mark.parametrize("count", [1, 10, 20])
+def test_the_estimate_of_the_choice_form_covers_what_is_sent(count: int) -> None:
+    """All texts: the shared input, and of each question its words and choices; a fifth above."""
+    text = "A plain sentence of the usual length, without anything special in it."
+    ask = builder().ask(pack_of(*[text] * count, topic="cycling in cities"), as_choices=True)
+    words = [f"c_{one} Main label of chunk {one}. {' '.join(ask.choices)}" for one in ask.tickets]
+    sent = estimate(ask.instructions) + estimate(ask.content) + sum(map(estimate, words))
+    assert sent <= ask.estimated_input_tokens <= 1.2 * sent
 
 
 @pytest.mark.parametrize("count", [1, 10, 20])

@@ -74,7 +74,9 @@ def labeled(of: Chunk, *labels: str) -> Labeled:
         attempts=2,
         pack=3,
         latency_s=0.25,
-        usage=Usage(input_tokens=9, cached_tokens=4, output_tokens=2),
+        usage=Usage(
+            input_tokens=9, cached_tokens=4, written_tokens=3, output_tokens=2, reasoning_tokens=1
+        ),
     )
 
 
@@ -85,7 +87,9 @@ def failed(of: Chunk, kind: FailureKind = FailureKind.DEFECT, message: str = "wh
 
 def done(request_id: str, *verdicts: tuple[Chunk, Labeled | Failed]) -> Settlement:
     """Make the ending of a request that was answered with these verdicts."""
-    usage = Usage(input_tokens=100, cached_tokens=40, output_tokens=7)
+    usage = Usage(
+        input_tokens=100, cached_tokens=40, written_tokens=30, output_tokens=7, reasoning_tokens=5
+    )
     return Settlement(
         request_id=request_id, ending=Ending.DONE, usage=usage, model="m-2026", verdicts=verdicts
     )

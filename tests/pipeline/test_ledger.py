@@ -58,14 +58,12 @@ async def test_a_request_goes_from_intended_to_done_with_its_verdicts(
 
     await journal.settle(done("r1", (one, labeled(one, "example", "noise"))))
 
-    assert [("done", "m-2026", 100, 40, 7)] == rows(
-        path,
-        "SELECT state, reported_model, input_tokens, cached_tokens, output_tokens FROM request",
+    tokens = "input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens"
+    assert [("done", "m-2026", 100, 40, 30, 7, 5)] == rows(
+        path, f"SELECT state, reported_model, {tokens} FROM request"
     )
-    assert [("in.csv", "1", '["example", "noise"]', 9, 4, 2, "r1")] == rows(
-        path,
-        "SELECT source, id, labels, input_tokens, cached_tokens, output_tokens, request_id "
-        "FROM verdict",
+    assert [("in.csv", "1", '["example", "noise"]', 9, 4, 3, 2, 1, "r1")] == rows(
+        path, f"SELECT source, id, labels, {tokens}, request_id FROM verdict"
     )
     assert [False] == await journal.missing([one])
 
@@ -224,7 +222,7 @@ async def test_totals_sum_by_route_and_reported_model(path: Path) -> None:
     with opened(path) as ledger:
         await answer(ledger, "r2", (one, failed(one)), (two, failed(two)))
         await ledger.intend(request("r3", two, route="realtime", model="asked"))
-        billed = Usage(input_tokens=100, cached_tokens=40, output_tokens=7)
+        billed = done("").usage
         asked = RouteTotals(route="realtime", model="asked", requests=1, chunks=1, usage=Usage())
         own = RouteTotals(route="rest", model="m-2026", requests=1, chunks=2, usage=billed)
         every = replace(own, requests=2, chunks=3, usage=billed + billed)

@@ -18,11 +18,13 @@ import pytest
 
 from analysis.errors import LedgerError
 from analysis.pipeline.ledger import Ledger
+from analysis.records import Usage
 from analysis.settings import SETTINGS
 from tests.pipeline.ledger_samples import (
     answer,
     chunk,
     failed,
+    key_of,
     labeled,
     labels_of,
     opened,
@@ -310,9 +312,139 @@ def test_a_newer_schema_is_an_error(path: Path) -> None:
     """An older program does not write into the ledger of a newer one."""
     opened(path).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(LedgerError, match="has schema 2; this program knows 1"):
+        connection.execute("PRAGMA user_version = 3")
+    with pytest.raises(LedgerError, match="has schema 3; this program knows 2"):
         opened(path)
+
+
+SCHEMA_1 = """
+PRAGMA application_id = 0x53454D46; PRAGMA user_version = 1;
+CREATE TABLE run (
+    run        INTEGER PRIMARY KEY,
+    source     TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at   TEXT,
+    late       INTEGER NOT NULL DEFAULT 0,
+    facts      TEXT NOT NULL
+);
+CREATE TABLE request (
+    request_id     TEXT PRIMARY KEY,
+    run            INTEGER NOT NULL REFERENCES run (run),
+    route          TEXT NOT NULL,
+    model          TEXT NOT NULL,
+    reported_model TEXT,
+    chunks         INTEGER NOT NULL,
+    attempt        INTEGER NOT NULL,
+    state          TEXT NOT NULL
+                   CHECK (state IN ('intended', 'done', 'refused', 'unsent', 'unknown')),
+    sent_at        TEXT NOT NULL,
+    ended_at       TEXT,
+    code           TEXT NOT NULL DEFAULT '',
+    input_tokens   INTEGER NOT NULL DEFAULT 0,
+    cached_tokens  INTEGER NOT NULL DEFAULT 0,
+    output_tokens  INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE verdict (
+    source        TEXT NOT NULL,
+    id            TEXT NOT NULL,
+    key           BLOB NOT NULL,
+    retired       INTEGER NOT NULL DEFAULT 0,
+    labels        TEXT,
+    confidence    REAL,
+    route         TEXT,
+    model         TEXT,
+    attempts      INTEGER NOT NULL,
+    pack          INTEGER NOT NULL,
+    latency_s     REAL,
+    input_tokens  INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    error_kind    TEXT,
+    error_message TEXT,
+    request_id    TEXT,
+    PRIMARY KEY (source, id, key, retired),
+    CHECK ((labels IS NULL) <> (error_kind IS NULL))
+) WITHOUT ROWID;
+"""
+"""What ledger.sql said in version 0.1.0 of the program, without its comments."""
+
+
+def make_schema_1(path: Path) -> None:
+    """Make a ledger of schema 1 in which one chunk has a label and one request is in flight."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA_1)
+        connection.execute(
+            "INSERT INTO run VALUES (1, 'in.csv', '2026-11-20T00:00:00.000+00:00', NULL, 0, '{}')"
+        )
+        connection.executemany(
+            "INSERT INTO request VALUES "
+            "(?, 1, 'rest', 'm', 'm-2026', 1, 1, ?, 't', 't', '', ?, ?, ?)",
+            [("r1", "done", 100, 40, 7), ("r2", "intended", 0, 0, 0)],
+        )
+        connection.execute(
+            "INSERT INTO verdict VALUES "
+            "('in.csv', '1', ?, 0, '[\"example\"]', 0.5, 'rest', 'm', 1, 1, 0.1, 100, 40, 7, NULL, "
+            "NULL, 'r1')",
+            (key_of(chunk("1")),),
+        )
+        connection.commit()
+
+
+@pytest.mark.asyncio
+async def test_a_ledger_of_schema_1_is_migrated(path: Path) -> None:
+    """Its labels and sums stay, and what comes now has the new columns."""
+    make_schema_1(path)
+    with opened(path) as ledger:
+        assert [("example",)] == labels_of(ledger, chunk("1"))
+        assert 1 == ledger.unknown_requests().requests
+        await answer(ledger, "r3", (chunk("2"), labeled(chunk("2"))))
+        (sums,) = [entry for entry in ledger.totals().overall if entry.model == "m-2026"]
+        assert (
+            Usage(
+                input_tokens=200,
+                cached_tokens=80,
+                written_tokens=30,
+                output_tokens=14,
+                reasoning_tokens=5,
+            )
+            == sums.usage
+        )
+    assert [(2,)] == rows(path, "PRAGMA user_version")
+    with opened(path) as ledger:
+        assert [("example",)] * 2 == labels_of(ledger, chunk("1"), chunk("2"))
+
+
+def test_a_migrated_ledger_has_the_columns_of_a_new_one(path: Path, tmp_path: Path) -> None:
+    """Names, types and defaults, in the same order, in every table."""
+    make_schema_1(path)
+    opened(path).close()
+    new = tmp_path / "new.sqlite"
+    opened(new).close()
+    for table in ("run", "request", "verdict"):
+        assert rows(new, f"PRAGMA table_info({table})") == rows(path, f"PRAGMA table_info({table})")
+
+
+def test_a_migration_that_dies_leaves_a_ledger_of_schema_1(path: Path) -> None:
+    """All statements are one transaction, so that the next run does all of them again."""
+    make_schema_1(path)
+
+    class Dying(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql == "PRAGMA user_version = 2":
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *parameters)
+
+    with pytest.raises(LedgerError, match="disk I/O error"):
+        opened(
+            path,
+            connect=lambda place: sqlite3.connect(
+                place, isolation_level=None, check_same_thread=False, factory=Dying
+            ),
+        )
+    assert [(1,)] == rows(path, "PRAGMA user_version")
+    assert 14 == len(rows(path, "PRAGMA table_info(request)"))
+    with opened(path) as ledger:
+        assert [("example",)] == labels_of(ledger, chunk("1"))
 
 
 def test_an_empty_file_and_a_cut_draft_do_no_harm(path: Path) -> None:

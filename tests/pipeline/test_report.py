@@ -9,7 +9,7 @@ import pytest
 
 from analysis.errors import ConfigurationError
 from analysis.pipeline.ledger import VerdictRow
-from analysis.pipeline.report import Counts, allowed_failures
+from analysis.pipeline.report import Counts, allowed_failures, served_tier
 from tests.commands.test_display import SUMMARY
 
 KEYS = [
@@ -103,6 +103,24 @@ def test_counts_group_errors_with_the_first_example() -> None:
     assert {"defect": {"id": "b", "message": "about defect"}} == counts.examples
     counts.clear_rows()
     assert (0, {}, {}, {}) == (counts.labeled, counts.errors, counts.examples, counts.by_label)
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, "default"),
+        ({"rest": '{"endpoint": "responses", "service_tiers": []}'}, "default"),
+        ({"rest": '{"service_tiers": ["flex"]}', "realtime": '{"model": "m"}'}, "flex"),
+        ({"rest": '{"service_tiers": ["default", "flex"]}'}, None),
+        ({"rest": '{"service_tier": "priority"}'}, "priority"),
+        ({"rest": '{"service_tier": null}'}, "default"),
+    ],
+)
+def test_a_route_is_priced_by_the_tier_that_answered(
+    facts: dict[str, str], expected: str | None
+) -> None:
+    """As the service names it; of several nobody knows which request had which."""
+    assert expected == served_tier(facts, "rest")
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,8 @@ def assert_bounded(
 def another_model_gets_only_what_the_rules_allow(scenario: Scenario, trace: Trace) -> None:
     """Only chunks that failed on a route of the model before, or while one is away or closed.
 
-    What has moved stays where it is: this is about the first send of a chunk on a route.
+    What has moved stays where it is: this is about the first send of a chunk on a route. A pack
+    moves as one, also where only a probe of one of its chunks goes first.
     Away: down by the table of breaker states, and never answered or down for
     `other_model_after_s`.
     """
@@ -262,6 +263,7 @@ def another_model_gets_only_what_the_rules_allow(scenario: Scenario, trace: Trac
     healths = {name: Health(knobs) for name in order}
     refused_since: dict[tuple[str, str], float] = {}
     closed: set[str] = set()
+    packs = {t: entry.tickets for entry in trace if entry.kind == "offer" for t in entry.tickets}
     for entry in trace:
         if entry.kind in ("answer", "failure"):
             healths[entry.route].end(entry)
@@ -295,7 +297,8 @@ def another_model_gets_only_what_the_rules_allow(scenario: Scenario, trace: Trac
                     and not any((ticket, route) in failed for route in routes)
                 ]
                 assert not foreign, f"{foreign} went to {entry.route}; {model} was not away"
-            moved |= {(ticket, entry.route) for ticket in entry.tickets}
+            mates = packs[entry.tickets[0]] if entry.is_probe else entry.tickets
+            moved |= {(ticket, entry.route) for ticket in mates}
 
 
 def waits_lead_somewhere(scenario: Scenario, trace: Trace) -> None:
@@ -316,6 +319,16 @@ def nothing_is_sent_after_a_stop(scenario: Scenario, trace: Trace) -> None:
         assert not (is_stopped and entry.kind == "send"), f"{entry.request_id} goes after the stop"
 
 
+def a_declined_chunk_is_not_asked_there_again(scenario: Scenario, trace: Trace) -> None:
+    """The same question gets the same answer."""
+    declined: set[tuple[int, str]] = set()
+    for entry in trace:
+        declined |= {(ticket, entry.route) for ticket in entry.declined}
+        if entry.kind == "send":
+            again = [ticket for ticket in entry.tickets if (ticket, entry.route) in declined]
+            assert not again, f"{again} go to {entry.route} again, which declined them"
+
+
 def sends(trace: Trace) -> list[Entry]:
     """Return the sends of a trace."""
     return [entry for entry in trace if entry.kind == "send"]
@@ -334,6 +347,7 @@ INVARIANTS: tuple[Callable[[Scenario, Trace], None], ...] = (
     another_model_gets_only_what_the_rules_allow,
     waits_lead_somewhere,
     nothing_is_sent_after_a_stop,
+    a_declined_chunk_is_not_asked_there_again,
 )
 
 

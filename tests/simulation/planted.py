@@ -16,6 +16,7 @@ from analysis.errors import AnalysisError, RateLimited, TransportError
 from analysis.records import Labeled
 from tests.simulation.invariants import (
     Trace,
+    a_declined_chunk_is_not_asked_there_again,
     a_label_that_was_paid_is_kept,
     a_verdict_belongs_to_its_chunk,
     a_wait_that_was_asked_for_is_kept,
@@ -120,6 +121,14 @@ class Swapping(Mishearing):
         return swapped + tuple(one for one in settled if not isinstance(one[1], Labeled))
 
 
+class Insistent(Scheduler):
+    """Takes what was declined for what was forgotten."""
+
+    def on_answer(self, request_id: str, **heard: Any) -> Settled:
+        """Hear an answer that declines nothing."""
+        return super().on_answer(request_id, **(heard | {"refused": ()}))
+
+
 class Spendthrift(Scheduler):
     """Asks for the whole pack again although a part of it was answered."""
 
@@ -193,5 +202,6 @@ PLANTED: tuple[tuple[type[Scheduler], Callable[[Scenario, Trace], None]], ...] =
     (Endless, attempts_are_bounded),
     (Hasty, a_wait_that_was_asked_for_is_kept),
     (Unstoppable, nothing_is_sent_after_a_stop),
+    (Insistent, a_declined_chunk_is_not_asked_there_again),
 )
 """Each bug with the invariant that it breaks."""

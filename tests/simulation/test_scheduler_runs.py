@@ -35,6 +35,7 @@ def shaken(chance: random.Random, service: Service) -> Service:
         limited=chance.choice([0, 0.02, 0.2]),
         malformed=chance.choice([0, 0.02, 0.3]),
         short=chance.choice([0, 0.02, 0.2]),
+        declines=chance.choice([0, 0, 0.02, 0.2]),
     )
 
 
@@ -47,7 +48,7 @@ def scenario_of(seed: int) -> Scenario:
     """Return the scenario of a seed: its kind goes by turns, the rest by chance."""
     chance = random.Random(f"scenario {seed}")
     chunks, size = chance.randint(1, 80), chance.choice([1, 2, 5, 10])
-    first = shaken(chance, CLEAN)
+    first = replace(shaken(chance, CLEAN), states_limits=seed % 3 > 0)
     second = shaken(chance, replace(CLEAN, name="second", model=chance.choice(["m", "n"])))
     plain = Scenario(
         services=(first, second) if chance.random() < 0.7 else (first,),
@@ -209,9 +210,11 @@ def test_the_runs_reach_every_ending() -> None:
         reached["other model"] += any(
             entry.route == "second" and scenario.services[1].model == "n" for entry in sends(trace)
         )
+        reached["declined"] += sum(bool(entry.declined) for entry in trace)
         reached["cut short"] += world.scheduler.stop_error is not None
     wanted = {"AccountClosed", "AnswerDefect", "DeadlinePassed", "ModelRefused", "RateLimited"}
     wanted |= {"RequestRejected", "TransportError", "probe", "other model", "cut short", "stop"}
+    wanted |= {"declined"}
     assert set() == {name for name in wanted if reached[name] < 5}
 
 

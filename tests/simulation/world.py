@@ -50,9 +50,11 @@ class Service:
         limited: Chance of a 429.
         malformed: Chance that the answer is void.
         short: Chance, per chunk, that its item is missing.
+        declines: Chance, per chunk, that it is declined while the rest is answered.
         away: Spans (from, to) in which connections are refused.
         closed_from: From when on the key is refused, or None.
         limited_from: From when on every request meets a 429, or None.
+        states_limits: Its answers would tell the limits.
     """
 
     name: str
@@ -65,9 +67,11 @@ class Service:
     limited: float = 0.0
     malformed: float = 0.0
     short: float = 0.0
+    declines: float = 0.0
     away: tuple[tuple[float, float], ...] = ()
     closed_from: float | None = None
     limited_from: float | None = None
+    states_limits: bool = True
 
     def is_away(self, now: float) -> bool:
         """Tell whether connections are refused at this time."""
@@ -100,6 +104,7 @@ class Entry:
         route: Of a send or its ending.
         tickets: Chunks of the request, or those that get a verdict.
         labels: Ticket -> label given, for answers and verdicts; None stands for a failed chunk.
+        declined: Chunks that an answer declined.
         error: Error of a failure.
         usage_tokens: Billed tokens of an answer.
         is_probe: The scheduler called a send a probe.
@@ -113,6 +118,7 @@ class Entry:
     route: str = ""
     tickets: tuple[int, ...] = ()
     labels: Mapping[int, str | None] = field(default_factory=dict)
+    declined: frozenset[int] = frozenset()
     error: AnalysisError | None = None
     usage_tokens: int = 0
     is_probe: bool = False
@@ -123,7 +129,8 @@ class Entry:
         """Return the entry as one line, for comparison of traces."""
         return (
             f"{self.at!r} {self.kind} {self.request_id} {self.route} {self.tickets} "
-            f"{sorted(self.labels.items())} {self.error!r} {self.usage_tokens} {self.is_probe} "
+            f"{sorted(self.labels.items())} {sorted(self.declined)} {self.error!r} "
+            f"{self.usage_tokens} {self.is_probe} "
             f"{self.until!r} {self.in_flight}"
         )
 
@@ -164,6 +171,7 @@ class World:
                     model=service.model,
                     account=service.account,
                     in_flight=service.in_flight,
+                    states_limits=service.states_limits,
                 )
                 for service in scenario.services
             ],
@@ -283,11 +291,9 @@ class World:
     def _answer(self, send: Send, tickets: tuple[int, ...]) -> Settled:
         service, chance = self._services[send.route], self._chance
         is_void = chance.random() < service.malformed
-        labels = {
-            ticket: true_label(ticket)
-            for ticket in tickets
-            if not is_void and chance.random() >= service.short
-        }
+        answered = [t for t in tickets if not is_void and chance.random() >= service.short]
+        declined = frozenset(t for t in answered if chance.random() < service.declines)
+        labels = {t: true_label(t) for t in answered if t not in declined}
         used = COST_PER_REQUEST // 2 + COST_PER_CHUNK * len(tickets)
         self._note(
             "answer",
@@ -295,6 +301,7 @@ class World:
             route=send.route,
             tickets=tickets,
             labels=labels,
+            declined=declined,
             usage_tokens=used,
         )
         return self.scheduler.on_answer(
@@ -306,6 +313,7 @@ class World:
             model=send.model,
             latency_s=0.5,
             now=self.now,
+            refused=declined,
         )
 
     def _fate(
@@ -350,6 +358,6 @@ class World:
         return latency_s, None
 
 
-def cost_of(pack: Pack) -> int:
+def cost_of(route: str, pack: Pack) -> int:
     """Return the tokens that a request for a pack reserves."""
     return COST_PER_REQUEST + COST_PER_CHUNK * len(pack.items)

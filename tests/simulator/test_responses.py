@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseOutputMessage
 
 from tests.simulator.examples import (
     SCHEMA,
@@ -82,7 +82,11 @@ def form(**changes: Any) -> dict[str, Any]:
             "invalid_value",
             "input[0].content[0].type",
         ),
-        ({"stream": True}, 400, "unsupported_value", "stream"),
+        ({"stream": 1}, 400, "invalid_type", "stream"),
+        ({"stream_options": {}}, 400, None, "stream_options"),
+        ({"conversation": "conv_1"}, 400, "unsupported_value", "conversation"),
+        ({"previous_response_id": {}, "input": "x"}, 400, "invalid_type", "previous_response_id"),
+        ({"prompt_cache_options": {"mode": 5}}, 400, "invalid_value", "prompt_cache_options.mode"),
         ({"background": True}, 400, "unsupported_value", "background"),
         ({"instructions": 5}, 400, "invalid_type", "instructions"),
         (
@@ -93,6 +97,7 @@ def form(**changes: Any) -> dict[str, Any]:
         ),
         ({"max_output_tokens": 15}, 400, "integer_below_min_value", "max_output_tokens"),
         ({"max_output_tokens": True}, 400, "invalid_type", "max_output_tokens"),
+        ({"service_tier": ["auto"]}, 400, "invalid_type", "service_tier"),
         ({"service_tier": "gold"}, 400, "invalid_value", "service_tier"),
         ({"metadata": {"k": "v" * 513}}, 400, "string_above_max_length", "metadata.k"),
         ({"metadata": {"k": 5}}, 400, "invalid_type", "metadata.k"),
@@ -112,6 +117,7 @@ def form(**changes: Any) -> dict[str, Any]:
         ({"model": "gpt-6-astra"}, 400, "unsupported_value", "reasoning.effort"),
         ({"model": "gpt-4o-mini"}, 400, "unsupported_parameter", "reasoning.effort"),
         ({"text": {"form": 1}}, 400, "unknown_parameter", "text.form"),
+        ({"text": form(type=[])}, 400, "invalid_type", "text.format.type"),
         ({"text": form(type="xml")}, 400, "invalid_value", "text.format.type"),
         ({"text": form(extra=1)}, 400, "unknown_parameter", "text.format.extra"),
         ({"text": form(name=...)}, 400, "missing_required_parameter", "text.format.name"),
@@ -125,7 +131,7 @@ def form(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_wrong_bodies_are_refused(
-    changes: dict[str, Any], status: int, code: str, param: str
+    changes: dict[str, Any], status: int, code: str | None, param: str
 ) -> None:
     """Each wrong field gets the status, code and param of the protocol."""
     assert (status, code, param) == error_of(post(service(), body(**changes)))
@@ -145,6 +151,52 @@ def test_wrong_bodies_are_refused(
 def test_good_bodies_are_answered(changes: dict[str, Any]) -> None:
     """Sampling without reasoning, loose schemas that are not strict, and no schema at all pass."""
     assert 200 == post(service(), body(**changes)).status
+
+
+def test_stored_answer_can_be_continued() -> None:
+    """Its conversation counts as input; an answer that must not be stored is not found."""
+    account = service()
+    first = Response.model_validate(json.loads(post(account).body))
+    follower = body(previous_response_id=first.id, store=False)
+    second = Response.model_validate(json.loads(post(account, follower).body))
+    assert first.usage is not None
+    assert second.usage is not None
+    assert second.usage.input_tokens > first.usage.total_tokens
+    lost = body(previous_response_id=second.id)
+    assert (400, "previous_response_not_found", "previous_response_id") == error_of(
+        post(account, lost)
+    )
+
+
+def test_reasoning_comes_before_the_message() -> None:
+    """With an effort the first item is no message; the SDK finds the text all the same."""
+    outcome = post(service(), body(reasoning={"effort": "low"}))
+    response = Response.model_validate(json.loads(outcome.body))
+    assert ["reasoning", "message"] == [item.type for item in response.output]
+    assert labels_of("one", "two") == json.loads(response.output_text)
+
+
+def test_declined_answer_has_a_refusal_part() -> None:
+    """It has no text."""
+    outcome = post(service(faults={"refusal": 1.0}))
+    response = Response.model_validate(json.loads(outcome.body))
+    (message,) = response.output
+    assert isinstance(message, ResponseOutputMessage)
+    assert ("refusal", "") == (message.content[0].type, response.output_text)
+
+
+def test_cached_and_written_tokens_are_reported() -> None:
+    """The second request reads what the first one wrote up to its breakpoint."""
+    point = {"type": "input_text", "text": "x" * 8_000, "prompt_cache_breakpoint": {}}
+    messages = [{"role": "developer", "content": [point]}, {"role": "user", "content": pack("a")}]
+    asked = body(input=messages, prompt_cache_options={"mode": "explicit"}, text=...)
+    account = service()
+    details = []
+    for now in (0.0, 1.0):
+        usage = Response.model_validate(json.loads(post(account, asked, now=now).body)).usage
+        assert usage is not None
+        details.append(usage.input_tokens_details)
+    assert [(0, 2_000), (2_000, 0)] == [(d.cached_tokens, d.cache_write_tokens) for d in details]
 
 
 def test_server_without_json_schema_refuses_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from openai.types import Model
 
 from analysis.simulator.outages import Outage
 from analysis.simulator.outcomes import HttpOutcome
-from analysis.simulator.routes import refuse_upgrade, respond
+from analysis.simulator.profile import PROFILE
+from analysis.simulator.routes import find_socket, largest_body, refuse_upgrade, respond
 from analysis.simulator.service import Service
-from tests.simulator.examples import HEADERS, error_of, post, post_chat, service
+from tests.simulator.examples import HEADERS, body, chat, error_of, post, post_chat, service
+from tests.simulator.lane_examples import connect as connect_lanes
+from tests.simulator.lane_examples import create as create_on_lane
 
 
 def get(path: str) -> Any:
@@ -61,6 +65,8 @@ def test_retired_model_is_not_found() -> None:
 ADDRESSES = {
     "responses": ("POST", "/v1/responses"),
     "chat": ("POST", "/v1/chat/completions"),
+    "decisions": ("POST", "/v1/decisions"),
+    "batch": ("GET", "/v1/batches"),
     "models": ("GET", "/v1/models/gpt-6-luna"),
     "realtime": ("GET", "/v1/realtime"),
 }
@@ -111,3 +117,125 @@ def test_plain_get_of_the_realtime_address_is_refused() -> None:
     """Who does not ask for a WebSocket is told so."""
     outcome = call(service(), "GET", "/v1/realtime")
     assert (400, True) == (outcome.status, b"WebSocket" in outcome.body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/files/file_1"),
+        ("DELETE", "/v1/files/file_1/content"),
+        ("GET", "/v1/files/a/b"),
+        ("GET", "/v1/batches/a/cancel"),
+        ("DELETE", "/v1/batches/a"),
+        ("GET", "/v1/decisions"),
+        ("GET", "/v1/realtime/client_secrets"),
+        ("POST", "/v1/realtime/sessions"),
+        ("GET", "/openai/models"),
+    ],
+)
+def test_wrong_methods_are_not_found(method: str, path: str) -> None:
+    """As an address that is not there."""
+    assert (404, None, None) == error_of(call(service(), method, path))
+
+
+def test_organization_and_project_come_back() -> None:
+    """Every answer repeats the headers that the request named, a refusal as well."""
+    named: Any = {"openai-organization": "org-1", "openai-project": "proj-1"}
+    project: Any = {"openai-project": "p"}
+    account = service()
+    for request in (body(), body(model=...)):
+        headers = post(account, request, **named).headers
+        assert named == {name: headers[name] for name in named}
+    assert {"openai-project"} == {
+        name for name in post(account, **project).headers if "openai-" in name
+    } - {"openai-processing-ms"}
+
+
+VERSION = {"api-version": "2025-04-01-preview"}
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "request_body"),
+    [
+        ("/openai/v1/responses", {}, body(model="own")),
+        ("/openai/v1/chat/completions", {}, chat(model="own")),
+        ("/openai/responses", VERSION, body(model="own")),
+        ("/openai/deployments/own/chat/completions", VERSION, chat(model=...)),
+    ],
+)
+def test_azure_is_served(path: str, query: dict[str, str], request_body: dict[str, Any]) -> None:
+    """Its addresses lead to the same routes, its key has a header of its own."""
+
+    def ask(on: Service, content: bytes, headers: dict[str, str]) -> HttpOutcome:
+        return respond(
+            on, method="POST", path=path, headers=headers, body=content, now=0.0, query=query
+        )
+
+    content = json.dumps(request_body).encode()
+    outcome = ask(service(api_key="k"), content, {"api-key": "k"})
+    assert (200, "digest-labels") == (outcome.status, json.loads(outcome.body)["model"])
+    bearer = {"authorization": "Bearer k"}
+    assert 200 == ask(service(api_key="k"), content, bearer).status
+    assert 401 == ask(service(api_key="k"), content, {"api-key": "x"}).status
+    assert 400 == ask(service(), b"{", bearer).status
+    assert 400 == ask(service(), b"{}", bearer).status
+    strict = service(profile=replace(PROFILE, is_any_deployment_good=False))
+    assert (404, "DeploymentNotFound", None) == error_of(ask(strict, content, bearer))
+
+
+def test_azure_lists_models() -> None:
+    """Other addresses have both forms, too."""
+    for path, query in (("/openai/models", VERSION), ("/openai/v1/models", {})):
+        outcome = respond(
+            service(), method="GET", path=path, headers=HEADERS, body=b"", now=0.0, query=query
+        )
+        assert 200 == outcome.status
+
+
+def test_azure_refuses_before_the_upgrade() -> None:
+    """The vendor opens the socket and refuses there; Azure answers 400 instead."""
+    for path, status in (("/openai/v1/realtime", 400), ("/v1/realtime", None)):
+        address = find_socket(path, {})
+        assert address is not None
+        outcome = refuse_upgrade(service(), now=0.0, address=address, headers=HEADERS)
+        assert status == (outcome and outcome.status)
+        if outcome:
+            assert (400, "OpperationNotSupported", None) == error_of(outcome)
+    assert find_socket("/v1/models", {}) is None
+
+
+def test_models_end_at_their_date() -> None:
+    """With the switch they are not found from that day (UTC) on, on every route."""
+    day_s = 1_799_884_800.0
+    strict = replace(PROFILE, is_shutdown_enforced=True)
+    found = {}
+    for name, account in {
+        "off": service(epoch_s=day_s),
+        "before": service(epoch_s=day_s - 1.0, profile=strict),
+        "after": service(epoch_s=day_s, profile=strict),
+    }.items():
+        outcomes = (
+            post(account, body(model="gpt-4o-mini", reasoning=...)),
+            post_chat(account, chat(model="gpt-4o-mini", reasoning_effort=...)),
+            call_with_key(account, "/v1/models/gpt-4o-mini"),
+        )
+        told = create_on_lane(connect_lanes(account), model="gpt-4o-mini", reasoning=...)
+        assert ("model_not_found" in str(told[0])) is (name == "after")
+        listed = json.loads(call_with_key(account, "/v1/models").body)["data"]
+        is_listed = "gpt-4o-mini" in {each["id"] for each in listed}
+        found[name] = ([outcome.status for outcome in outcomes], is_listed)
+    good = ([200, 200, 200], True)
+    assert {"off": good, "before": good, "after": ([404, 404, 404], False)} == found
+
+
+def call_with_key(on: Service, path: str) -> HttpOutcome:
+    """Send a GET request."""
+    return respond(on, method="GET", path=path, headers=HEADERS, body=b"", now=0.0)
+
+
+def test_files_may_be_large() -> None:
+    """Uploads have a bound of their own, at Azure as well; other bodies the general one."""
+    account = service()
+    for path in ("/v1/files", "/openai/v1/files", "/openai/files?api-version=1"):
+        assert largest_body(account, path, 1_000) > 200 * 1024 * 1024
+    assert 1_000 == largest_body(account, "/v1/responses", 1_000)

@@ -200,7 +200,8 @@ def test_any_key_is_good_without_a_key_of_its_own() -> None:
         ({"latency_ms": -1}, "at least 0"),
         ({"ms_per_token": -1}, "at least 0"),
         ({"dialect": "alpha"}, "'alpha' is unknown. Known: ga, beta"),
-        ({"endpoints": {"batch"}}, "'batch' is unknown. Known: realtime, responses, chat, models"),
+        ({"rpd": 0}, "at least 1"),
+        ({"endpoints": {"voice"}}, "'voice' is unknown. Known: realtime, responses, "),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any], part: str) -> None:

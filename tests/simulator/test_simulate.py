@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import aiohttp
@@ -15,7 +18,9 @@ from click.testing import CliRunner
 from openai import AsyncOpenAI
 
 from analysis.commands.simulate import simulate
+from analysis.simulator.faults import FAULTS
 from tests.simulator.examples import body, chat, pack
+from tests.tidy.source_tree import ROOT
 
 START = "from analysis.commands.simulate import simulate; simulate()"
 
@@ -47,7 +52,9 @@ def test_serves_until_told_to_stop(
         assert 1 == json.loads(log.read_text())["chunks"]
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
-        assert (0, f"Labels come from {source} (simulated).\n") == (process.returncode, errors)
+        first, last = errors.splitlines()
+        assert (0, f"Labels come from {source} (simulated).") == (process.returncode, first)
+        assert re.fullmatch(r"paid_requests=1 cpu_s=\d+\.\d{3}", last)
     finally:
         process.kill()
 
@@ -96,13 +103,17 @@ async def ask(base_url: str) -> str:
     ("options", "part"),
     [
         (["--fault", "boom=1"], "drop, error_500, hang, delay, shuffle"),
+        (["--fault", "drop=1@5"], "KIND=PROBABILITY@START-END"),
+        (["--set", "boom=1"], "Use one of: latency_sigma"),
+        (["--set", "latency_sigma=high"], "Write NAME=VALUE"),
+        (["--endpoints", "chat,grpc"], "'grpc'"),
         (["--fault", "drop=2"], "allowed: 0 to 1"),
         (["--host", "0.0.0.0"], "loopback"),
         (["--rpm", "0"], "--rpm"),
         (["--dialect", "alpha"], "'ga', 'beta'"),
-        (["--without", "batch"], "'realtime', 'responses', 'chat', 'models'"),
+        (["--without", "grpc"], "'realtime', 'responses', 'responses-ws', 'chat'"),
         (["--outage", "chat"], "ROUTE=START:SECONDS"),
-        (["--outage", "batch=1:2"], "realtime, responses, chat, models"),
+        (["--outage", "grpc=1:2"], "realtime, responses, responses-ws, chat"),
         (["--ms-per-token", "-1"], "--ms-per-token"),
     ],
 )
@@ -111,3 +122,68 @@ def test_wrong_options_end_with_usage(options: list[str], part: str) -> None:
     result = CliRunner().invoke(simulate, ["--digest-labels", *options])
     assert 2 == result.exit_code
     assert part in result.output
+
+
+def test_the_list_of_faults_names_all() -> None:
+    """One line each, and nothing is served."""
+    result = CliRunner().invoke(simulate, ["--fault-list"])
+    assert 0 == result.exit_code
+    assert list(FAULTS) == [line.split()[0] for line in result.output.splitlines()]
+
+
+def test_the_event_log_begins_with_the_options(tmp_path: Path) -> None:
+    """Seed, fault script and switches, so that a run can be repeated."""
+    log = tmp_path / "events.jsonl"
+    options = ["--seed", "7", "--fault", "quota=1@5-", "--set", "responses.lane_names=4"]
+    with subprocess.Popen(
+        [sys.executable, "-c", START, *options, "--event-log", str(log)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+        finally:
+            process.terminate()
+    first = json.loads(log.read_text(encoding="utf-8").splitlines()[0])
+    assert 7 == first["seed"]
+    assert "quota" == first["options"]["fault_script"][0]["kind"]
+    assert 4 == first["profile"]["responses"]["lane_names"]
+
+
+def test_without_the_extra_a_tls_door_says_what_to_install(tmp_path: Path) -> None:
+    """Exit 2 and one sentence."""
+    (tmp_path / "trustme.py").write_text("raise ImportError")
+    done = subprocess.run(
+        [sys.executable, "-c", START, "--tls"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert 2 == done.returncode
+    assert "pip install semfn[tls]" in done.stderr
+
+
+@pytest.mark.skipif(
+    find_spec("trustme") is None, reason="no TLS door without trustme: pip install semfn[tls]"
+)
+def test_a_tls_door_names_its_file_second() -> None:
+    """Address, then the file that clients have to trust."""
+    with subprocess.Popen(
+        [sys.executable, "-c", START, "--tls"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            base_url = process.stdout.readline()
+            name, _, path = process.stdout.readline().rstrip("\n").partition("=")
+            assert base_url.startswith("base_url=https://127.0.0.1:")
+            assert "ca_file" == name
+            assert Path(path).read_text().startswith("-----BEGIN CERTIFICATE-----")
+        finally:
+            process.terminate()
+    assert not Path(path).exists()

@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "wire": VALUES,
     "evaluation": VALUES | {"labels"},
     "transport": VALUES | {"wire"},
-    "dispatch": VALUES | {"control", "labels", "wire", "transport", "telemetry"},
+    "dispatch": VALUES | {"control", "jobs", "labels", "wire", "transport", "telemetry"},
+    "jobs": VALUES | {"control"},
     "analyzer": PROMISE,
     "arguments": VALUES | {"analyzer"},
     "endpoint": VALUES | {"wire"},  # for the value `Place`

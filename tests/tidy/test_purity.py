@@ -22,8 +22,8 @@ PURE_UNITS = frozenset(
     {"records", "settings", "models", "prices", "errors", "telemetry"}
     | {"labels", "control", "wire", "evaluation", "simulator"}
 )
-IO_IN_PURE_UNITS = frozenset({"analysis.simulator.server"})
-"""The doors of the simulator are the one io module in a folder that is pure otherwise."""
+IO_IN_PURE_UNITS = frozenset({"analysis.simulator.server", "analysis.simulator.certificates"})
+"""The doors of the simulator are the io modules in a folder that is pure otherwise."""
 
 OUTSIDE = frozenset(
     {"os", "pathlib", "shutil", "tempfile", "glob", "sqlite3", "filelock"}

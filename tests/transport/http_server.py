@@ -76,7 +76,11 @@ def _handler(answer: Answer) -> Answer:
 
 @contextlib.asynccontextmanager
 async def route(
-    answer: Answer | None, chat: Answer | None = None, **options: Any
+    answer: Answer | None,
+    chat: Answer | None = None,
+    *,
+    safety_identifier: str | None = None,
+    **options: Any,
 ) -> AsyncIterator[RestTransport]:
     """Run a server with the given endpoints, and a transport that speaks to it."""
     app = web.Application()
@@ -88,9 +92,12 @@ async def route(
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    transport = RestTransport(
-        place=Place(base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-secret-key"), **options
+    place = Place(
+        base_url=f"http://127.0.0.1:{port}/v1",
+        api_key="sk-secret-key",
+        safety_identifier=safety_identifier,
     )
+    transport = RestTransport(place=place, **options)
     try:
         async with asyncio.timeout(FOREVER_S):
             yield transport

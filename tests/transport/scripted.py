@@ -86,6 +86,14 @@ class Session:
         response = {"id": response_id, "status": "in_progress", "metadata": metadata}
         await self.say("response.created", response=response)
 
+    async def answer(self, response_id: str, text: str) -> None:
+        """Make a response from start to end that names nobody."""
+        await self.say("response.created", response={"id": response_id, "status": "in_progress"})
+        part = {"type": "output_text", "text": text}
+        output = [{"type": "message", "role": "assistant", "content": [part]}]
+        response = {"id": response_id, "status": "completed", "output": output}
+        await self.say("response.done", response=response)
+
     async def finish(self, ask: Json, response_id: str) -> None:
         """End the response with the ask's own content."""
         is_beta = "modalities" in self.session
@@ -165,12 +173,18 @@ async def serving(service: Service) -> AsyncIterator[Service]:
 
 
 @contextlib.asynccontextmanager
-async def route(service: Service, **options: Any) -> AsyncIterator[RealtimeTransport]:
-    """Run a server and a transport that speaks to it; waits between attempts are zero."""
-    async with serving(service), asyncio.timeout(FOREVER_S):
+async def route(
+    service: Service, *, place: Json | None = None, limit_s: float = FOREVER_S, **options: Any
+) -> AsyncIterator[RealtimeTransport]:
+    """Run a server and a transport that speaks to it; waits between attempts are zero.
+
+    `place` holds further fields of the place, `options` arguments of the transport; `limit_s` is
+    for tests with a clock of their own.
+    """
+    async with serving(service), asyncio.timeout(limit_s):
         chosen: Json = {"backoff_base_s": 0.0, "connect_timeout_s": 20.0, "settings": SETTINGS}
         transport = RealtimeTransport(
-            place=Place(base_url=service.base_url, api_key="sk-secret-key"),
+            place=Place(base_url=service.base_url, api_key="sk-secret-key", **(place or {})),
             rng=random.Random(1),
             **(chosen | options),
         )

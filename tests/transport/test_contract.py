@@ -17,6 +17,7 @@ from analysis.simulator.server import LocalService
 from analysis.simulator.service import Service, digest_answerer
 from analysis.transport import LimitsListener, Transport
 from analysis.transport.offline import OfflineTransport
+from analysis.transport.pool import LanesFacts, LanesTransport
 from analysis.transport.rest import RestFacts, RestTransport
 from analysis.transport.websocket import RealtimeTransport, SessionFacts
 from analysis.wire.places import Place
@@ -46,6 +47,13 @@ def rest(base_url: str, key: str, model: str, on_limits: LimitsListener | None) 
     return RestTransport(place=Place(base_url=base_url, api_key=key), on_limits=on_limits)
 
 
+def lanes(base_url: str, key: str, model: str, on_limits: LimitsListener | None) -> Transport:
+    """Return the responses-ws route."""
+    return LanesTransport(
+        place=Place(base_url=base_url, api_key=key), rng=random.Random(1), on_limits=on_limits
+    )
+
+
 def offline(base_url: str, key: str, model: str, on_limits: LimitsListener | None) -> Transport:
     """Return the offline route with the labels of the service."""
     return OfflineTransport(digest_answerer(KEYS).label, model="digest-labels")
@@ -63,6 +71,7 @@ class Way:
 WAYS = [
     Way(name="realtime-ga", make=realtime),
     Way(name="realtime-beta", make=realtime, service={"dialect": "beta"}),
+    Way(name="responses-ws", make=lanes),
     Way(name="responses", make=rest),
     Way(name="chat", make=rest, service={"endpoints": ("chat",)}),
     Way(name="responses-plain", make=rest, service={"has_json_schema": False}),
@@ -108,16 +117,17 @@ async def test_every_request_gets_its_own_answer(way: Way, faults: dict[str, flo
         await transport.open()
         replies = await asyncio.gather(*(transport.ask(one) for one in asks(60)))
         await transport.close()
+    texts = [reply for reply in replies if isinstance(reply, TextReply)]
     assert [expected_answer(number) for number in range(60)] == [
-        json.loads(reply.text) for reply in replies
+        json.loads(reply.text) for reply in texts
     ]
-    assert {("digest-labels", False)} == {(reply.model, reply.is_cut) for reply in replies}
+    assert {("digest-labels", False)} == {(reply.model, reply.is_cut) for reply in texts}
 
 
 @every_way
 @pytest.mark.asyncio
 async def test_usage_limits_and_the_service_id_are_reported(way: Way) -> None:
-    """Money and pace are known after the first answer."""
+    """Money and pace are known after the first answer; lanes tell of limits in errors only."""
     heard: list[tuple[str, tuple[RateLimit, ...]]] = []
     async with serving(way, rpm=60, tpm=100_000) as local, asyncio.timeout(FOREVER_S):
         transport = way.make(
@@ -128,6 +138,9 @@ async def test_usage_limits_and_the_service_id_are_reported(way: Way) -> None:
         await transport.close()
     assert first.usage.input_tokens > 0 and first.usage.output_tokens > 0
     assert first.service_request_id and first.service_request_id != second.service_request_id
+    if way.name == "responses-ws":
+        assert [] == heard
+        return
     route, limits = heard[0]
     assert transport.route == route
     assert 100_000 in {limit.limit for limit in limits if limit.name == "tokens"}
@@ -194,10 +207,13 @@ async def test_a_rate_limit_refuses_and_says_how_long_to_wait(way: Way) -> None:
 
 
 REST_FACTS = {
-    "responses": RestFacts(endpoint="responses", format="json_schema"),
-    "chat": RestFacts(endpoint="chat", format="json_schema"),
-    "responses-plain": RestFacts(endpoint="responses", format="json_object"),
-    "chat-plain": RestFacts(endpoint="chat", format="json_object"),
+    name: RestFacts(endpoint=endpoint, format=form, service_tiers=("default",))
+    for name, endpoint, form in (
+        ("responses", "responses", "json_schema"),
+        ("chat", "chat", "json_schema"),
+        ("responses-plain", "responses", "json_object"),
+        ("chat-plain", "chat", "json_object"),
+    )
 }
 
 
@@ -214,6 +230,12 @@ async def test_a_transport_knows_what_its_server_can_do(way: Way) -> None:
         assert f"realtime-{facts.dialect}" == way.name
         assert SETTINGS.instructions == facts.settings["instructions"]
         assert (facts.dialect == "beta") == (facts.settings.get("temperature") == 0.6)
+    elif isinstance(facts, LanesFacts):
+        assert (True, "json_schema", "digest-labels") == (
+            facts.has_lanes,
+            facts.format,
+            facts.model,
+        )
     else:
         assert REST_FACTS[way.name] == facts
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -25,7 +27,7 @@ from analysis.wire import responses
 from analysis.wire.places import Place
 
 from .examples import request
-from .http_server import Answer, error_body, fixed, obedient, route
+from .http_server import Answer, error_body, fixed, obedient, obedient_chat, route
 
 
 @pytest.mark.asyncio
@@ -74,6 +76,68 @@ async def test_limits_reach_the_listener_with_answers_and_refusals(answer: Answe
         with contextlib.suppress(RateLimited):
             await transport.ask(request())
     assert [("rest", (RateLimit(name="requests", limit=60),))] == heard
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ({"limit": "60"}, (RateLimit(name="requests", limit=60),)),
+        ({"limit": " 60 ", "reset": "soon"}, (RateLimit(name="requests", limit=60),)),
+        ({"limit": "-1", "remaining": "-1"}, (RateLimit(name="requests"),)),
+        ({"limit": "0", "remaining": "0"}, (RateLimit(name="requests", limit=0, remaining=0),)),
+        ({"limit": "60;w=60"}, (RateLimit(name="requests"),)),
+        ({"limit": "6e4"}, (RateLimit(name="requests"),)),
+        ({"remaining": "7", "reset": "1.5"}, (RateLimit(name="requests", remaining=7),)),
+        ({"reset": "1m2s"}, (RateLimit(name="requests", reset_s=62.0),)),
+        ({}, ()),
+    ],
+)
+@pytest.mark.asyncio
+async def test_headers_in_other_units_state_nothing(
+    stated: dict[str, str], expected: tuple[RateLimit, ...]
+) -> None:
+    """What is no count or no duration is left out; the rest still counts."""
+    heard: list[RateLimit] = []
+    names = {f"x_ratelimit_{name}_requests": value for name, value in stated.items()}
+    async with route(
+        fixed(429, b"", **names), on_limits=lambda _, said: heard.extend(said)
+    ) as transport:
+        with pytest.raises(RateLimited):
+            await transport.ask(request())
+    assert list(expected) == heard
+
+
+@pytest.mark.parametrize("endpoint", ["responses", "chat"])
+@pytest.mark.asyncio
+async def test_tier_and_safety_identifier_stand_in_the_body(endpoint: str) -> None:
+    """The tier that served is kept, and told once where it is another one."""
+    seen: list[Any] = []
+    told: list[str] = []
+
+    async def downgrade(asked: web.Request) -> web.StreamResponse:
+        seen.append(await asked.json())
+        reply = await (obedient if endpoint == "responses" else obedient_chat)(asked)
+        assert isinstance(reply, web.Response) and isinstance(reply.text, str)
+        return web.json_response(json.loads(reply.text) | {"service_tier": "default"})
+
+    options = {"endpoint": endpoint, "service_tier": "flex", "on_notice": told.append}
+    async with route(downgrade, downgrade, safety_identifier="u", **options) as transport:
+        for rid in ("r1", "r2"):
+            await transport.ask(request(rid))
+        assert ("default",) == transport.facts.service_tiers
+    assert [("flex", "u")] * 2 == [
+        (body["service_tier"], body["safety_identifier"]) for body in seen
+    ]
+    assert ["Service tier flex was asked for; 127.0.0.1 answered by default."] == told
+
+
+@pytest.mark.asyncio
+async def test_a_tier_that_is_not_taken_closes_the_route() -> None:
+    """It is not left out in silence, since it is a matter of money."""
+    refusal = error_body("invalid_value", "Invalid value: 'flex'", "service_tier")
+    async with route(fixed(400, refusal), service_tier="flex") as transport:
+        with pytest.raises(RouteClosed, match="Leave the service tier out"):
+            await transport.ask(request())
 
 
 @pytest.mark.parametrize(
@@ -130,6 +194,24 @@ async def test_a_wait_asked_for_in_headers_is_kept() -> None:
     )
 
 
+@contextlib.asynccontextmanager
+async def raw(answer: bytes) -> AsyncIterator[RestTransport]:
+    """Run a server that writes these bytes and closes, and a transport that speaks to it."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        transport = RestTransport(place=Place(base_url=f"http://127.0.0.1:{port}/v1", api_key="k"))
+        yield transport
+        await transport.close()
+
+
 @pytest.mark.asyncio
 async def test_nobody_there_means_that_nothing_was_sent() -> None:
     """A refused connection is surely unpaid."""
@@ -143,6 +225,27 @@ async def test_nobody_there_means_that_nothing_was_sent() -> None:
     assert (TransportError, Ending.UNSENT) == (caught.type, caught.value.ending)
 
 
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"Connection: close\r\n\r\n{", TransportError),
+        (b"Content-Length: 1\r\n\r\n{", AnswerDefect),
+        (b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n", AnswerDefect),
+        (b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", TransportError),
+    ],
+)
+@pytest.mark.asyncio
+async def test_half_a_reply_is_a_bad_answer_only_if_it_is_whole(
+    head: bytes, expected: type
+) -> None:
+    """Where the end of the connection is the end of the body, nobody can tell."""
+    async with raw(b"HTTP/1.1 200 OK\r\n" + head) as transport:
+        with pytest.raises(expected) as caught:
+            await transport.ask(request())
+    assert expected is caught.type
+    assert Ending.UNKNOWN is getattr(caught.value, "ending", Ending.UNKNOWN)
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
 
 
@@ -150,20 +253,9 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50
 @pytest.mark.asyncio
 async def test_a_reply_that_breaks_off_may_have_been_paid(answer: bytes) -> None:
     """The request had been written, so nobody knows."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        transport = RestTransport(place=Place(base_url=f"http://127.0.0.1:{port}/v1", api_key="k"))
+    async with raw(answer) as transport:
         with pytest.raises(TransportError) as caught:
             await transport.ask(request())
-        await transport.close()
     assert (TransportError, Ending.UNKNOWN) == (caught.type, caught.value.ending)
 
 

@@ -287,6 +287,30 @@ async def test_responses_without_a_schema_are_asked_more_simply() -> None:
     assert (4, 0, 2) == (used.count, unused.count, len(told))
 
 
+@pytest.mark.parametrize("endpoint", ["responses", "chat"])
+@pytest.mark.asyncio
+async def test_a_field_that_is_not_taken_is_left_out(endpoint: str) -> None:
+    """Temperature, effort and the like: each is said once and remembered for the run."""
+    effort = {"responses": "reasoning", "chat": "reasoning_effort"}[endpoint]
+
+    async def plain(asked: web.Request) -> web.StreamResponse:
+        body = await asked.json()
+        for name in ("temperature", effort):
+            if name in body:
+                words = f"Unsupported value: '{name}' is not supported with this model."
+                refusal = error_body("unsupported_value", words, name)
+                return web.Response(status=400, body=refusal)
+        return await (obedient if endpoint == "responses" else obedient_chat)(asked)
+
+    told: list[str] = []
+    server = Counting(plain)
+    async with route(server, server, endpoint=endpoint, on_notice=told.append) as transport:
+        for rid in ("r1", "r2"):
+            assert request(rid).ask.content == (await transport.ask(request(rid))).text
+        assert tuple(sorted(("temperature", effort))) == transport.facts.without
+    assert (4, 2) == (server.count, len(told))
+
+
 @pytest.mark.asyncio
 async def test_requests_refused_at_once_step_together() -> None:
     """Refusals of one form simplify it once, however many requests were under way in it."""

@@ -139,8 +139,9 @@ async def test_a_cancelled_ask_is_forgotten_and_its_late_reply_counted() -> None
         await go_on.wait()
         await session.begin(first, "p1")
         await session.finish(first, "p1")
-        second = await session.heard()
-        await session.finish(second, "p2")
+        heard = {one["type"]: one for one in (await session.heard(), await session.heard())}
+        assert "p1" == heard["response.cancel"]["response_id"]
+        await session.finish(heard["response.create"], "p2")
 
     async with route(Service(late)) as transport:
         leaving = asyncio.create_task(transport.ask(request("r1")))

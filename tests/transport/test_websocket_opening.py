@@ -18,6 +18,7 @@ from analysis.errors import (
 from analysis.records import Ending, TextReply
 from analysis.transport.websocket import RealtimeTransport
 from analysis.wire.places import Place
+from tests.virtual_loop import virtual
 
 from .examples import SETTINGS, request
 from .scripted import Handler, Service, Session, obedient, obedient_beta, route
@@ -158,28 +159,28 @@ async def test_a_lost_handshake_is_tried_again() -> None:
         assert (2, 1) == (service.connections, transport.counters.connections)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_nobody_there_means_that_nothing_was_sent() -> None:
-    """The waits are drawn from the given random source, with full jitter up to the cap."""
+    """The waits are drawn from the given random source, each up to three times the last one."""
     drawn: list[tuple[float, float]] = []
 
     class Recorder(random.Random):
         def uniform(self, a: float, b: float) -> float:
             drawn.append((a, b))
-            return 0.0
+            return b
 
     transport = RealtimeTransport(
         place=Place(base_url=f"http://127.0.0.1:{free_port()}/v1", api_key="k"),
         settings=SETTINGS,
         rng=Recorder(),
         connect_attempts=4,
-        backoff_base_s=1.0,
-        backoff_cap_s=5.0,
+        backoff_base_s=0.25,
+        backoff_cap_s=1.0,
     )
     with pytest.raises(TransportError) as caught:
         await transport.ask(request())
     assert Ending.UNSENT is caught.value.ending
-    assert [(0.0, 1.0), (0.0, 2.0), (0.0, 4.0)] == drawn[:3]
+    assert [(0.25, 0.75), (0.25, 2.25), (0.25, 3.0)] == drawn[:3]
 
 
 @pytest.mark.asyncio

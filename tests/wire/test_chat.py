@@ -43,11 +43,16 @@ def body(finish: str | None = "stop", **changes: Any) -> bytes:
             "prompt_tokens": 1100,
             "completion_tokens": 8,
             "total_tokens": 1108,
-            "prompt_tokens_details": {"cached_tokens": 1024},
-            "completion_tokens_details": {"reasoning_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": 1024, "cache_write_tokens": 76},
+            "completion_tokens_details": {"reasoning_tokens": 5},
         },
     }
     return json.dumps(completion | changes).encode()
+
+
+def read(content: bytes, **options: Any) -> TextReply:
+    """Return the reply in a body."""
+    return chat.read(content, **options).reply
 
 
 def test_the_body_asks_for_a_strict_schema_and_nothing_that_is_not_needed() -> None:
@@ -114,6 +119,22 @@ def test_the_sdk_types_accept_our_body(form: Form) -> None:
     assert sent["messages"] == list(taken["messages"])
 
 
+def test_the_service_tier_is_sent_and_read() -> None:
+    """None is sent unless one is asked for."""
+    assert "flex" == chat.body(request(), service_tier="flex")["service_tier"]
+    assert "service_tier" not in chat.body(request())
+    assert "default" == chat.read(body(service_tier="default")).service_tier
+
+
+def test_a_form_leaves_fields_out() -> None:
+    """What the server does not take is in no body."""
+    form = Form(without=frozenset({"temperature", "safety_identifier"}))
+    whole = chat.body(request(), safety_identifier="u")
+    expected = whole.keys() - {"temperature", "safety_identifier"}
+    assert "u" == whole["safety_identifier"]
+    assert expected == chat.body(request(), form=form, safety_identifier="u").keys()
+
+
 def test_our_id_travels_in_a_header() -> None:
     """A stored completion could carry it in the body, but nothing is stored."""
     assert {"X-Client-Request-Id": "r7"} == chat.headers(request("r7"))
@@ -124,11 +145,17 @@ def test_a_completion_gives_text_model_usage_and_id() -> None:
     expected = TextReply(
         text="{}",
         model="m-2026",
-        usage=Usage(input_tokens=1100, cached_tokens=1024, output_tokens=8),
+        usage=Usage(
+            input_tokens=1100,
+            cached_tokens=1024,
+            written_tokens=76,
+            output_tokens=8,
+            reasoning_tokens=5,
+        ),
         service_request_id="req_1",
     )
-    assert expected == chat.read(body(), service_request_id="req_1")
-    assert "chatcmpl-1" == chat.read(body()).service_request_id
+    assert expected == read(body(), service_request_id="req_1")
+    assert "chatcmpl-1" == read(body()).service_request_id
 
 
 @pytest.mark.parametrize("finish", ["stop", "", None])
@@ -137,14 +164,14 @@ def test_a_completion_gives_text_model_usage_and_id() -> None:
 )
 def test_a_whole_answer(finish: str | None, content: Any, text: str) -> None:
     """Some servers state no reason, some send the text in parts."""
-    reply = chat.read(body(finish, content=content))
+    reply = read(body(finish, content=content))
     assert (text, False) == (reply.text, reply.is_cut)
 
 
 @pytest.mark.parametrize("content", ["{", "", None])
 def test_an_answer_at_its_cap_is_cut(content: str | None) -> None:
     """What came before the cap is kept and marked."""
-    reply = chat.read(body("length", content=content))
+    reply = read(body("length", content=content))
     assert (content or "", True) == (reply.text, reply.is_cut)
 
 
@@ -159,7 +186,7 @@ def test_an_answer_at_its_cap_is_cut(content: str | None) -> None:
 def test_a_refusal_is_no_answer(content: bytes) -> None:
     """The model's and the filter's no are the same kind."""
     with pytest.raises(ModelRefused) as caught:
-        chat.read(content)
+        read(content)
     assert caught.value.usage.input_tokens > 0  # it was billed all the same
 
 
@@ -183,7 +210,7 @@ def test_a_refusal_is_no_answer(content: bytes) -> None:
 def test_an_unusable_reply_names_its_defect(content: bytes, defect: str) -> None:
     """Nothing is guessed from half a reply."""
     with pytest.raises(AnswerDefect) as caught:
-        chat.read(content)
+        read(content)
     assert defect == caught.value.defect
 
 
@@ -202,7 +229,7 @@ def test_an_error_in_a_2xx_body_is_an_error(
 ) -> None:
     """Gateways answer 200 and say in the body what went wrong behind them."""
     with pytest.raises(expected) as caught:
-        chat.read(json.dumps({"error": error, "choices": []}).encode(), service_request_id="req_1")
+        read(json.dumps({"error": error, "choices": []}).encode(), service_request_id="req_1")
     assert (expected, ending) == (caught.type, getattr(caught.value, "ending", None))
     assert "req_1" == getattr(caught.value, "request_id", None)
 
@@ -211,18 +238,18 @@ def test_an_error_in_a_2xx_body_is_an_error(
 def test_an_empty_body_may_have_been_paid(content: bytes) -> None:
     """Nobody knows what was generated."""
     with pytest.raises(TransportError) as caught:
-        chat.read(content)
+        read(content)
     assert Ending.UNKNOWN is caught.value.ending
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None}])
 def test_a_reply_without_usage_counts_as_none(usage: Any) -> None:
     """Some servers report no tokens."""
-    assert Usage() == chat.read(body(usage=usage)).usage
+    assert Usage() == read(body(usage=usage)).usage
 
 
 @given(content=st.binary(max_size=80))
 def test_any_body_is_a_reply_or_one_of_our_errors(content: bytes) -> None:
     """No foreign exception leaves the module."""
     with contextlib.suppress(AnalysisError):
-        assert isinstance(chat.read(content), TextReply)
+        assert isinstance(read(content), TextReply)

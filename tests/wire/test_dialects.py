@@ -47,23 +47,6 @@ def test_the_ga_marks_are_no_beta_marks() -> None:
     assert BETA.marks <= default_session("beta").keys()
 
 
-def test_the_events_of_the_normal_course_are_known() -> None:
-    """Each is typed by OpenAI's package: those of GA in today's, the others were until 2025."""
-    from typing import get_args
-
-    from openai.types.realtime import RealtimeServerEvent
-
-    union = get_args(RealtimeServerEvent)[0]
-    names = {
-        name
-        for kind in get_args(union)
-        if hasattr(kind, "model_fields") and "type" in kind.model_fields
-        for name in get_args(kind.model_fields["type"].annotation)
-    }
-    assert set() == GA.passing - names
-    assert {"response.text.delta", "response.text.done"} == BETA.passing - names
-
-
 @pytest.mark.parametrize(
     ("session", "found"),
     [

@@ -6,10 +6,19 @@ import json
 
 import pytest
 
-from analysis.errors import AccountClosed, RateLimited, RequestRejected, RouteClosed, TransportError
+from analysis.errors import (
+    AccountClosed,
+    ModelRefused,
+    RateLimited,
+    RequestRejected,
+    RouteClosed,
+    TransportError,
+)
 from analysis.records import Ending
 from analysis.wire import failures
+from analysis.wire.error_table import TABLE
 
+(BILLING,) = (row for row in TABLE if "insufficient_quota" in row.patterns)
 TPM = (
     "Rate limit reached for gpt-6-luna in organization org-x on tokens per min (TPM): Limit 40000, "
     "Used 39000, Requested 9000. Please try again in {}. Visit the console to learn more."
@@ -66,6 +75,12 @@ def test_a_4xx_without_a_readable_body_is_final_for_the_request(status: int) -> 
         (404, error_body("invalid_request_error", "model_not_found"), RouteClosed),
         (404, b"not found", RouteClosed),
         (400, error_body("invalid_request_error", "invalid_model"), RouteClosed),
+        (400, error_body("", "OpperationNotSupported"), RouteClosed),
+        (402, error_body("", None, "Insufficient Balance"), AccountClosed),
+        (407, b"", RouteClosed),
+        (410, b"", RouteClosed),
+        (451, b"", AccountClosed),
+        (501, b"", RouteClosed),
         (307, b"", RouteClosed),
     ],
 )
@@ -140,7 +155,9 @@ def test_a_redirect_names_its_target() -> None:
         (502, Ending.REFUSED),
         (503, Ending.REFUSED),
         (504, Ending.UNKNOWN),
+        (522, Ending.REFUSED),
         (524, Ending.UNKNOWN),
+        (529, Ending.REFUSED),
     ],
 )
 def test_server_errors_say_whether_they_may_have_been_paid(status: int, ending: Ending) -> None:
@@ -165,6 +182,39 @@ def test_a_429_without_words_is_a_rate_limit() -> None:
     assert ("rate_limit_exceeded", None) == (found.code, found.retry_after_s)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        error_body("", None, "Resource unavailable."),
+        error_body("", "x", "Flex: resource unavailable"),
+    ],
+)
+def test_a_tier_without_capacity_is_told_from_a_limit(body: bytes) -> None:
+    """Nothing was charged, and the message names the cure if it lasts."""
+    found = read(429, body)
+    assert isinstance(found, RateLimited)
+    assert "resource_unavailable" == found.code
+    assert "service tier 'default'" in str(found)
+
+
+def test_a_refused_service_tier_closes_the_route() -> None:
+    """Every other request would be refused, too, so no chunk is to blame."""
+    error = {
+        "message": "Invalid value",
+        "type": "t",
+        "param": "service_tier",
+        "code": "invalid_value",
+    }
+    found = read(400, json.dumps({"error": error}).encode())
+    assert (RouteClosed, "invalid_value") == (type(found), getattr(found, "code", None))
+
+
+@pytest.mark.parametrize("code", ["content_filter", "content_policy_violation"])
+def test_a_filter_that_says_400_is_a_refusal_of_the_text(code: str) -> None:
+    """Azure's filter answers so where others end the answer."""
+    assert type(read(400, error_body("", code))) is ModelRefused
+
+
 def test_a_request_too_large_is_final() -> None:
     """No wait lets a request pass that exceeds a whole minute."""
     found = read(429, error_body("tokens", "rate_limit_exceeded", TOO_LARGE))
@@ -180,7 +230,7 @@ def test_slow_down_is_a_rate_limit_whatever_the_status(status: int) -> None:
     assert ("slow_down", 7.0) == (found.code, found.retry_after_s)
 
 
-@pytest.mark.parametrize("code", sorted(failures.BILLING_CODES))
+@pytest.mark.parametrize("code", BILLING.patterns)
 @pytest.mark.parametrize("place", ["code", "type"])
 def test_billing_closes_the_account(code: str, place: str) -> None:
     """Quota and credit are recognized by code and by type, and never retried."""
@@ -281,6 +331,9 @@ def test_error_objects_without_a_status(
         (4000, "invalid_request_error.beta_api_shape_disabled", RouteClosed),
         (4000, "", RouteClosed),
         (4000, "insufficient_quota.insufficient_quota", AccountClosed),
+        (1011, "ws:// upstreams are not supported", RouteClosed),
+        (1011, "keepalive ping timeout", TransportError),
+        (1011, "internal error", TransportError),
         (1001, "Your session hit the maximum duration of 60 minutes.", TransportError),
         (1006, "", TransportError),
         (1011, "server_error", TransportError),
@@ -334,6 +387,29 @@ def test_an_error_in_place_of_a_greeting(code: str, message: str, expected: type
         found = failures.at_greeting(code=code, kind="server_error", message=message)
     assert expected is type(found)
     assert getattr(found, "ending", Ending.UNSENT) is Ending.UNSENT
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected", "wait_s"),
+    [
+        (None, "server_error", TransportError, None),
+        (429, "rate_limit_exceeded", RateLimited, 2.0),
+        (503, "server_is_overloaded", TransportError, 2.0),
+        (400, "websocket_stream_limit_reached", TransportError, 2.0),
+        (400, "websocket_connection_limit_reached", TransportError, 2.0),
+        (400, "invalid_stream_id", RouteClosed, None),
+        (404, "previous_response_not_found", RequestRejected, None),
+        (400, "never_heard_of", RequestRejected, None),
+    ],
+)
+def test_a_frame_may_carry_status_and_headers(
+    status: int | None, code: str, expected: type, wait_s: float | None
+) -> None:
+    """They count as they do in a reply over HTTPS."""
+    headers = {"retry-after": "2"} if status else {}
+    stated = failures.Stated(code=code, message="words")
+    found = failures.from_error(stated, status=status, headers=headers)
+    assert (expected, wait_s) == (type(found), getattr(found, "retry_after_s", None))
 
 
 @pytest.mark.parametrize(

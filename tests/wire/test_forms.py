@@ -13,6 +13,7 @@ from analysis.wire.forms import STRICTEST, Form
 
 OBJECT = Form(format="json_object")
 TEXT = Form(format="text")
+BARE = Form(without=frozenset({"temperature"}))
 OLD_CAP = Form(cap="max_tokens")
 
 
@@ -60,6 +61,12 @@ TOO_LARGE = "'max_tokens' or 'max_completion_tokens' is too large: 80. The maxim
         (STRICTEST, 400, refusal(TOO_LARGE, "max_completion_tokens"), None),
         (OLD_CAP, 400, VLLM_CAP, None),
         (STRICTEST, 400, refusal("no", "messages"), None),
+        (STRICTEST, 400, refusal("no", "temperature", "unsupported_value"), BARE),
+        (STRICTEST, 400, refusal("not permitted", "temperature.x"), BARE),
+        (STRICTEST, 422, b"{'loc': ('body', 'temperature'), 'msg': 'Extra inputs'}", BARE),
+        (BARE, 400, refusal("no", "temperature", "unsupported_value"), None),
+        (STRICTEST, 400, refusal("0.5 is too large", "temperature"), None),
+        (STRICTEST, 400, refusal("Unsupported", "service_tier"), None),
         (STRICTEST, 500, refusal("no", "response_format"), None),
         (STRICTEST, 200, b"{}", None),
         (STRICTEST, 400, b"\xff\xfe", None),
@@ -84,3 +91,22 @@ def test_forms_only_ever_get_simpler(content: bytes, form: Form) -> None:
         return forms.FORMATS.index(one.format) + forms.CAPS.index(one.cap)
 
     assert found is None or rank(found) == rank(form) + 1
+
+
+def test_each_step_to_a_simpler_form_is_one_sentence() -> None:
+    """Only what changed is told."""
+    whole = Form(without=frozenset({"store"}))
+    bare = Form(
+        format="text",
+        cap="max_tokens",
+        has_cache_options=False,
+        without=frozenset({"store", "temperature"}),
+    )
+    assert [] == forms.notices("h", whole, whole)
+    assert [
+        "h does not take max_completion_tokens: max_tokens is sent.",
+        "h does not take the answer format json_schema: text is asked for; answers are checked as "
+        "before.",
+        "h does not take prompt_cache_options: it is left out.",
+        "h does not take temperature: it is left out.",
+    ] == forms.notices("h", whole, bare)

@@ -30,7 +30,8 @@ from analysis.wire.events import (
     SessionConfigured,
     SessionGreeted,
 )
-from analysis.wire.realtime import IGNORED_NAMES, REMEMBERED_IDS, RealtimeConnection
+from analysis.wire.outofband import REMEMBERED_IDS
+from analysis.wire.realtime import IGNORED_NAMES, RealtimeConnection
 
 from .examples import (
     DIALECTS,
@@ -92,7 +93,7 @@ def test_a_whole_session_with_two_interleaved_requests(dialect: str) -> None:
 
 
 def test_the_frame_that_asks_is_out_of_band_and_carries_our_id() -> None:
-    """The whole frame: no conversation, own input, own cap; the rest comes from the session."""
+    """The whole frame: no conversation, own input, the session's cap; the rest stands there."""
     expected = {
         "type": "response.create",
         "event_id": "r1",
@@ -107,10 +108,11 @@ def test_the_frame_that_asks_is_out_of_band_and_carries_our_id() -> None:
                     "content": [{"type": "input_text", "text": request("r1").ask.content}],
                 }
             ],
-            "max_output_tokens": 80,
+            "max_output_tokens": 400,
         },
     }
-    assert expected == json.loads(ready().ask(request("r1")))
+    (frame_that_asks,) = ready().ask(request("r1"))
+    assert expected == json.loads(frame_that_asks)
 
 
 def test_the_frame_that_configures_carries_an_id_of_its_own() -> None:
@@ -131,7 +133,7 @@ def test_the_sdk_types_accept_our_frames() -> None:
 
     greeted = RealtimeConnection()
     feed(greeted, frame("session.created", session=default_session()))
-    update, ask = greeted.configure(SETTINGS), ready().ask(request())
+    update, (ask,) = greeted.configure(SETTINGS), ready().ask(request())
     adapter: TypeAdapter[Any] = TypeAdapter(RealtimeClientEvent)
     for text, kind in ((update, SessionUpdateEvent), (ask, ResponseCreateEvent)):
         event = kind.model_validate_json(text)
@@ -173,10 +175,8 @@ def test_an_error_about_a_request_ends_it() -> None:
 def test_an_error_about_nothing_of_ours_is_counted() -> None:
     """Errors are harmless unless a close follows."""
     connection = ready("r1")
-    events = feed(connection, error_frame("other", "session_expired"), error_frame(None, None))
-    assert [Ignored(type="error.session_expired"), Ignored(type="error.invalid_request_error")] == (
-        events
-    )
+    events = feed(connection, error_frame("other", "odd"), error_frame(None, None))
+    assert [Ignored(type="error.odd"), Ignored(type="error.invalid_request_error")] == events
     assert ("r1",) == connection.waiting
 
 
@@ -199,6 +199,7 @@ def test_a_close_ends_every_waiting_request(code: int, reason: str, expected: ty
     assert {Ending.UNKNOWN} == {getattr(e, "ending", Ending.UNKNOWN) for e in errors.values()}
     assert isinstance(events[-1], ConnectionFault)
     assert ((), ()) == (connection.waiting, connection.closed(code, reason))
+    assert ((), ()) == (connection.given_up("x", "y"), connection.receive(done("p1", "r1")))
 
 
 def test_a_close_before_any_request_means_that_nothing_was_sent() -> None:

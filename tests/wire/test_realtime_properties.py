@@ -25,6 +25,7 @@ from .examples import (
     breaches,
     call,
     created,
+    default_session,
     done,
     effective_session,
     endings,
@@ -33,6 +34,7 @@ from .examples import (
     message,
     passing,
     ready,
+    request,
 )
 
 
@@ -74,6 +76,10 @@ NAMES = st.sampled_from(
         "response.output_text.delta",
         "response.text.done",
         "conversation.created",
+        "conversation.item.added",
+        "conversation.item.created",
+        "conversation.item.deleted",
+        "conversation.item.retrieved",
     ]
 )
 VALUES = st.recursive(
@@ -123,10 +129,12 @@ VALUES = st.recursive(
         lambda name, fields: json.dumps(fields | {"type": name}),
         NAMES,
         st.dictionaries(
-            st.sampled_from(["response", "session", "error", "rate_limits"]), VALUES, max_size=3
+            st.sampled_from(["response", "session", "error", "rate_limits", "item", "item_id"]),
+            VALUES,
+            max_size=3,
         ),
     ),
-    state=st.sampled_from(["new", "ready", "configuring"]),
+    state=st.sampled_from(["new", "ready", "configuring", "turns"]),
     dialect=st.sampled_from(DIALECTS),
 )
 def test_no_frame_makes_a_connection_raise(junk: bytes | str, state: str, dialect: str) -> None:
@@ -134,6 +142,12 @@ def test_no_frame_makes_a_connection_raise(junk: bytes | str, state: str, dialec
     connection = RealtimeConnection() if state == "new" else ready("r1", dialect=dialect)
     if state == "configuring":
         connection.configure(SETTINGS)
+    if state == "turns":
+        connection = RealtimeConnection(takes_turns=True)
+        feed(connection, frame("session.created", session=default_session(dialect)))
+        connection.configure(SETTINGS)
+        feed(connection, frame("session.updated", session=effective_session(dialect)))
+        connection.ask(request("r1"))
     assert isinstance(connection.receive(junk), tuple)
 
 

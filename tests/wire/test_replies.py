@@ -42,12 +42,17 @@ def failed(code: str | None, kind: str, words: str = "words") -> dict[str, Any]:
 
 
 def test_a_completed_call_gives_text_model_usage_and_id() -> None:
-    """The arguments are the text; cached tokens are a part of the input."""
-    usage = {"input_tokens": 9, "output_tokens": 3, "input_token_details": {"cached_tokens": 4}}
+    """The arguments are the text; cached and reasoning tokens are parts of input and output."""
+    usage = {
+        "input_tokens": 9,
+        "output_tokens": 3,
+        "input_token_details": {"cached_tokens": 4},
+        "output_token_details": {"text_tokens": 1, "reasoning_tokens": 2},
+    }
     expected = TextReply(
         text="{}",
         model="m",
-        usage=Usage(input_tokens=9, cached_tokens=4, output_tokens=3),
+        usage=Usage(input_tokens=9, cached_tokens=4, output_tokens=3, reasoning_tokens=2),
         service_request_id="resp_1",
     )
     assert expected == read(output=[call("{}")], usage=usage)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 from pydantic import TypeAdapter
 
 from analysis.errors import (
@@ -19,9 +21,9 @@ from analysis.errors import (
     RateLimited,
     TransportError,
 )
-from analysis.records import Ending, RateLimit, TextReply, Usage
+from analysis.records import Ending, RateLimit, Request, TextReply, Usage
 from analysis.wire import responses
-from analysis.wire.forms import Form
+from analysis.wire.forms import Form, simpler
 
 from .examples import SCHEMA, request
 
@@ -49,9 +51,9 @@ def body(**changes: Any) -> bytes:
         "metadata": {"rid": "r1"},
         "usage": {
             "input_tokens": 1100,
-            "input_tokens_details": {"cached_tokens": 1024, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 1024, "cache_write_tokens": 32},
             "output_tokens": 8,
-            "output_tokens_details": {"reasoning_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": 3},
             "total_tokens": 1108,
         },
     }
@@ -60,7 +62,7 @@ def body(**changes: Any) -> bytes:
 
 def read(content: bytes) -> TextReply:
     """Read a body as the reply to request r1."""
-    return responses.read(content, request_id="r1", service_request_id="req_1")
+    return responses.read(content, request_id="r1", service_request_id="req_1").reply
 
 
 def test_the_body_asks_for_a_strict_schema_without_reasoning() -> None:
@@ -77,6 +79,7 @@ def test_the_body_asks_for_a_strict_schema_without_reasoning() -> None:
         "metadata": {"rid": "r1"},
         "reasoning": {"effort": "none"},
         "temperature": 0.0,
+        "prompt_cache_options": {"mode": "explicit"},
     }
     assert expected == responses.body(request())
 
@@ -123,8 +126,6 @@ def test_the_cap_is_never_below_what_the_api_takes() -> None:
 
 def test_the_sdk_types_accept_our_body() -> None:
     """OpenAI's own parameter type knows every field that we send."""
-    from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
-
     sent = responses.body(request())
     adapter: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsNonStreaming)
     taken = adapter.validate_python(sent)
@@ -132,12 +133,101 @@ def test_the_sdk_types_accept_our_body() -> None:
     assert sent["text"] == taken["text"]
 
 
+def long_request(model: str = "gpt-6-luna", *, spare_bytes: int = 0) -> Request:
+    """Return a request whose instructions and schema reach the least size of a cache entry."""
+    short = request(model=model)
+    size = responses.CACHE_PREFIX_TOKENS * responses.BYTES_PER_TOKEN - spare_bytes
+    schema_bytes = len(json.dumps(SCHEMA, separators=(",", ":")))
+    instructions = "x" * (size - schema_bytes)
+    return replace(short, ask=replace(short.ask, instructions=instructions))
+
+
+def test_long_instructions_are_cached_up_to_their_end() -> None:
+    """A breakpoint behind them, in a developer message; the chunks stay outside."""
+    asked = long_request()
+    part = {
+        "type": "input_text",
+        "text": asked.ask.instructions,
+        "prompt_cache_breakpoint": {"mode": "explicit"},
+    }
+    sent = responses.body(asked)
+    assert [
+        {"role": "developer", "content": [part]},
+        {"role": "user", "content": asked.ask.content},
+    ] == sent["input"]
+    assert ({"mode": "explicit"}, False) == (sent["prompt_cache_options"], "instructions" in sent)
+    adapter: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsNonStreaming)
+    assert sent.keys() == adapter.validate_python(sent).keys()
+
+
+@pytest.mark.parametrize(
+    ("asked", "form", "mode"),
+    [
+        (long_request(spare_bytes=1), Form(), {"mode": "explicit"}),
+        (long_request("openai/gpt-5.6-luna", spare_bytes=1), Form(), {"mode": "explicit"}),
+        (long_request(), Form(has_cache_options=False), None),
+        (long_request("gpt-4o-mini"), Form(), None),
+    ],
+)
+def test_other_requests_keep_their_instructions(
+    asked: Request, form: Form, mode: dict[str, str] | None
+) -> None:
+    """Too short, refused by the server, or a model that does not bill writes to the cache."""
+    sent = responses.body(asked, form=form)
+    assert (asked.ask.instructions, mode) == (
+        sent["instructions"],
+        sent.get("prompt_cache_options"),
+    )
+    assert [{"role": "user", "content": asked.ask.content}] == sent["input"]
+
+
+def test_a_server_that_refuses_the_cache_mode_is_asked_without() -> None:
+    """Whether it names the field or only speaks of it."""
+    named = {"error": {"param": "prompt_cache_options", "message": "Unknown parameter"}}
+    spoken = {"detail": "extra field prompt_cache_options"}
+    assert [Form(has_cache_options=False)] * 2 == [
+        simpler(Form(), status=400, content=json.dumps(one).encode()) for one in (named, spoken)
+    ]
+
+
+def test_the_service_tier_is_sent_if_there_is_one_and_read_back() -> None:
+    """The service may serve another one than was asked for."""
+    assert "service_tier" not in responses.body(request())
+    assert "flex" == responses.body(request(), service_tier="flex")["service_tier"]
+    answer = responses.read_object(body(service_tier="default"), request_id="r1")
+    assert "default" == answer.service_tier
+
+
+def test_an_object_without_output_is_read_from_its_pieces() -> None:
+    """They count only if the object has no output of its own."""
+    pieces = [json.dumps(message(text("{1}"))).encode()]
+    bare, whole = body(output=None), body()
+    assert ["{1}", "{}"] == [
+        responses.read_object(one, request_id="r1", pieces=pieces).reply.text
+        for one in (bare, whole)
+    ]
+
+
+def test_an_object_may_not_contradict_the_frame_around_it() -> None:
+    """An object without a status has that of its frame."""
+    silent = body(status=None)
+    assert "{}" == responses.read_object(silent, request_id="r1", status="completed").reply.text
+    with pytest.raises(AnswerDefect, match="completed within failed"):
+        responses.read_object(body(), request_id="r1", status="failed")
+
+
 def test_a_completed_response_gives_text_model_usage_and_id() -> None:
     """The text is that of all parts of all messages; the header's id beats the response's."""
     expected = TextReply(
         text="abc",
         model="gpt-6-luna-2026-09-22",
-        usage=Usage(input_tokens=1100, cached_tokens=1024, output_tokens=8),
+        usage=Usage(
+            input_tokens=1100,
+            cached_tokens=1024,
+            written_tokens=32,
+            output_tokens=8,
+            reasoning_tokens=3,
+        ),
         service_request_id="req_1",
     )
     output = [{"type": "reasoning"}, message(text("a"), text("b")), message(text("c"))]
@@ -146,7 +236,7 @@ def test_a_completed_response_gives_text_model_usage_and_id() -> None:
 
 def test_without_a_header_the_responses_id_stands_in() -> None:
     """Support can find the request by either."""
-    assert "resp_1" == responses.read(body(), request_id="r1").service_request_id
+    assert "resp_1" == responses.read(body(), request_id="r1").reply.service_request_id
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"other": "x"}])

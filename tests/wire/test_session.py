@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from analysis.errors import ConfigurationError
+from analysis.labels.tokens import estimate
 from analysis.wire.dialects import BETA, GA, Dialect
-from analysis.wire.session import difference
+from analysis.wire.session import ContextItem, Terms, check_output_cap, difference, frame_bytes
 
-from .examples import SCHEMA, SETTINGS, effective_session
+from .examples import SCHEMA, SETTINGS, effective_session, request
 
 
 def test_the_ga_session_is_text_only_with_one_forced_function() -> None:
@@ -103,6 +105,11 @@ def test_what_is_none_is_left_out() -> None:
         {"temperature": 1.3},
         {"temperature": float("nan")},
         {"dialect": "gamma"},
+        {"reasoning_effort": "none"},
+        {"truncation": "never"},
+        {"truncation": 1.5},
+        {"truncation": True},
+        {"context": (ContextItem(role="user", text="x" * 100_001),)},
     ],
 )
 def test_settings_that_a_server_would_refuse_are_refused_before(changes: dict[str, Any]) -> None:
@@ -186,3 +193,71 @@ def test_modalities_are_compared_as_a_set() -> None:
     sent = SETTINGS.to_session(BETA) | {"modalities": ["text", "audio"]}
     got = effective_session("beta", modalities=["audio", "text"])
     assert difference(BETA, sent, got) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "sent"),
+    [
+        (None, None),
+        ("auto", "auto"),
+        ("disabled", "disabled"),
+        (0.8, {"type": "retention_ratio", "retention_ratio": 0.8}),
+    ],
+)
+def test_a_rule_of_truncation_goes_where_there_is_one(rule: str | float | None, sent: Any) -> None:
+    """GA has three forms of it, beta none."""
+    settings = replace(SETTINGS, truncation=rule)
+    assert sent == settings.to_session(GA).get("truncation")
+    assert "truncation" not in settings.to_session(BETA)
+
+
+@pytest.mark.parametrize("effort", ["minimal", "low", "medium", "high", "xhigh"])
+def test_every_effort_of_the_sdk_can_be_asked_for(effort: str) -> None:
+    """The names are those of OpenAI's own type."""
+    from typing import get_args
+
+    from openai.types.realtime.realtime_reasoning_effort import RealtimeReasoningEffort
+
+    assert effort in get_args(RealtimeReasoningEffort)
+    session = replace(SETTINGS, reasoning_effort=effort).to_session(GA)
+    assert {"effort": effort} == session["reasoning"]
+
+
+@pytest.mark.parametrize("tokens", [0, 4_097, True, 1.5])
+def test_a_cap_that_the_sdk_does_not_know_is_refused(tokens: Any) -> None:
+    """The range is that of its documentation; no cap is one, too."""
+    check_output_cap(None)
+    check_output_cap(4_096)
+    with pytest.raises(ConfigurationError, match="1 to 4096"):
+        check_output_cap(tokens)
+
+
+@pytest.mark.parametrize("role", ["developer", "", "tool"])
+def test_a_context_item_has_a_known_role_and_a_text(role: str) -> None:
+    """The mistake is named before a byte is sent."""
+    with pytest.raises(ConfigurationError, match="system, user, assistant"):
+        ContextItem(role=role, text="x")
+    with pytest.raises(ConfigurationError, match="needs a text"):
+        ContextItem(role="user", text=" ")
+
+
+@pytest.mark.parametrize(("cap", "sent"), [(None, 80), (300, 300)])
+def test_a_cap_of_the_session_beats_the_requests_own(cap: int | None, sent: int) -> None:
+    """An answer with reasoning needs more than the labels do."""
+    text = Terms(dialect=GA, output_cap=cap).respond(request(cap=80), conversation="none")
+    assert sent == json.loads(text)["response"]["max_output_tokens"]
+
+
+def test_the_bound_of_a_frame_follows_from_the_pack() -> None:
+    """A mebibyte for everything else, 20 bytes for each token."""
+    assert 1024 * 1024 + 20 * (32_000 + 4_096) == frame_bytes(
+        input_tokens=32_000, output_tokens=4_096
+    )
+
+
+@pytest.mark.parametrize("sample", ["жёл", "ab c\n", '"{', "字", "é", "\x01", "😀", "A1", "ש"])
+def test_no_text_takes_more_bytes_than_the_bound_says(sample: str) -> None:
+    """A server may escape every character, and a pack is JSON within JSON."""
+    text = sample * 1_000
+    echoed = json.dumps(json.dumps({"text": text}, ensure_ascii=False))
+    assert len(echoed) <= frame_bytes(input_tokens=estimate(text), output_tokens=0) - 1024 * 1024

@@ -1,0 +1,480 @@
+"""The route responses-ws: as many WebSockets of the Responses API as its requests need.
+
+io. dispatch calls it. `transport/lanes.py` speaks on one socket; this module opens sockets, gives
+each request to the one with the most free lanes, and lets sockets go.
+
+A socket takes 16 requests, so n of them in flight need n/16 sockets, or n where the server has no
+lanes. Callers that find no room share the openings under way, and their failure. A socket is
+rotated before the service ends it: its successor is opened first, then it gets no more work, and
+it closes when its last request has ended. A service that ends sockets sooner than expected is
+believed: the others are rotated before that age. A socket that is lost fails its own requests only,
+at most 16, and is replaced at once if it had ever answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from analysis.errors import AnalysisError, RouteClosed, TransportError
+from analysis.records import Ending, Request, TextReply, Usage
+from analysis.settings import SETTINGS, Settings
+from analysis.transport import LimitsListener
+from analysis.transport.connects import ConnectBudget
+from analysis.transport.handshake import FRAME_BYTES, dial
+from analysis.transport.lanes import LaneSocket
+from analysis.wire import forms
+from analysis.wire.events import Breach, Ignored, LimitsSeen, Violation
+from analysis.wire.forms import STRICTEST, Form
+from analysis.wire.lane_frames import AskAgain, LaneEvent
+from analysis.wire.lanes import LANES, LanesConnection
+from analysis.wire.places import Place
+
+ROTATION_SHARES = (50 / 60, 55 / 60)
+"""Shares of the largest age of a socket between which it is rotated; drawn for each one, so that
+they do not go together."""
+
+MOST_FORMS = 8
+"""A request is asked again while the server refuses a field of it; there are fewer fields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanesFacts:
+    """What is known of the server.
+
+    Attributes:
+        model: As the server names it; empty before the first answer.
+        has_lanes: Whether it takes several requests at once on a socket.
+        format: `json_schema`, `json_object` or `text`: how the form of answers is asked for.
+        service_tiers: Tiers that served answers, as stated; they may differ from the one asked for.
+        sockets: Open now.
+    """
+
+    model: str
+    has_lanes: bool
+    format: str
+    service_tiers: tuple[str, ...]
+    sockets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanesCounters:
+    """What happened beside the answers, since the transport was made.
+
+    Attributes:
+        connections: Sockets opened.
+        rotations: Sockets that were replaced because of their age, or because they were worn.
+        reconnects: Sockets opened in place of one that was lost.
+        silences: Sockets dropped because they gave no sign of life.
+        late_replies: Ends of requests that had ended already; also under `violations`.
+        ignored: Name of an event that nobody needed -> how often it came.
+        violations: What the peer did against the protocol -> how often.
+    """
+
+    connections: int
+    rotations: int
+    reconnects: int
+    silences: int
+    late_replies: int
+    ignored: Mapping[str, int]
+    violations: Mapping[str, int]
+
+
+class LanesTransport:
+    """Answers requests in the lanes of its sockets.
+
+    Args:
+        place: Where the service is and how it is shown who asks.
+        rng: Draws waits and rotation ages.
+        on_limits: Told about each statement of rate limits.
+        on_notice: Told, once each, what the server cannot do and what is done instead.
+        frame_bytes: Largest frame that is taken.
+        temperature: Sent to models that take one.
+        service_tier: Such as `flex`, or None.
+        settings: Knobs.
+    """
+
+    route = "responses-ws"
+
+    def __init__(
+        self,
+        *,
+        place: Place,
+        rng: random.Random,
+        on_limits: LimitsListener | None = None,
+        on_notice: Callable[[str], None] | None = None,
+        frame_bytes: int = FRAME_BYTES,
+        temperature: float = 0.0,
+        service_tier: str | None = None,
+        settings: Settings = SETTINGS,
+    ) -> None:
+        self._place = place
+        self._rng = rng
+        self._on_limits = on_limits
+        self._on_notice = on_notice
+        self._frame_bytes = frame_bytes
+        self._temperature = temperature
+        self._service_tier = service_tier
+        self._settings = settings
+        self._age_s = settings.session_age_s
+        self._budget: ConnectBudget | None = None
+        self._sockets: list[LaneSocket] = []
+        self._draining: set[LaneSocket] = set()
+        self._openings: set[asyncio.Task[None]] = set()
+        self._closings: set[asyncio.Task[None]] = set()
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._timers: dict[LaneSocket, asyncio.TimerHandle] = {}
+        self._warm_up: asyncio.Task[Usage] | None = None
+        self._has_lanes = True
+        self._form = STRICTEST
+        self._model = ""
+        self._tiers: set[str] = set()
+        self._lost = 0
+        self._connections = self._rotations = self._reconnects = self._silences = 0
+        self._ignored: Counter[str] = Counter()
+        self._violations: Counter[str] = Counter()
+
+    @property
+    def facts(self) -> LanesFacts | None:
+        """What is known of the server; None before the first socket."""
+        if not self._connections:
+            return None
+        return LanesFacts(
+            model=self._model,
+            has_lanes=self._has_lanes,
+            format=self._form.format,
+            service_tiers=tuple(sorted(self._tiers)),
+            sockets=len(self._sockets) + len(self._draining),
+        )
+
+    @property
+    def counters(self) -> LanesCounters:
+        """A snapshot of what happened beside the answers."""
+        return LanesCounters(
+            connections=self._connections,
+            rotations=self._rotations,
+            reconnects=self._reconnects,
+            silences=self._silences,
+            late_replies=self._violations[Breach.LATE_REPLY],
+            ignored=dict(self._ignored),
+            violations=dict(self._violations),
+        )
+
+    async def open(self) -> None:
+        """Open a socket, unless one has room for a request.
+
+        Raises:
+            TransportError: If the endpoint cannot be reached now; nothing was sent.
+            AccountClosed: If the endpoint refused the key.
+            RouteClosed: If it has no such WebSocket.
+        """
+        await self._roomy()
+
+    async def ask(self, request: Request) -> TextReply:
+        """Send one request and return its reply; opens sockets as needed.
+
+        Raises:
+            TransportError: If no reply came; `ending` says whether it may have been paid.
+            RequestRejected: If the service refused the request for good.
+            AnswerDefect: If the reply cannot be used.
+        """
+        warm_usage = await self._warmed(request)
+        for _ in range(MOST_FORMS):
+            socket = await self._roomy()
+            form = self._form
+            reply = await socket.ask(request, form=form)
+            if isinstance(reply, TextReply):
+                self._model = reply.model or self._model
+                if socket.connection.service_tier is not None:
+                    self._tiers.add(socket.connection.service_tier)
+                if warm_usage is not None:
+                    return replace(reply, usage=reply.usage + warm_usage)
+                return reply
+            self._learn(form, reply)
+        raise RouteClosed(
+            f"{self._place.host} refuses every form of a request. Use another route.",
+            code="no_form",
+        )
+
+    async def close(self) -> None:
+        """End all connections; requests that wait end as unknown. May be called again."""
+        for opening in self._openings:
+            opening.cancel()
+        if self._warm_up is not None:
+            self._warm_up.cancel()
+        self._fail_waiters(
+            TransportError("The route was closed.", ending=Ending.UNSENT, code="closed")
+        )
+        sockets = [*self._sockets, *self._draining]
+        self._sockets.clear()
+        self._draining.clear()
+        for socket in sockets:
+            self._disarm(socket)
+        await asyncio.gather(*(socket.close() for socket in sockets))
+        if pending := self._openings | self._closings:
+            await asyncio.wait(pending)
+
+    # Room
+
+    async def _roomy(self) -> LaneSocket:
+        """Return a socket with a free lane; the caller takes it before it pauses."""
+        while True:
+            roomy = max(self._sockets, key=_room, default=None)
+            if roomy is not None and roomy.connection.room:
+                return roomy
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                self._grow()
+                await waiter
+            except asyncio.CancelledError:
+                self._wake()  # the room that woke this caller is another one's now
+                raise
+            finally:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        """Let as many callers go on as there is room for."""
+        room = sum(map(_room, self._sockets)) if self._waiters else 0
+        while room and self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                room -= 1
+
+    def _grow(self) -> None:
+        """Open as many sockets as the waiting callers need."""
+        per_socket = LANES if self._has_lanes else 1
+        missing = -(-len(self._waiters) // per_socket) - len(self._openings)
+        for _ in range(missing):
+            self._open_another()
+
+    def _open_another(self) -> asyncio.Task[None] | None:
+        """Begin to open a socket, unless there are enough."""
+        count = len(self._sockets) + len(self._openings)
+        if count >= self._settings.responses_ws_sockets:
+            return None
+        opening = asyncio.create_task(self._open())
+        self._openings.add(opening)
+        opening.add_done_callback(self._opened)
+        return opening
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        """Hand room, or the failure, to those who wait."""
+        self._openings.discard(opening)
+        error = None if opening.cancelled() else opening.exception()
+        if error is None:
+            self._wake()
+            return
+        is_way = isinstance(error, TransportError)
+        if not is_way or not (self._sockets or self._openings):
+            self._fail_waiters(error)
+
+    def _fail_waiters(self, error: BaseException) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(error.with_traceback(None))
+
+    # Opening
+
+    async def _open(self) -> None:
+        """Open one socket, in as many attempts as the settings allow."""
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(self._settings.connect_attempts),
+            retry=retry_if_exception(lambda error: isinstance(error, TransportError)),
+            wait=self._wait_s,
+            reraise=True,
+        )
+        await attempts(self._dial)
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        """Return the wait before the next attempt: the service's own wish, else decorrelated."""
+        base_s, cap_s = self._settings.backoff_base_s, self._settings.backoff_cap_s
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, TransportError) and error.retry_after_s is not None:
+            return min(error.retry_after_s, cap_s)
+        return min(cap_s, self._rng.uniform(base_s, max(base_s, 3 * state.upcoming_sleep)))
+
+    async def _dial(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._budget is None:
+            self._budget = ConnectBudget(
+                per_s=self._settings.connects_per_s,
+                burst=self._settings.connect_burst,
+                now=loop.time(),
+            )
+        await asyncio.sleep(self._budget.take(loop.time()))
+        connection = LanesConnection(
+            has_lanes=self._has_lanes,
+            temperature=self._temperature,
+            service_tier=self._service_tier,
+            safety_identifier=self._place.safety_identifier,
+        )
+        opened = await dial(
+            self._place,
+            path="responses",
+            model=None,
+            headers={},
+            timeout_s=self._settings.connect_timeout_s,
+            frame_bytes=self._frame_bytes,
+        )
+        socket = LaneSocket(
+            opened,
+            connection,
+            on_event=self._hear,
+            on_change=self._changed,
+            silence_s=self._settings.silence_s,
+        )
+        self._sockets.append(socket)
+        self._connections += 1
+        if self._lost:
+            self._lost -= 1
+            self._reconnects += 1
+        self._arm(socket)
+
+    # Letting go
+
+    def _arm(self, socket: LaneSocket) -> None:
+        """Set, or set anew, the time at which a socket is rotated."""
+        self._disarm(socket)
+        age_s = self._age_s * self._rng.uniform(*ROTATION_SHARES)
+        loop = asyncio.get_running_loop()
+        self._timers[socket] = loop.call_at(socket.opened_at + age_s, self._rotate, socket)
+
+    def _disarm(self, socket: LaneSocket) -> None:
+        timer = self._timers.pop(socket, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _rotate(self, socket: LaneSocket) -> None:
+        """Replace a socket before the service ends it; one that is not in use just goes."""
+        if socket not in self._sockets:
+            return
+        successor = None if socket.is_idle else self._open_another()
+        if successor is None:
+            self._retire(socket)
+        else:
+            successor.add_done_callback(lambda _: self._retire(socket))
+
+    def _retire(self, socket: LaneSocket) -> None:
+        """Give a socket no more work; it closes when its last request has ended."""
+        if socket not in self._sockets:
+            return
+        self._rotations += 1
+        self._part_from(socket)
+        self._draining.add(socket)
+        self._changed(socket)
+
+    def _changed(self, socket: LaneSocket) -> None:
+        """Look after a socket whose state may have changed, and those who wait for room."""
+        if socket in self._sockets:
+            if socket.is_over:
+                self._lose(socket)
+            elif socket.connection.is_worn:
+                self._believe(socket)
+                self._retire(socket)
+        elif socket in self._draining and (socket.is_over or socket.is_idle):
+            self._draining.discard(socket)
+            closing = asyncio.create_task(socket.close())
+            self._closings.add(closing)
+            closing.add_done_callback(self._closings.discard)
+        self._wake()
+        if self._waiters:
+            self._grow()
+
+    def _lose(self, socket: LaneSocket) -> None:
+        """Count a socket that ended by itself, and replace it if it was good for anything."""
+        self._part_from(socket)
+        self._silences += socket.is_silent
+        self._lost += 1
+        if socket.has_answered and not socket.is_idle:
+            self._open_another()
+
+    def _part_from(self, socket: LaneSocket) -> None:
+        self._sockets.remove(socket)
+        self._disarm(socket)
+        if socket.has_answered and self._budget is not None:
+            self._budget.give_back()
+
+    def _believe(self, socket: LaneSocket) -> None:
+        """Learn from a worn socket: the service has no lanes, or ends sockets at some age."""
+        if not socket.connection.has_lanes:
+            self._give_up_lanes()
+        if not socket.connection.is_expiring:
+            return
+        age_s = asyncio.get_running_loop().time() - socket.opened_at
+        if age_s < self._age_s:
+            self._age_s = age_s
+            for other in self._sockets:
+                self._arm(other)
+
+    # Learning
+
+    def _learn(self, form: Form, again: AskAgain) -> None:
+        """Go on in a simpler form, unless another request has found that out already."""
+        if not again.has_lanes:
+            self._give_up_lanes()
+        if form != self._form:
+            return
+        for notice in forms.notices(self._place.host, form, again.form):
+            self._tell(notice)
+        self._form = again.form
+
+    def _give_up_lanes(self) -> None:
+        if self._has_lanes:
+            self._has_lanes = False
+            host = self._place.host
+            self._tell(f"{host} takes no lanes on its WebSocket: one request at a time per socket.")
+
+    def _tell(self, message: str) -> None:
+        if self._on_notice is not None:
+            self._on_notice(message)
+
+    def _hear(self, event: LaneEvent) -> None:
+        """Count or pass on what concerns no single request."""
+        match event:
+            case LimitsSeen():
+                if self._on_limits is not None:
+                    self._on_limits(self.route, event.limits)
+            case Violation():
+                self._violations[event.reason] += 1
+            case Ignored():
+                self._ignored[event.type] += 1
+
+    async def _warmed(self, request: Request) -> Usage | None:
+        """Warm the service up before the first request, whose reply then carries the cost.
+
+        All callers wait for it: a crowd on a cold service would all be cold.
+        """
+        if not self._settings.responses_ws_warm_up:
+            return None
+        is_first = self._warm_up is None
+        if self._warm_up is None:
+            self._warm_up = asyncio.create_task(self._warm(request))
+        usage = await asyncio.shield(self._warm_up)
+        return usage if is_first else None
+
+    async def _warm(self, request: Request) -> Usage:
+        """Ask for nothing to be generated; what goes wrong here shows in the request itself."""
+        silent = replace(request, request_id=f"{request.request_id}.warm")
+        socket = await self._roomy()
+        form = self._form
+        try:
+            reply = await socket.ask(silent, form=form, is_warm_up=True)
+        except AnalysisError as error:
+            return error.usage
+        if isinstance(reply, AskAgain):
+            self._learn(form, reply)
+            return Usage()
+        return reply.usage
+
+
+def _room(socket: LaneSocket) -> int:
+    return socket.connection.room
