@@ -7,7 +7,8 @@ Pure. Everybody imports it; it imports only records.
     │   └── InputError            fix the input file; says where
     ├── TransportError            try later; has `retry_after_s` and `ending`
     │   ├── RateLimited           the service asked to slow down; nothing was generated
-    │   └── DeadlinePassed        no answer within the time-out; may have been paid
+    │   ├── DeadlinePassed        no answer within the time-out; may have been paid
+    │   └── RouteAdapted          the route asks in another way from now on; it is not down
     ├── RequestRejected           do not retry; has `code` and `request_id`
     │   ├── AccountClosed         key, quota or billing; closes every route of the account
     │   ├── RouteClosed           this route cannot work here (model, dialect, address)
@@ -88,6 +89,13 @@ class RateLimited(TransportError):
 
 class DeadlinePassed(TransportError):
     """No complete answer arrived within the time-out; it may have been generated and paid."""
+
+
+class RouteAdapted(TransportError):
+    """The route found out how its server wants to be asked, and does so from now on.
+
+    The request was asked in the old way. The route is in order, so this counts against no breaker.
+    """
 
 
 class RequestRejected(AnalysisError):

@@ -20,6 +20,7 @@ from analysis.errors import (
     ModelRefused,
     RateLimited,
     RequestRejected,
+    RouteAdapted,
     RouteClosed,
     TransportError,
 )
@@ -40,6 +41,7 @@ class Follow(Enum):
 
     WAIT = "wait"  # the same request again when the limit allows; no attempt counted
     AGAIN = "again"  # the same chunks again after a backoff, then the next route
+    ADAPT = "adapt"  # the same chunks again at once: the route is in order
     DIVIDE = "divide"  # halves, down to the chunk that cannot be answered
     REASK = "reask"  # ask again, at last one chunk per request
     CLOSE_ROUTE = "close_route"  # this route is over for the run
@@ -57,6 +59,7 @@ class Rule:
 _TABLE: tuple[tuple[type[AnalysisError], Rule], ...] = (
     # More special classes stand before those they inherit from.
     (RateLimited, Rule(kind=FailureKind.UNAVAILABLE, follow=Follow.WAIT)),
+    (RouteAdapted, Rule(kind=FailureKind.UNAVAILABLE, follow=Follow.ADAPT)),
     (DeadlinePassed, Rule(kind=FailureKind.TIMEOUT, follow=Follow.AGAIN)),
     (TransportError, Rule(kind=FailureKind.UNAVAILABLE, follow=Follow.AGAIN)),
     (AccountClosed, Rule(kind=FailureKind.STOPPED, follow=Follow.CLOSE_ACCOUNT)),
@@ -86,6 +89,12 @@ class Fate(Enum):
 
 
 Fates: TypeAlias = list[tuple[Fate, Parcel]]
+
+
+def after_adapting(parcel: Parcel, *, has_next: bool, settings: Settings = SETTINGS) -> Fates:
+    """Follow `ADAPT`: ask again at once, but no more often than after a lost way."""
+    fates = after_lost_way(parcel, is_probe=False, has_next=has_next, settings=settings)
+    return [(Fate.AT_ONCE if fate is Fate.AFTER_PAUSE else fate, part) for fate, part in fates]
 
 
 def after_lost_way(

@@ -36,6 +36,7 @@ from analysis.control.retry import (
     Fate,
     Fates,
     Follow,
+    after_adapting,
     after_bad_answer,
     after_declined,
     after_lost_way,
@@ -207,6 +208,8 @@ class Scheduler:
                 is_probe, asked_s = flight.is_probe, getattr(error, "retry_after_s", None)
                 fates = after_lost_way(parcel, is_probe=is_probe, has_next=has_next, settings=knobs)
                 return self._carry_out(fates, asked_s=asked_s)
+            case Follow.ADAPT:
+                return self._carry_out(after_adapting(parcel, has_next=has_next, settings=knobs))
             case Follow.DIVIDE:
                 return self._carry_out(after_rejection(parcel, has_next=has_next))
             case Follow.REASK:

@@ -17,6 +17,7 @@ from analysis.errors import AnswerDefect, ModelRefused
 from analysis.records import Request, TextReply, Usage
 from analysis.wire import failures, responses
 from analysis.wire.forms import STRICTEST, Form
+from analysis.wire.usage import stated_usage
 
 WHOLE = frozenset({"stop", "", None})
 """Values of `finish_reason` after which an answer is whole; some servers state none."""
@@ -218,10 +219,10 @@ def _usage_of(usage: _Usage | None) -> Usage:
         return Usage()
     taken = usage.prompt_tokens_details or _InputDetails()
     given = usage.completion_tokens_details or _OutputDetails()
-    return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        cached_tokens=taken.cached_tokens or 0,
-        written_tokens=taken.cache_write_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        reasoning_tokens=given.reasoning_tokens or 0,
+    return stated_usage(
+        taken=usage.prompt_tokens,
+        cached=taken.cached_tokens,
+        written=taken.cache_write_tokens,
+        given=usage.completion_tokens,
+        reasoning=given.reasoning_tokens,
     )

@@ -27,6 +27,7 @@ import msgspec
 from analysis.errors import AnswerDefect, LocalProtocolError
 from analysis.records import Ask, Choice, ChoiceReply, Request, Usage
 from analysis.wire import failures
+from analysis.wire.usage import stated_usage
 
 CACHE_PREFIX_TOKENS = 1_024
 """Shortest prefix that the service caches. Source: OpenAI guide "Prompt caching", 2026."""
@@ -222,10 +223,10 @@ def _usage_of(usage: _Usage | None) -> Usage:
     if usage is None:
         return Usage()
     read_from = usage.input_tokens_details or _InputDetails()
-    return Usage(
-        input_tokens=usage.input_tokens or 0,
-        cached_tokens=read_from.cached_tokens or 0,
-        written_tokens=read_from.cache_write_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        reasoning_tokens=(usage.output_tokens_details or _OutputDetails()).reasoning_tokens or 0,
+    return stated_usage(
+        taken=usage.input_tokens,
+        cached=read_from.cached_tokens,
+        written=read_from.cache_write_tokens,
+        given=usage.output_tokens,
+        reasoning=(usage.output_tokens_details or _OutputDetails()).reasoning_tokens,
     )

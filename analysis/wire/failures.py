@@ -51,7 +51,7 @@ _UNIT_SECONDS = {
     "µs": 1e-6,
     "ns": 1e-9,
 }
-_STEP = r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)"
+_STEP = r"(\d{1,9}(?:\.\d+)?)(ms|us|µs|ns|h|m|s)"
 _DURATION = re.compile(rf"(?:{_STEP})+")
 _STEPS = re.compile(_STEP)
 _TRY_AGAIN = re.compile(r"try again in ([0-9a-zµ.]+)", re.IGNORECASE)

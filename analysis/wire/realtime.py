@@ -42,7 +42,7 @@ from typing import Any
 
 import msgspec
 
-from analysis.errors import LocalProtocolError, RouteClosed, TransportError
+from analysis.errors import LocalProtocolError, RouteAdapted, RouteClosed, TransportError
 from analysis.records import Ending, RateLimit, Request
 from analysis.wire import dialects, failures, items, replies
 from analysis.wire.context import DROP_PREFIX, Context
@@ -490,8 +490,8 @@ def _cannot_match() -> RouteClosed:
     )
 
 
-def _found_out(ending: Ending) -> TransportError:
-    return TransportError(
+def _found_out(ending: Ending) -> RouteAdapted:
+    return RouteAdapted(
         "The server answers in its one conversation only; the request goes there, in its turn.",
         ending=ending,
         code=OUT_OF_BAND_IGNORED,

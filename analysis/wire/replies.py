@@ -13,6 +13,7 @@ from analysis.errors import AnswerDefect, ModelRefused, RequestRejected, Transpo
 from analysis.records import Ending, TextReply, Usage
 from analysis.wire import failures
 from analysis.wire.events import Answered, RequestEnded
+from analysis.wire.usage import stated_usage
 
 BAD_FRAME = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises on junk: wrong JSON or types, wrong Unicode, nesting without end."""
@@ -117,11 +118,11 @@ def _usage_of(raw: msgspec.Raw) -> Usage:
         found = None
     if found is None:
         return Usage()
-    return Usage(
-        input_tokens=found.input_tokens or 0,
-        cached_tokens=(found.input_token_details or _InputTokens()).cached_tokens or 0,
-        output_tokens=found.output_tokens or 0,
-        reasoning_tokens=(found.output_token_details or _OutputTokens()).reasoning_tokens or 0,
+    return stated_usage(
+        taken=found.input_tokens,
+        cached=(found.input_token_details or _InputTokens()).cached_tokens,
+        given=found.output_tokens,
+        reasoning=(found.output_token_details or _OutputTokens()).reasoning_tokens,
     )
 
 

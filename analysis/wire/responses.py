@@ -23,6 +23,7 @@ from analysis.errors import AnswerDefect, ModelRefused, TransportError
 from analysis.records import Ending, RateLimit, Request, TextReply, Usage
 from analysis.wire import failures
 from analysis.wire.forms import STRICTEST, Form
+from analysis.wire.usage import stated_usage
 
 FAMILIES: tuple[tuple[str, str | None, bool], ...] = (
     ("gpt-6-astra", None, False),
@@ -313,12 +314,12 @@ def _usage_of(usage: _Usage | None) -> Usage:
         return Usage()
     taken = usage.input_tokens_details or _InputDetails()
     given = usage.output_tokens_details or _OutputDetails()
-    return Usage(
-        input_tokens=usage.input_tokens or 0,
-        cached_tokens=taken.cached_tokens or 0,
-        written_tokens=taken.cache_write_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        reasoning_tokens=given.reasoning_tokens or 0,
+    return stated_usage(
+        taken=usage.input_tokens,
+        cached=taken.cached_tokens,
+        written=taken.cache_write_tokens,
+        given=usage.output_tokens,
+        reasoning=given.reasoning_tokens,
     )
 
 

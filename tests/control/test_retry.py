@@ -15,6 +15,7 @@ from analysis.control.retry import (
     Fate,
     Fates,
     Follow,
+    after_adapting,
     after_bad_answer,
     after_declined,
     after_lost_way,
@@ -184,3 +185,12 @@ def test_the_backoff_uses_its_whole_range() -> None:
     rng = random.Random(1)
     pauses = [backoff_s(4, rng=rng) for _ in range(1_000)]
     assert 0.9 <= sum(pauses) / len(pauses) <= 1.1
+
+
+def test_a_route_that_adapted_is_asked_again_at_once() -> None:
+    """As often as after a lost way, so that no server can keep it going for ever."""
+    parcel = parcel_of("a")
+    fates = [
+        after_adapting(parcel, has_next=False)[0][0] for _ in range(SETTINGS.attempts_per_route)
+    ]
+    assert [Fate.AT_ONCE] * (SETTINGS.attempts_per_route - 1) + [Fate.FAILED] == fates

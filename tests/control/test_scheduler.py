@@ -15,6 +15,7 @@ from analysis.errors import (
     ModelRefused,
     RateLimited,
     RequestRejected,
+    RouteAdapted,
     RouteClosed,
     TransportError,
 )
@@ -353,3 +354,14 @@ def test_misuse_is_our_own_error() -> None:
     bench.now = 4.0
     with pytest.raises(LocalProtocolError, match=r"back from 5\.0 to 4\.0"):
         bench.poll()
+
+
+def test_a_route_that_adapted_is_not_down() -> None:
+    """Many requests that were asked in the old way go again at once, on the same route."""
+    bench = Bench("m", "n", limit=9)
+    bench.offer(*"abcdefghi")
+    sends = [bench.send() for _ in range(9)]
+    for send in sends:
+        bench.fail(send, RouteAdapted("one conversation only"))
+    assert ["r0"] * 9 == [route for route, _ in bench.sends()]
+    assert [] == bench.told
