@@ -186,7 +186,7 @@ def from_error(
         request_id: The service's own id of the request.
     """
     row = _row_of(stated, status)
-    name = stated.code or stated.kind
+    name = spoken(stated.code or stated.kind)
     if status is None:
         words = f"{name or 'error'}: {spoken(stated.message)}"
     else:
@@ -265,7 +265,8 @@ def at_handshake(status: int, *, headers: Mapping[str, str], body: bytes) -> Fai
 def at_greeting(*, code: str, kind: str, message: str) -> Failure:
     """Return the exception for an `error` event that came in place of `session.created`."""
     if _speaks_of_key(f"{code} {message}"):
-        return _key_refused(f"{code or kind}: {spoken(message)}", code or kind)
+        name = spoken(code or kind)
+        return _key_refused(f"{name}: {spoken(message)}", name)
     failure = from_code(code=code, kind=kind, message=message)
     if type(failure) is TransportError:
         failure.ending = Ending.UNSENT

@@ -50,6 +50,11 @@ PASSING = frozenset(
 )
 """Events of the normal course that nobody waits for."""
 
+PASSING_STARTS = tuple(f'{{"type":"{name}"'.encode() for name in sorted(PASSING))
+"""How such an event begins where the type stands first, as it does in captures: most frames are
+deltas, and these need not be read at all."""
+
+
 CONNECTION_LIMIT = "websocket_connection_limit_reached"
 NAME_LIMIT = "websocket_stream_limit_reached"
 BAD_NAME = "invalid_stream_id"

@@ -65,6 +65,7 @@ from analysis.wire.forms import STRICTEST, Form
 from analysis.wire.lane_frames import (
     ENDS,
     PASSING,
+    PASSING_STARTS,
     AskAgain,
     Events,
     Ids,
@@ -236,7 +237,7 @@ class LanesConnection:
 
     def receive(self, frame: bytes | str) -> Events:
         """Return what one frame means; never raises, whatever the frame holds."""
-        if self.is_closed:
+        if self.is_closed or (type(frame) is bytes and frame.startswith(PASSING_STARTS)):
             return ()
         try:
             kind, name = peek(frame)

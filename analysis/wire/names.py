@@ -91,3 +91,21 @@ BETA_SERVER = _SERVER_OF_BOTH | {
     "response.audio_transcript.delta",
     "response.audio_transcript.done",
 }
+
+FREQUENT = (
+    "response.function_call_arguments.delta",
+    "response.output_text.delta",
+    "response.text.delta",
+    "response.function_call_arguments.done",
+    "response.output_text.done",
+    "response.text.done",
+    "response.output_item.added",
+    "response.output_item.done",
+    "response.content_part.added",
+    "response.content_part.done",
+)
+"""Events of every answer that nobody waits for, since `response.done` holds all of it."""
+
+FREQUENT_STARTS = tuple(f'{{"type":"{name}"'.encode() for name in FREQUENT)
+"""How such an event begins where the type stands first, as it does in captures: most frames are
+of this kind, and these need not be read at all."""

@@ -62,6 +62,7 @@ from analysis.wire.events import (
     Violation,
 )
 from analysis.wire.items import Items
+from analysis.wire.names import FREQUENT_STARTS
 from analysis.wire.outofband import NAME_LIMIT, OutOfBand
 from analysis.wire.session import ContextItem, SessionSettings, Terms, difference, encode
 from analysis.wire.turns import TURN_PREFIXES, Turns
@@ -91,8 +92,8 @@ class _ErrorFrame(msgspec.Struct):
 
 class _Limit(msgspec.Struct):
     name: str
-    limit: int | None = None
-    remaining: int | None = None
+    limit: replies.Count | None = None
+    remaining: replies.Count | None = None
     reset_seconds: float | None = None
 
 
@@ -268,7 +269,8 @@ class RealtimeConnection:
 
     def receive(self, frame: bytes | str) -> tuple[Event, ...]:
         """Return what one frame means; never raises, whatever the frame holds."""
-        if self._state is _State.CLOSED:
+        is_passing = type(frame) is bytes and frame.startswith(FREQUENT_STARTS)
+        if is_passing or self._state is _State.CLOSED:
             return ()
         try:
             name = _peek(frame).type

@@ -5,7 +5,7 @@ Pure. `wire/outofband.py` and `wire/turns.py` call it after it has found out who
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,9 @@ from analysis.wire.usage import stated_usage
 
 BAD_FRAME = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises on junk: wrong JSON or types, wrong Unicode, nesting without end."""
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(le=2**63 - 1)]
+"""Any larger number could not be made a float; the bound itself is some servers' word for none."""
 
 _NOTHING = msgspec.Raw()
 

@@ -285,6 +285,8 @@ def test_the_wait_is_taken_from_the_finest_source(
         ("6m0s", 360.0),
         ("2h45m", 9900.0),
         ("250µs", 0.00025),
+        ("644.0000000000001ms", 0.6440000000000001),
+        ("9" * 400 + "s", None),
         ("", None),
         ("5", None),
         ("soon", None),
@@ -427,3 +429,15 @@ def test_words_of_the_service_are_fit_for_logs(said: str, kept: str) -> None:
     found = failures.spoken(said)
     assert found.endswith(kept)
     assert "abc" not in found and "hunter2" not in found
+
+
+def test_a_code_is_shown_like_a_message() -> None:
+    """Some servers put whole sentences into `code`; they are cut, and keys in them are hidden."""
+    said = "No such key sk-proj-abcdefgh " + "x" * 5_000
+    for failure in (
+        failures.from_code(code=said, kind="", message=""),
+        failures.from_status(404, headers={}, body=json.dumps({"error": {"code": said}}).encode()),
+        failures.at_greeting(code=said + "invalid_api_key", kind="", message=""),
+    ):
+        assert "abcdefgh" not in f"{failure} {failure.code}"
+        assert len(f"{failure} {failure.code}") < 2_000

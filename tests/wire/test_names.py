@@ -76,3 +76,13 @@ def test_no_name_of_one_direction_is_one_of_the_other() -> None:
     """A table that was filled from the wrong list would show."""
     assert set() == names.GA_CLIENT & names.GA_SERVER
     assert set() == names.BETA_CLIENT & names.BETA_SERVER
+
+
+@pytest.mark.parametrize("name", names.FREQUENT)
+def test_what_passes_unread_is_what_passes_read(name: str) -> None:
+    """Whether the type stands first or not; both are known names."""
+    connection = ready()
+    first = f'{{"type":"{name}","event_id":"e","delta":"x"}}'.encode()
+    last = f'{{"event_id":"e","delta":"x","type":"{name}"}}'.encode()
+    assert ((), ()) == (connection.receive(first), connection.receive(last))
+    assert {} == connection.ignored

@@ -51,6 +51,7 @@ from .examples import (
         b'{"type":"response.created","response":{"id":5}}',
         b'{"type":"error"}',
         b'{"type":"rate_limits.updated","rate_limits":[{}]}',
+        b'{"type":"rate_limits.updated","rate_limits":[{"name":"a","limit":1' + b"0" * 400 + b"}]}",
         b'{"type":"session.created","session":"x"}',
         b'{"type":"x\\ud800"}',
         b"[" * 100_000,
