@@ -22,7 +22,13 @@ from analysis.control.decisions import Finished, Send, Settled, WaitUntil
 from analysis.control.packing import Cutter, Piece, obstacle
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
-from analysis.errors import AnalysisError, AnswerDefect, DeadlinePassed, TransportError
+from analysis.errors import (
+    AnalysisError,
+    AnswerDefect,
+    DeadlinePassed,
+    ModelRefused,
+    TransportError,
+)
 from analysis.jobs import Job, Trip
 from analysis.labels.answer import check
 from analysis.labels.prompt import PromptBuilder
@@ -305,10 +311,12 @@ class Dispatcher:
     async def _sleep(self, at: float | None) -> None:
         loop = asyncio.get_running_loop()
         timer = None if at is None else loop.call_at(at, self._wake.set)
-        await self._wake.wait()
+        try:
+            await self._wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
         self._wake.clear()
-        if timer is not None:
-            timer.cancel()
 
     def _send(self, send: Send, group: asyncio.TaskGroup) -> None:
         job = self._jobs.get(send.pack.items[0].ticket)
@@ -451,4 +459,6 @@ def _ending_of(error: AnalysisError) -> tuple[Ending, str]:
         return error.ending, error.code
     if isinstance(error, AnswerDefect):
         return Ending.DONE, error.defect  # a reply came, so it was paid for
+    if isinstance(error, ModelRefused):
+        return Ending.DONE, error.code  # an answer in its own way, paid for like any other
     return Ending.REFUSED, str(getattr(error, "code", ""))

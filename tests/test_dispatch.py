@@ -18,6 +18,7 @@ from analysis.errors import (
     AnalysisError,
     AnswerDefect,
     LedgerError,
+    ModelRefused,
     RequestRejected,
     TransportError,
 )
@@ -396,6 +397,7 @@ async def test_verdicts_without_a_request_are_journaled() -> None:
         (TransportError("nobody", ending=Ending.UNSENT, code="x"), (Ending.UNSENT, "x")),
         (RequestRejected("no", code="bad"), (Ending.REFUSED, "bad")),
         (AnswerDefect("odd", defect="many_calls"), (Ending.DONE, "many_calls")),
+        (ModelRefused("no", code="refusal"), (Ending.DONE, "refusal")),
     ],
 )
 @virtual

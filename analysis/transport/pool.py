@@ -190,8 +190,7 @@ class LanesTransport:
             reply = await socket.ask(request, form=form)
             if isinstance(reply, TextReply):
                 self._model = reply.model or self._model
-                if socket.connection.service_tier is not None:
-                    self._tiers.add(socket.connection.service_tier)
+                self._note_tier(socket.connection.service_tier)
                 if warm_usage is not None:
                     return replace(reply, usage=reply.usage + warm_usage)
                 return reply
@@ -432,6 +431,14 @@ class LanesTransport:
             self._has_lanes = False
             host = self._place.host
             self._tell(f"{host} takes no lanes on its WebSocket: one request at a time per socket.")
+
+    def _note_tier(self, tier: str | None) -> None:
+        """Keep which tier served an answer, and say so once if another one was asked for."""
+        if tier is None or tier in self._tiers:
+            return
+        self._tiers.add(tier)
+        if notice := forms.tier_notice(self._place.host, asked=self._service_tier, served=tier):
+            self._tell(notice)
 
     def _tell(self, message: str) -> None:
         if self._on_notice is not None:

@@ -34,10 +34,6 @@ PATHS = {RESPONSES: "/responses", CHAT: "/chat/completions"}
 KNOWN_HOSTS = "api.openai.com"
 """This host and its regional siblings have /responses: their first requests need not wait."""
 
-TIER_NAMES = {"fast": ("fast", "priority"), "priority": ("priority", "fast")}
-"""Service tier asked for -> the names under which it is reported. Source: OpenAI changelog,
-2026-07."""
-
 PROBE_S = 1.0
 """Longest wait for the first request. An unknown address is told within a round trip; whoever has
 waited longer than a second would wait for an answer to be generated."""
@@ -232,9 +228,8 @@ class RestTransport:
         if tier is None or tier in self._tiers:
             return
         self._tiers.add(tier)
-        asked = self._service_tier
-        if asked not in (None, "auto") and tier not in TIER_NAMES.get(asked or "", (asked,)):
-            self._tell(f"Service tier {asked} was asked for; {self._host} answered by {tier}.")
+        if notice := forms.tier_notice(self._host, asked=self._service_tier, served=tier):
+            self._tell(notice)
 
     def _has_neither(self, status: int) -> RouteClosed:
         return RouteClosed(

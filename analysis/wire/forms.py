@@ -28,6 +28,10 @@ OPTIONAL = frozenset(
 """Fields that are left out where a model or a server does not take them. The service tier is none
 of them: who asked for one wants it, or to hear that it is not to be had."""
 
+TIER_NAMES = {"fast": ("fast", "priority"), "priority": ("priority", "fast")}
+"""Service tier asked for -> the names under which it is reported. Source: OpenAI changelog,
+2026-07."""
+
 _CACHE_FIELDS = "prompt_cache_"
 _FORMAT_FIELDS = ("response_format", "text.format")
 _FORMAT_WORDS = re.compile(
@@ -116,6 +120,13 @@ def notices(host: str, form: Form, simpler: Form) -> list[str]:
     if simpler.has_cache_options != form.has_cache_options:
         left_out.add("prompt_cache_options")
     return told + [f"{host} does not take {name}: it is left out." for name in sorted(left_out)]
+
+
+def tier_notice(host: str, *, asked: str | None, served: str) -> str | None:
+    """Return what to tell people if another service tier served than they asked for, else None."""
+    if asked in (None, "auto") or served in TIER_NAMES.get(asked, (asked,)):
+        return None
+    return f"Service tier {asked} was asked for; {host} answered by {served}."
 
 
 def _refused_option(param: str, text: str) -> str | None:

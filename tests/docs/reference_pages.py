@@ -1,20 +1,42 @@
-"""Makes the generated pages of docs/reference: commands, settings, label sets.
+"""Makes the generated pages of docs/reference: commands, settings, label sets, dialects, routes, a
+part of errors.
 
 Write them anew with `python -m tests.docs.reference_pages`; a test holds the files against this.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import click
 
 from analysis.__main__ import main
+from analysis.control.retry import Follow, rule_for
 from analysis.labels.label_set import LabelSet
 from analysis.settings import DEFAULT_MODELS, LANGUAGES, ROUTES, Settings
+from analysis.wire.error_rows import Row, Where
+from analysis.wire.error_table import TABLE
+from tests.docs.dialects_page import dialects_page
+from tests.docs.routes_page import routes_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+ERRORS_BEGIN = "## What a service says, and what becomes of it\n"
+ERRORS_END = "## Names of unusable answers\n"
+ERRORS_NOTE = (
+    "The tables are made by `python -m tests.docs.reference_pages` from "
+    "`analysis/wire/error_table.py`; a test compares.\n"
+)
+THEN = {
+    Follow.WAIT: "wait, then the same request",
+    Follow.AGAIN: "again after a pause",
+    Follow.DIVIDE: "halves, down to the chunk",
+    Follow.REASK: "the missing chunks again",
+    Follow.CLOSE_ROUTE: "next route",
+    Follow.CLOSE_ACCOUNT: "stop",
+}
 NOTE = "This page is made by `python -m tests.docs.reference_pages`; a test compares.\n"
 
 
@@ -77,10 +99,36 @@ def label_sets_page() -> str:
     return "\n".join(parts) + "\n"
 
 
-PAGES = {
+def errors_page() -> str:
+    """Return the page of errors with its tables of foreign errors made anew."""
+    page = (FOLDER / "errors.md").read_text(encoding="utf-8")
+    before, _, rest = page.partition(ERRORS_BEGIN)
+    parts = [ERRORS_BEGIN, ERRORS_NOTE]
+    for where in Where:
+        parts.append(f"### {where[0].upper()}{where[1:]}\n")
+        parts.append("| what | meaning | becomes | ending | then | source |")
+        parts.append("| --- | --- | --- | --- | --- | --- |")
+        parts += [_error_line(row) for row in TABLE if row.where is where]
+        parts.append("")
+    return before + "\n".join(parts) + "\n" + ERRORS_END + rest.partition(ERRORS_END)[2]
+
+
+def _error_line(row: Row) -> str:
+    what = ", ".join(f"`{pattern}`" for pattern in row.patterns)
+    meaning = row.meaning.format(host="the host")
+    then = THEN[rule_for(row.becomes("")).follow]
+    return (
+        f"| {what} | {meaning} | `{row.becomes.__name__}` | {row.ending} | {then} | {row.source} |"
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "errors.md": errors_page,
     "commands.md": commands_page,
     "settings.md": settings_page,
     "label-sets.md": label_sets_page,
+    "dialects.md": partial(dialects_page, NOTE),
+    "routes.md": partial(routes_page, NOTE),
 }
 
 if __name__ == "__main__":

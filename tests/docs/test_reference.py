@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import tomllib
 
 import pytest
 
@@ -12,6 +13,7 @@ from analysis.entry import Hooks, RunOptions
 from analysis.semantic_function import SemanticRestAnalyzer
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.semantic_function_realtime import RealtimeSessionConfig, SemanticRealtimeAnalyzer
+from tests.docs import routes_page
 from tests.docs.reference_pages import FOLDER, PAGES
 
 
@@ -21,6 +23,26 @@ def test_page_is_up_to_date(name: str) -> None:
     expected = PAGES[name]()
     actual = (FOLDER / name).read_text(encoding="utf-8")
     assert expected == actual, "stale: run `python -m tests.docs.reference_pages`"
+
+
+def test_every_cell_about_a_route_names_its_test() -> None:
+    """Only what does not arise, or is not known, stands there without one."""
+    groups = tomllib.loads(routes_page.SOURCE.read_text(encoding="utf-8"))["group"]
+    cells = [
+        f"{row['what']}: {column} = {cell}"
+        for group in groups
+        for row in group["row"]
+        for column, cell in row.items()
+        if column != "what" and " | " not in cell and not cell.startswith("not known")
+    ]
+    expected: list[str] = []
+    assert expected == cells
+
+
+def test_a_cell_of_an_unknown_route_is_refused() -> None:
+    """A misspelled column would else be left out in silence."""
+    with pytest.raises(ValueError, match="has a cell for rset"):
+        routes_page.line_of({"what": "w", "rset": "yes"}, {}, {})
 
 
 def test_page_of_python_names_is_complete() -> None:

@@ -45,11 +45,11 @@ async def begin(session: Session, ask: Json) -> None:
     await session.socket.send(created(f"resp-{rid}", rid, name_of(ask)))
 
 
-async def finish(session: Session, ask: Json) -> None:
-    """End the response with the request's own content."""
+async def finish(session: Session, ask: Json, **fields: Any) -> None:
+    """End the response with the request's own content, and further fields."""
     rid, part = rid_of(ask), {"type": "output_text", "text": ask["input"][-1]["content"]}
     output = [{"type": "message", "content": [part]}]
-    end = completed(f"resp-{rid}", rid, name_of(ask), output=output)
+    end = completed(f"resp-{rid}", rid, name_of(ask), output=output, **fields)
     await session.socket.send(end)
 
 

@@ -328,6 +328,26 @@ async def test_a_server_that_ignores_lanes_is_taken_for_one_without() -> None:
 
 
 @pytest.mark.asyncio
+async def test_another_tier_than_the_one_asked_for_is_told_once() -> None:
+    """As over HTTPS; what served is kept."""
+
+    async def downgrading(session: Session) -> None:
+        while True:
+            ask = await session.heard()
+            assert "flex" == ask["service_tier"]
+            await begin(session, ask)
+            await finish(session, ask, service_tier="default")
+
+    said: list[str] = []
+    service = Service(downgrading)
+    async with route(service, on_notice=said.append, service_tier="flex") as transport:
+        asked = requests(3)
+        assert contents(asked) == texts(await ask_all(transport, asked))
+        assert transport.facts is not None and ("default",) == transport.facts.service_tiers
+    assert ["Service tier flex was asked for; 127.0.0.1 answered by default."] == said
+
+
+@pytest.mark.asyncio
 async def test_a_refused_answer_format_is_asked_again_in_the_next_one() -> None:
     """As over HTTPS; said once."""
 

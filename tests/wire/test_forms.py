@@ -110,3 +110,23 @@ def test_each_step_to_a_simpler_form_is_one_sentence() -> None:
         "h does not take prompt_cache_options: it is left out.",
         "h does not take temperature: it is left out.",
     ] == forms.notices("h", whole, bare)
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "is_told"),
+    [
+        (None, "default", False),
+        ("auto", "flex", False),
+        ("flex", "flex", False),
+        ("fast", "priority", False),
+        ("priority", "fast", False),
+        ("flex", "default", True),
+        ("fast", "default", True),
+    ],
+)
+def test_another_tier_than_the_one_asked_for_is_told(
+    asked: str | None, served: str, is_told: bool
+) -> None:
+    """One tier has two names; who left the choice to the account is told nothing."""
+    expected = f"Service tier {asked} was asked for; h answered by {served}." if is_told else None
+    assert expected == forms.tier_notice("h", asked=asked, served=served)
