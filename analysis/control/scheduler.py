@@ -174,6 +174,8 @@ class Scheduler:
         ]
         route.chunks_labeled += len(settled)
         self._answered_chunks += len(settled)
+        if len(settled) == len(parcel.pack.items):
+            return tuple(settled)
         has_next = has_open_route_after(parcel, self._routes)
         if declined := parcel.part(refused):
             declined.last = DECLINED

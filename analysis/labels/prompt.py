@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from analysis.labels.label_set import LabelSet
 from analysis.labels.tokens import estimate
 from analysis.records import Ask, Pack
@@ -46,6 +48,7 @@ CHOICE_TOKENS = 1
 """Tokens around each choice of a question. Source: a guess; exam questions of five choices cost the
 same as choices and as plain text (published study, 2026-10), so there is not much around them."""
 
+_encode = msgspec.json.Encoder().encode
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _ID_LENGTH = 4
 
@@ -249,7 +252,7 @@ class PromptBuilder:
         content["chunks"] = chunks
         return Ask(
             instructions=self.choice_instructions if as_choices else self.instructions,
-            content=json.dumps(content, ensure_ascii=False, separators=(",", ":")),
+            content=_encode(content).decode(),
             schema_name="chunk_labels",
             schema=_NO_SCHEMA if as_choices else self.schema,
             max_output_tokens=self.output_cap(len(chunks), as_choices=as_choices),
