@@ -1,6 +1,7 @@
 """One chunk over a route: its label, and what the service says of its limits.
 
-io. Part of `analysis.check`. Each probe sends one chunk, once.
+io. Part of `analysis.check`. Each probe sends one chunk, once; none is sent to hear of limits where
+a route states none by its nature.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate
 from analysis.records import Chunk, Failed, Item, Pack, RateLimit, Request
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
-from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS, SETTINGS
+from analysis.settings import (
+    CHOICE_ROUTES,
+    DEFAULT_LABEL_SET,
+    DEFAULT_MODELS,
+    SETTINGS,
+    UNSTATED_LIMITS,
+)
 from analysis.transport import Transport
 
 PROBE_TOPIC = "Night trains"
@@ -95,6 +102,8 @@ async def limits(
         `limits ROUTE`. A service that states none is no failure: then the settings are assumed.
     """
     name = f"limits {route}"
+    if route in UNSTATED_LIMITS:
+        return _limits_finding(endpoint, name, {})
     heard: dict[str, RateLimit] = {}
     stated = asyncio.Event()
 
@@ -103,7 +112,9 @@ async def limits(
         stated.set()
 
     rng = Random(0)
-    builder = PromptBuilder(LabelSet.load(DEFAULT_LABEL_SET), rng=rng)
+    builder = PromptBuilder(
+        LabelSet.load(DEFAULT_LABEL_SET), rng=rng, has_choices=route in CHOICE_ROUTES
+    )
     transport = make_transport(
         route,
         model=asked[route],
@@ -137,7 +148,7 @@ def _request(route: str, model: str, builder: PromptBuilder) -> Request:
     chunk = Chunk(id="probe", text=PROBE_TEXT)
     item = Item(ticket=0, chunk=chunk, tokens=estimate(PROBE_TEXT))
     pack = Pack(items=(item,), topic=PROBE_TOPIC)
-    ask = builder.ask(pack)
+    ask = builder.ask(pack, as_choices=route in CHOICE_ROUTES)
     return Request(request_id="probe", route=route, model=model, pack=pack, ask=ask, attempt=1)
 
 

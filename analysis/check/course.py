@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import date
 
 from analysis.check.answers import limits, round_trip
-from analysis.check.doors import availability, models
+from analysis.check.doors import DOORS, availability, models
 from analysis.check.findings import Finding
 from analysis.check.trials import settings
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.settings import DEFAULT_MODELS
 
-PROBE_ROUTES = ("realtime", "rest")
+PROBE_ROUTES = ("realtime", "responses-ws", "rest", "decisions")
 """Routes that are probed unless the caller names others."""
 
 LOCAL_ROUTE = "offline"
@@ -52,7 +52,7 @@ async def examine(
         for finding in await settings(endpoint, asked=asked):
             yield finding
     for route in routes:
-        if route in remote and not is_open[_door(route)]:
+        if route in remote and not is_open[DOORS[route]]:
             continue
         trip = await round_trip(endpoint, route, asked=asked)
         yield trip
@@ -61,8 +61,3 @@ async def examine(
     if is_open.get("https"):
         for finding in await models(endpoint, today=today, routes=remote, asked=asked):
             yield finding
-
-
-def _door(route: str) -> str:
-    """Return the finding without which nothing more is asked of a route."""
-    return "websocket" if route == "realtime" else "https"

@@ -1,4 +1,4 @@
-"""The doors of an endpoint: HTTPS and WebSocket, key, dialect, and the models behind them.
+"""The doors of an endpoint: HTTPS, WebSockets, key, dialect, and the models behind them.
 
 io. Part of `analysis.check`.
 """
@@ -14,19 +14,30 @@ import msgspec
 
 from analysis.check.findings import ANOTHER_MODEL, Finding, failed, found
 from analysis.endpoint import EMBEDDED, NO_KEY, Endpoint
-from analysis.errors import AccountClosed, AnalysisError, TransportError
+from analysis.errors import AccountClosed, AnalysisError, RouteClosed
 from analysis.models import model_table
-from analysis.records import Ending
 from analysis.semantic_function_realtime import SemanticRealtimeAnalyzer
 from analysis.settings import DEFAULT_MODELS, SETTINGS
-from analysis.transport.carrier import LOOPBACK_HOSTS
+from analysis.transport.carrier import Carrier
+from analysis.transport.handshake import dial
 from analysis.wire import failures
+
+EMPTY_REFUSALS = (400, 422)
+"""Statuses of a request that lacks its fields: the address is there."""
 
 SOON_DAYS = 180
 """A model that stops within so many days is named with its date."""
 
 MODELS_SHOWN = 8
 """Names of models in one message; the facts hold all."""
+
+DOORS: Mapping[str, str] = {
+    "realtime": "websocket",
+    "responses-ws": "websocket responses",
+    "rest": "https",
+    "decisions": "https decisions",
+}
+"""Route -> the finding without which nothing more is asked of it."""
 
 SIMULATED_OWNER = "simulated"
 """Who owns the models of the simulated service, as its list says."""
@@ -54,15 +65,18 @@ async def availability(
 ) -> tuple[Finding, ...]:
     """Find out whether an endpoint answers over HTTPS and over WebSocket, and takes the key.
 
+    None of it costs anything.
+
     Args:
         endpoint: Address and key.
-        routes: With `realtime` among them, the WebSocket is tried, too.
+        routes: `realtime` and `responses-ws` have each a WebSocket that is tried, `decisions` has
+            an address below HTTPS.
         asked: Route -> model.
-        timeout_s: For GET /models.
+        timeout_s: For each door but the Realtime one, whose time is a setting.
 
     Returns:
-        `https`; `websocket` if it was tried; `key` if a door showed whether it is accepted;
-        `dialect` if the server greeted.
+        `https`; the others of `DOORS` as far as they were tried; `key` if a door showed whether it
+        is accepted; `dialect` if the server greeted.
     """
     findings: list[Finding] = []
     doors: list[str] = []
@@ -92,6 +106,15 @@ async def availability(
             doors.append("WebSocket")
             text = f"greeted with session.created by {greeting['model']}"
             findings.append(found(endpoint, "websocket", text, facts={"model": greeting["model"]}))
+    for route, knock in (("responses-ws", _open_lanes), ("decisions", _send_nothing)):
+        if route in routes:
+            try:
+                text = await knock(endpoint, timeout_s)
+            except AnalysisError as error:
+                errors.append(error)
+                findings.append(failed(endpoint, DOORS[route], error))
+            else:
+                findings.append(found(endpoint, DOORS[route], text))
     findings += _key(endpoint, doors, errors)
     if greeting:
         dialect = greeting["dialect"]
@@ -115,11 +138,44 @@ def _key(endpoint: Endpoint, doors: list[str], errors: list[AnalysisError]) -> l
 
 async def _greeting(endpoint: Endpoint, model: str) -> Mapping[str, Any]:
     """Connect as the Realtime analyzer does; return what the server said of its session."""
-    async with SemanticRealtimeAnalyzer(
-        endpoint.api_key, base_url=endpoint.base_url, model=model
-    ) as analyzer:
+    async with SemanticRealtimeAnalyzer(endpoint=endpoint, model=model) as analyzer:
         await analyzer.connect()
         return analyzer.session
+
+
+async def _open_lanes(endpoint: Endpoint, timeout_s: float) -> str:
+    """Open the WebSocket of the Responses API, which says nothing before it is asked.
+
+    Raises:
+        AnalysisError: If it does not open.
+    """
+    socket = await dial(
+        endpoint.place, path="responses", model=None, headers={}, timeout_s=timeout_s
+    )
+    await socket.close()
+    return "opens at /responses"
+
+
+async def _send_nothing(endpoint: Endpoint, timeout_s: float) -> str:
+    """Send an empty object to /decisions: who refuses it for what it lacks has the address.
+
+    Raises:
+        AnalysisError: If there is no such address, or another reason why nothing works there.
+    """
+    carrier = Carrier(endpoint.place, timeout_s=timeout_s, connect_timeout_s=timeout_s)
+    try:
+        response = await carrier.post("/decisions", model="", body=b"{}", headers={})
+    finally:
+        await carrier.close()
+    status = response.status_code
+    if failures.is_unknown_address(status, response.content):
+        raise RouteClosed(
+            f"{endpoint.place.host} has no /decisions below the base URL (HTTP {status}).",
+            code=str(status),
+        )
+    if status not in EMPTY_REFUSALS:
+        raise failures.from_status(status, headers=response.headers, body=response.content)
+    return f"/decisions is there: an empty request is refused with HTTP {status}"
 
 
 async def models(
@@ -221,31 +277,11 @@ async def list_models(endpoint: Endpoint, timeout_s: float) -> Listing | None:
     Raises:
         AnalysisError: If there is no answer, or one that refuses.
     """
-    import aiohttp
-    import httpx2
-    import openai
-
-    host = endpoint.place.host
-    client = openai.AsyncOpenAI(
-        api_key=endpoint.api_key,
-        base_url=endpoint.base_url,
-        max_retries=0,
-        timeout=timeout_s,
-        http_client=openai.DefaultAioHttpClient(
-            timeout=timeout_s, follow_redirects=False, trust_env=host not in LOOPBACK_HOSTS
-        ),
-    )
+    carrier = Carrier(endpoint.place, timeout_s=timeout_s, connect_timeout_s=timeout_s)
     try:
-        async with client:
-            response = await client.get("/models", cast_to=httpx2.Response)
-    except openai.APIStatusError as refused:
-        response = refused.response
-    except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
-        raise TransportError(
-            f"No answer from {host}: {failures.spoken(str(error.__cause__ or error))}",
-            ending=Ending.UNSENT,
-            code=type(error).__name__,
-        ) from error
+        response = await carrier.get("/models")
+    finally:
+        await carrier.close()
     if failures.is_unknown_address(response.status_code, response.content):
         return None
     if response.status_code >= 300:

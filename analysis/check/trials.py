@@ -131,9 +131,7 @@ async def settings(
     """
     name = "session settings"
     model = asked["realtime"]
-    async with SemanticRealtimeAnalyzer(
-        endpoint.api_key, base_url=endpoint.base_url, model=model
-    ) as analyzer:
+    async with SemanticRealtimeAnalyzer(endpoint=endpoint, model=model) as analyzer:
         try:
             await analyzer.initialize_session()
         except AnalysisError as error:

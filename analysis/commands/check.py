@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.probed import endpoint_finding, endpoint_of, models_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
 
     from analysis.check import Finding
     from analysis.endpoint import Endpoint
@@ -38,21 +39,43 @@ SCHEMA_VERSION = 1
     "--base-url", help="Address of the service. [default: OPENAI_BASE_URL, else OpenAI's]"
 )
 @click.option(
-    "--route", default="realtime,rest", help="Routes, separated by commas: realtime, rest, offline."
+    "--route",
+    default="realtime,responses-ws,rest,decisions",
+    help="Routes, separated by commas; offline, too.",
 )
 @click.option("--model", multiple=True, metavar="ROUTE=NAME", help="Model of a route.")
+@click.option("--live", is_flag=True, help="Ask the open questions about the service instead.")
+@click.option(
+    "--question",
+    metavar="NUMBERS",
+    help="With --live: only these, such as 12.1,D.4. [default: all]",
+)
+@click.option("--long", "is_long", is_flag=True, help="With --live: the long questions, too.")
+@click.option(
+    "--transcript",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --live: a new file for all frames, with key and account masked.",
+)
+@click.option("--yes", is_flag=True, help="With --live: go on although it may cost above 0.05 USD.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON on stdout.")
 def check(**options: Any) -> None:
     """Check Python, folder, key and endpoint, and print a line with ok or fail for each.
 
     The endpoint is asked: does it answer over HTTPS and over WebSocket, does it take the key, which
     Realtime settings does it take or refuse, what comes back for one chunk on each route, which
-    limits does it state, and which models does it serve until when. Two chunks per route are sent;
-    with a key that costs less than 0.01 USD at the default models.
+    limits does it state, and which models does it serve until when. Up to two chunks per route are
+    sent; with a key that costs less than 0.01 USD at the default models.
+
+    With --live it is asked what the documents leave open, such as how many Realtime responses run
+    at once; each answer has a number and says what it cost. --json makes a document of them.
 
     Exit codes: 0 all ok; 2 no key and no address, or an option cannot be used; 3 something failed;
     130 interrupted.
     """
+    if options["live"]:
+        from analysis.commands import live_check
+
+        sys.exit(live_check.execute(options))
     sys.exit(execute(options))
 
 
@@ -135,53 +158,21 @@ def folder_finding(folder: Path) -> Finding:
 def _probe(options: dict[str, Any], tell: Callable[[Finding], None]) -> None:
     """Ask the endpoint, the local service included, and tell every finding as it comes."""
     import asyncio
-    from contextlib import ExitStack
 
     from analysis.connections import check_routes
-    from analysis.endpoint import EMBEDDED, Endpoint
     from analysis.errors import ConfigurationError
 
+    for name in ("question", "is_long", "transcript", "yes"):
+        if options.get(name):
+            raise ConfigurationError(
+                f"--{name.removeprefix('is_')} goes with --live. Add --live, or leave it out."
+            )
     routes = check_routes(options["route"])
-    asked = _models(options["model"], routes)
-    if options["local"] and options["base_url"]:
-        raise ConfigurationError("--local and --base-url exclude each other. Leave one out.")
-    with ExitStack() as held:
-        if options["local"]:
-            address = held.enter_context(_local_service())
-            endpoint = Endpoint.find(api_key="local", base_url=address, host=EMBEDDED)
-        elif routes == ("offline",):
-            endpoint = Endpoint.none()
-        else:
-            endpoint = Endpoint.find(base_url=options["base_url"])
+    asked = models_of(options["model"], routes)
+    with endpoint_of(options, is_needed=routes != ("offline",)) as endpoint:
         if endpoint.base_url:
-            tell(_endpoint_finding(endpoint))
+            tell(endpoint_finding(endpoint))
         asyncio.run(_tell_all(endpoint, routes, asked, tell))
-
-
-def _local_service() -> AbstractContextManager[str]:
-    """Return the local service in a thread of its own, with labels from rules."""
-    from analysis.labels.rules import label_texts
-    from analysis.simulator.server import start_in_thread
-    from analysis.simulator.service import Answerer, Service
-
-    return start_in_thread(Service(Answerer(name="offline-rules", label=label_texts)))
-
-
-def _endpoint_finding(endpoint: Endpoint) -> Finding:
-    """Return where requests go and whether a key is set, which is never shown."""
-    from analysis.check import Finding
-    from analysis.endpoint import EMBEDDED, NO_KEY
-
-    key = "not set" if endpoint.api_key == NO_KEY else "set (OPENAI_API_KEY)"
-    address = endpoint.base_url
-    if endpoint.host == EMBEDDED:
-        key, address = "not needed", f"local service at {address} (simulated)"
-    return Finding(
-        name="endpoint",
-        ok=True,
-        message=f"{address}, key {key}",
-        facts={"base_url": endpoint.base_url, "key": key},
-    )
 
 
 async def _tell_all(
@@ -197,23 +188,6 @@ async def _tell_all(
     today = datetime.now(UTC).date()
     async for finding in examine(endpoint, today=today, routes=routes, asked=asked):
         tell(finding)
-
-
-def _models(values: tuple[str, ...], routes: tuple[str, ...]) -> dict[str, str]:
-    """Return route -> model: the defaults, and `ROUTE=NAME` on top."""
-    from analysis.errors import ConfigurationError
-    from analysis.settings import DEFAULT_MODELS
-
-    asked = dict(DEFAULT_MODELS)
-    for value in values:
-        route, mark, name = value.partition("=")
-        if not mark or not name or route not in routes:
-            raise ConfigurationError(
-                f"--model {value} cannot be used. Write ROUTE=NAME with one of the routes "
-                f"{', '.join(routes)}."
-            )
-        asked[route] = name
-    return asked
 
 
 def _refused(error: Exception) -> Finding:

@@ -19,6 +19,7 @@ from rich.table import Column
 
 from analysis.entry import check_cost
 from analysis.errors import ConfigurationError
+from analysis.pipeline.report import unanswered
 from analysis.pipeline.run import INTERRUPTED
 from analysis.records import FailureKind
 from analysis.settings import SETTINGS
@@ -297,6 +298,7 @@ def summary_lines(summary: RunSummary) -> list[str]:
         lines.append(f"Labels{mark}: {labels}.")
     lines.extend(f"Not labelled: {line}" for line in failure_lines(summary))
     lines.extend(_route_line(entry, mark) for entry in summary.routes)
+    lines.extend(unknown_lines(summary))
     if summary.other_model_rows:
         lines.append(
             f"Exception: {_count(summary.other_model_rows, 'row')} labelled by another model than "
@@ -309,6 +311,21 @@ def summary_lines(summary: RunSummary) -> list[str]:
             f"{mark}."
         )
     return [*lines, *stop_lines(summary)]
+
+
+def unknown_lines(summary: RunSummary) -> list[str]:
+    """Return how many requests of this run may have been paid for without an answer, at what cost.
+
+    The cost is that of as many answered requests of this run.
+    """
+    unknown, answered = unanswered(summary.requests), summary.requests.get("done", 0)
+    if not unknown:
+        return []
+    line = f"{_count(unknown, 'request')} ended without an answer and may have been paid for"
+    if summary.simulated or not answered or not summary.cost_usd:
+        return [f"{line}{' (simulated)' if summary.simulated else ''}."]
+    possible = dollars(summary.cost_usd / answered * unknown)
+    return [f"{line}: about {possible}, not in the figures above."]
 
 
 def path_lines(summary: RunSummary) -> list[str]:
@@ -373,7 +390,7 @@ def printable(text: str) -> str:
 def _route_line(entry: Mapping[str, Any], mark: str) -> str:
     head = f"Route {entry['route']}, {entry['model']}{mark}: {_count(entry['requests'], 'request')}"
     if not entry["input_tokens"] and not entry["output_tokens"]:
-        return f"{head}, no tokens billed."
+        return f"{head}, no tokens reported."
     cached = f" (of them {entry['cached_tokens']:,} cached)" if entry["cached_tokens"] else ""
     asked, answered = f"{entry['input_tokens']:,}", f"{entry['output_tokens']:,}"
     tokens = f"{asked} input{cached} and {answered} output tokens"

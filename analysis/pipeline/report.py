@@ -176,7 +176,7 @@ def summarize(
     facts = analyzer.facts
     usage, cost = _bill(totals.run, facts)
     routes = [_route_entry(entry, counts, facts) for entry in totals.run]
-    models = {model for _, model in counts.by_route}
+    models = {model for _, model in counts.by_route} | {entry.model for entry in totals.run}
     summary = RunSummary(
         run_id=run_id,
         exit_code=stop.value if stop else 0,
@@ -193,7 +193,7 @@ def summarize(
         cost_usd=cost,
         price_date=price_table().date,
         requests=dict(totals.run_states),
-        unknown_requests=unknown.requests + totals.run_states.get("unknown", 0),
+        unknown_requests=unknown.requests + unanswered(totals.run_states),
         unknown_chunks=unknown.chunks,
         late_answers=totals.late,
         started_at=started_at.isoformat(timespec="seconds"),
@@ -241,6 +241,16 @@ def allowed_failures(max_failed: float | str, rows: int) -> int:
             "of them such as 2%."
         )
     return int(number * rows) if is_share else int(number)
+
+
+def unanswered(states: Mapping[str, int]) -> int:
+    """Count the requests of an ended run that may have been paid for without an answer.
+
+    Args:
+        states: State of a request, as in the ledger -> number. What is still `intended` at the end
+            was in flight when the run was interrupted.
+    """
+    return states.get("unknown", 0) + states.get("intended", 0)
 
 
 def is_simulated(analyzer: Analyzer) -> bool:

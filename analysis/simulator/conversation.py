@@ -52,12 +52,12 @@ class Conversation:
             before = self.last_id
             self._items[item_id] = item
             return before
-        if after != "root" and after not in self._items:
+        if not isinstance(after, str) or (after != "root" and after not in self._items):
             raise no_item("create", after, "previous_item_id")
         items = list(self._items.items())
-        place = 0 if after == "root" else list(self._items).index(str(after)) + 1
+        place = 0 if after == "root" else list(self._items).index(after) + 1
         self._items = dict([*items[:place], (item_id, item), *items[place:]])
-        return None if after == "root" else str(after)
+        return None if after == "root" else after
 
     def find(self, item_id: object, verb: str, param: str = "item_id") -> Json:
         """Return the item that a client names.

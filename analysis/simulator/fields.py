@@ -41,6 +41,7 @@ _ITEM_FIELDS = {
     "function_call_output": frozenset({"id", "object", "type", "status", "call_id", "output"}),
     "item_reference": frozenset({"id", "type"}),
 }
+_TEXT_FIELDS = frozenset({"id", "name", "call_id", "arguments", "output"})
 _NEEDED_FIELDS = {
     "message": ("role", "content"),
     "function_call": ("name", "arguments"),
@@ -218,6 +219,9 @@ def check_item(
     for name in _NEEDED_FIELDS[kind]:
         if name not in item:
             raise missing_parameter(f"{param}.{name}")
+    for name in _TEXT_FIELDS.intersection(item):
+        if item[name] is not None or name in _NEEDED_FIELDS[kind]:
+            text(item[name], f"{param}.{name}")
     if kind == "message":
         one_of(part_types)(item["role"], f"{param}.role")
         _check_content(item["content"], f"{param}.content", part_types[item["role"]])

@@ -152,6 +152,9 @@ def check_schema(form: Json, *, param: str, schema_param: str, schema_code: str 
             f"Invalid '{param}.name': '{name}' does not match '^[a-zA-Z0-9_-]{{1,64}}$'.",
             f"{param}.name",
         )
+    for field, kind, words in (("strict", bool, "a boolean"), ("description", str, "a string")):
+        if form.get(field) is not None:
+            check_type(form[field], kind, words, f"{param}.{field}")
     schema = check_type(form["schema"], dict, "an object", f"{param}.schema")
     problem = strict_problem(encode(schema)) if form.get("strict") else None
     if problem:

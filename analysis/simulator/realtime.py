@@ -270,7 +270,7 @@ class RealtimeSession:
 
     def _cancel_response(self, event: Json, now: float) -> None:
         wanted = event.get("response_id")
-        running = self._running.get(wanted) if wanted else self._active_default()
+        running = self._running.get(str(wanted)) if wanted else self._active_default()
         if running is None:
             raise Refusal(
                 "Cancellation failed: no active response found", code="response_cancel_not_active"

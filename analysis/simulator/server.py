@@ -12,7 +12,7 @@ import ipaddress
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from ssl import SSLContext
 from threading import Thread
@@ -316,10 +316,12 @@ class _Connection:
         try:
             self._plan_ping()
             self._wake()
-            async for message in self._socket:
-                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) and not self._is_silent:
-                    self._write(self._session.receive(message.data, now=self._loop.time()))
-                    self._arm()
+            # A ping that is read after the socket was lost cannot be answered.
+            with suppress(ConnectionResetError):
+                async for message in self._socket:
+                    if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) and not self._is_silent:
+                        self._write(self._session.receive(message.data, now=self._loop.time()))
+                        self._arm()
         finally:
             for timer in (self._timer, self._ping_timer):
                 if timer is not None:

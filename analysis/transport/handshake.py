@@ -1,11 +1,12 @@
-"""Opens WebSockets: address, headers, limits of the library, and what a refused opening means.
+"""Opens and closes WebSockets: address, headers, limits of the library, refused openings.
 
-io. `transport/opening.py` and `transport/pool.py` call it; it hands back an open socket and speaks
+io. The transports over WebSockets call it; it hands back an open socket and speaks
 no protocol on it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
+from websockets.protocol import State
 
 from analysis.wire import failures
 from analysis.wire.places import Place
@@ -47,6 +49,30 @@ class _Connect(websocket_connect):
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
+
+
+def is_open(socket: ClientConnection) -> bool:
+    """Tell whether what is sent now goes out.
+
+    After the other side's close frame, or the loss of the way, a socket is open in name only: the
+    library takes a frame then, waits for the end and drops it.
+    """
+    return socket.state is State.OPEN and not socket.transport.is_closing()
+
+
+async def hang_up(socket: ClientConnection) -> None:
+    """Close a socket within 2 * CLOSE_S; by force where nothing can be written any more.
+
+    The library would wait until its close frame is written, however long the way is blocked.
+    """
+    if socket.state is State.CLOSED:
+        return
+    try:
+        async with asyncio.timeout(2 * CLOSE_S):
+            await socket.close()
+    except TimeoutError:
+        socket.transport.abort()
+        await socket.wait_closed()
 
 
 async def dial(

@@ -12,7 +12,7 @@ from analysis.settings import DEFAULT_MODELS
 from tests.check.endpoints import DIGEST, NOBODY, service_at
 
 (LABEL,) = DIGEST.label([PROBE_TEXT], None)[0]
-ROUTES = pytest.mark.parametrize("route", ["realtime", "rest"])
+ROUTES = pytest.mark.parametrize("route", ["realtime", "responses-ws", "rest", "decisions"])
 
 
 @ROUTES
@@ -25,7 +25,8 @@ def test_a_round_trip_brings_label_model_and_usage(route: str, dialect: str) -> 
     assert [LABEL, "digest-labels"] == [finding.facts["label"], finding.facts["model"]]
     usage = finding.facts["usage"]
     assert isinstance(usage, dict)
-    assert usage["input_tokens"] > 0 and usage["output_tokens"] > 0
+    assert usage["input_tokens"] > 0
+    assert (usage["output_tokens"] > 0) is (route != "decisions")
     assert finding.message.endswith("(simulated)")
 
 
@@ -53,7 +54,7 @@ def test_a_refused_key_ends_the_round_trip(route: str) -> None:
     assert "OPENAI_API_KEY" in finding.cure
 
 
-@ROUTES
+@pytest.mark.parametrize("route", ["realtime", "rest", "decisions"])
 def test_an_answer_that_never_comes_is_a_time_out(route: str) -> None:
     """Both probes end after the time given to them."""
     with service_at(faults={"hang": 1.0}) as endpoint:
@@ -66,6 +67,7 @@ def test_an_answer_that_never_comes_is_a_time_out(route: str) -> None:
     ("route", "dialect", "names"),
     [
         ("rest", "ga", ["requests", "tokens"]),
+        ("decisions", "ga", ["requests", "tokens"]),
         ("realtime", "ga", ["tokens"]),
         ("realtime", "beta", ["requests", "tokens"]),
     ],
@@ -83,6 +85,14 @@ def test_stated_limits_are_heard(route: str, dialect: str, names: list[str]) -> 
     assert "200,000 tokens per minute" in finding.message
 
 
+def test_a_route_without_statements_is_asked_nothing() -> None:
+    """No chunk is sent to hear what never comes."""
+    payments: list[object] = []
+    with service_at(payment=payments.append) as endpoint:
+        finding = asyncio.run(limits(endpoint, "responses-ws"))
+    assert (True, [], []) == (finding.ok, finding.facts["limits"], payments)
+
+
 def test_no_statement_is_no_failure() -> None:
     """What is assumed then is named; the offline route never states any."""
     finding = asyncio.run(limits(Endpoint.none(), "offline", asked=DEFAULT_MODELS, wait_s=0.0))
@@ -90,7 +100,7 @@ def test_no_statement_is_no_failure() -> None:
     assert "5,000 requests and 2,000,000 tokens per minute are assumed" in finding.message
 
 
-@ROUTES
+@pytest.mark.parametrize("route", ["realtime", "rest", "decisions"])
 def test_limits_of_a_dead_endpoint_are_a_failure(route: str) -> None:
     """No answer is told from an answer without limits."""
     finding = asyncio.run(limits(NOBODY, route))

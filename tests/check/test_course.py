@@ -9,6 +9,8 @@ from datetime import date
 import pytest
 
 from analysis.check import TRIALS, Finding, examine
+from analysis.check.doors import DOORS as DOORS_OF
+from analysis.check.findings import ROUTE_CURE
 from analysis.endpoint import Endpoint
 from tests.check.endpoints import NOBODY, named, service_at
 
@@ -67,6 +69,31 @@ def test_behind_a_shut_websocket_only_rest_is_asked() -> None:
     assert not found["websocket"].ok
     assert not set(SETTINGS + REALTIME) & set(found)
     assert all(found[name].ok for name in REST)
+
+
+def test_the_new_routes_have_doors_and_round_trips() -> None:
+    """The limits of a route that states none by its nature are not asked for."""
+    payments: list[object] = []
+    with service_at(payment=payments.append) as endpoint:
+        names = [finding.name for finding in examined(endpoint, ["responses-ws", "decisions"])]
+    doors = ["https", "websocket responses", "https decisions", "key"]
+    trips = ["round trip responses-ws", "limits responses-ws"]
+    trips += ["round trip decisions", "limits decisions"]
+    models = ["model responses-ws", "model decisions", "models that stop"]
+    assert doors + trips + models == names
+    assert 3 == len(payments)
+
+
+@pytest.mark.parametrize("missing", ["responses-ws", "decisions"])
+def test_behind_a_shut_door_of_a_new_route_nothing_is_asked(missing: str) -> None:
+    """The other one goes on."""
+    there = {"responses-ws", "decisions", "models"} - {missing}
+    with service_at(endpoints=there) as endpoint:
+        found = named(examined(endpoint, ["responses-ws", "decisions"]))
+    assert not found[DOORS_OF[missing]].ok
+    assert ROUTE_CURE == found[DOORS_OF[missing]].cure
+    trips = {name for name in found if name.startswith("round trip")}
+    assert {f"round trip {route}" for route in there - {"models"}} == trips
 
 
 def test_behind_no_door_nothing_is_asked() -> None:

@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 from aiohttp import web
 
-from analysis.check import PROBE_ROUTES, availability, list_models, models
-from analysis.check.doors import Listing
+from analysis.check import availability, list_models, models
+from analysis.check.doors import DOORS, Listing
 from analysis.endpoint import Endpoint
 from analysis.errors import RouteClosed
 from analysis.settings import DEFAULT_MODELS
@@ -17,7 +17,7 @@ from analysis.simulator.profile import SHUTDOWN_DATES
 from tests.check.endpoints import NOBODY, named, service_at
 
 TODAY = date(2026, 11, 21)
-BOTH = PROBE_ROUTES
+BOTH = ("realtime", "rest")
 
 
 def test_a_service_without_list_of_models_is_still_there() -> None:
@@ -43,6 +43,26 @@ def test_a_missing_realtime_route_shuts_one_door_only() -> None:
         name: finding.ok for name, finding in found.items()
     }
     assert "--route" in found["websocket"].cure
+
+
+def test_the_doors_of_the_new_routes_cost_nothing() -> None:
+    """One opens, the other one refuses an empty request; nothing is paid."""
+    payments: list[object] = []
+    with service_at(payment=payments.append) as endpoint:
+        asked = ("responses-ws", "decisions")
+        found = named(asyncio.run(availability(endpoint, routes=asked)))
+    assert ["https", "websocket responses", "https decisions", "key"] == list(found)
+    assert all(finding.ok for finding in found.values())
+    assert "HTTP 400" in found["https decisions"].message
+    assert [] == payments
+
+
+@pytest.mark.parametrize("route", ["responses-ws", "decisions"])
+def test_a_refused_key_shuts_the_doors_of_the_new_routes(route: str) -> None:
+    """The cure names the variable."""
+    with service_at(api_key="another") as endpoint:
+        found = named(asyncio.run(availability(endpoint, routes=(route,))))
+    assert "OPENAI_API_KEY" in found[DOORS[route]].cure
 
 
 def test_a_refused_key_is_told_once_and_not_shown() -> None:
@@ -172,5 +192,5 @@ def test_fields_that_we_do_not_know_are_left_alone() -> None:
 def test_a_redirect_is_not_followed() -> None:
     """The key stays at the address that was given."""
     moved = web.Response(status=302, headers={"Location": "https://example.org/v1/models"})
-    with pytest.raises(RouteClosed, match=r"redirects to https://example\.org"):
+    with pytest.raises(RouteClosed, match=r"redirects to another.*https://example\.org"):
         asyncio.run(_answering(moved))

@@ -43,9 +43,11 @@ def test_local_prints_a_line_for_each_probe() -> None:
         if not line.removeprefix("ok    ").startswith(about_here)
     )
     names = [line.removeprefix("ok    ").split(":")[0] for line in lines]
-    assert ["python", "folder", "endpoint", "https", "websocket", "key", "dialect"] == names[:7]
-    for name in ("session settings", "round trip realtime", "round trip rest", "limits rest"):
-        assert name in names
+    doors = ["https", "websocket", "websocket responses", "https decisions"]
+    assert ["python", "folder", "endpoint", *doors, "key", "dialect"] == names[:9]
+    for route in ("realtime", "responses-ws", "rest", "decisions"):
+        assert f"round trip {route}" in names and f"limits {route}" in names
+    assert "session settings" in names
 
 
 def test_without_key_and_address_nothing_is_sent() -> None:
@@ -75,11 +77,11 @@ def test_an_option_that_cannot_be_used_is_exit_code_2(arguments: list[str], word
 
 
 def test_a_dead_address_is_exit_code_3() -> None:
-    """Both doors fail, each with its cure."""
+    """All doors fail, each with its cure."""
     outcome = ran("--base-url", "http://127.0.0.1:9/v1", OPENAI_API_KEY=KEY)
     assert 3 == outcome.exit_code
     failures = [line for line in outcome.stdout.splitlines() if line.startswith("fail")]
-    assert 2 == len(failures)
+    assert 4 == len(failures)
     assert all(" -> " in line for line in failures)
 
 

@@ -20,6 +20,7 @@ from analysis.commands.display import (
     printable,
     progress_line,
     summary_lines,
+    unknown_lines,
 )
 from analysis.errors import ConfigurationError
 from analysis.pipeline.report import RunSummary
@@ -200,6 +201,38 @@ def test_simulated_summary_marks_every_figure_and_shows_no_cost() -> None:
     """Each line with a figure says simulated."""
     lines = summary_lines(replace(SUMMARY, simulated=True))
     assert [] == [line for line in lines if "(simulated)" not in line or "USD" in line]
+
+
+@pytest.mark.parametrize(
+    ("requests", "is_simulated", "expected"),
+    [
+        (
+            {"done": 100, "unknown": 50},
+            False,
+            [
+                "50 requests ended without an answer and may have been paid for: about 0.01 USD, "
+                "not in the figures above."
+            ],
+        ),
+        (
+            {"unknown": 1},
+            False,
+            ["1 request ended without an answer and may have been paid for."],
+        ),
+        (
+            {"done": 100, "unknown": 2},
+            True,
+            ["2 requests ended without an answer and may have been paid for (simulated)."],
+        ),
+        ({"done": 100, "refused": 3}, False, []),
+    ],
+)
+def test_requests_without_an_answer_are_counted_with_their_possible_cost(
+    requests: dict[str, int], is_simulated: bool, expected: list[str]
+) -> None:
+    """At the average of the answered ones; those that the service refused cost nothing."""
+    summary = replace(SUMMARY, requests=requests, simulated=is_simulated)
+    assert expected == unknown_lines(summary)
 
 
 def test_failures_are_grouped_with_one_example_each() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from analysis.pipeline.ledger import Ledger
+from analysis.settings import SETTINGS
 from analysis.simulator.service import Answerer
 from tests.commands.running import column, paid_service, semfn, table
 
@@ -59,7 +60,7 @@ def test_refused_key_stops_at_once_and_the_right_one_goes_on(tmp_path: Path) -> 
     with paid_service(api_key="right") as service:
         result = semfn("run", path, env=service.environment("sk-canary-wrong"))
         assert (3, "") == (result.exit_code, result.stdout), result.output
-        assert requests_in(tmp_path / LEDGER) <= 32
+        assert requests_in(tmp_path / LEDGER) <= SETTINGS.responses_ws_in_flight
         assert ("of an earlier run", 0) == (out.read_text(encoding="utf-8"), service.chunks)
         assert {"stopped"} == set(column(tmp_path / PARTIAL, "semfn_error"))
         assert 1_000 == len(column(tmp_path / PARTIAL, "id"))
@@ -118,6 +119,21 @@ def test_failed_rows_end_with_one_and_are_asked_again(tmp_path: Path) -> None:
         result = semfn("run", path, env=service.environment())
         assert (0, paid + 1) == (result.exit_code, service.chunks), result.output
     assert {""} == set(column(tmp_path / OUT, "semfn_error"))
+
+
+def test_run_that_got_no_label_is_simulated_all_the_same(tmp_path: Path) -> None:
+    """The model that answered without a usable label says so, and no price is named."""
+
+    def label(texts: Sequence[str], topic: str | None) -> list[tuple[str, ...]]:
+        return [() for _ in texts]
+
+    path = table(tmp_path, 3)
+    with paid_service(answerer=Answerer(name="digest-labels", label=label)) as service:
+        result = semfn("run", path, "--route", "rest", env=service.environment())
+    assert 1 == result.exit_code, result.output
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Route rest")]
+    assert line.startswith("Route rest, digest-labels (simulated): ")
+    assert "cost" not in line
 
 
 def test_service_that_is_away_or_broken_ends_the_run(tmp_path: Path) -> None:

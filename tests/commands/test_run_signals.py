@@ -138,6 +138,7 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
         code, said = interrupted(tmp_path, variables, signals, *one, paid=40)
     assert 130 == code, said
     assert "Traceback" not in said
+    assert "ended without an answer and may have been paid for (simulated)." in said
     labels = column(tmp_path / PARTIAL, "semantic_function")
     assert 0 < sum(bool(label) for label in labels) < ROWS
     assert not (tmp_path / OUT).exists()

@@ -13,14 +13,14 @@ if __name__ == "__main__":  # as a script, from any folder: the repository comes
 
 import pytest
 
-from analysis.check import PROBE_ROUTES, Finding, availability
+from analysis.check import Finding, availability
 from analysis.endpoint import Endpoint
 from tests.probes.probe_endpoint import Case, assert_all_ok, by_name, main, run_live, run_local
 
 
 async def probe(endpoint: Endpoint) -> tuple[Finding, ...]:
     """Knock at both doors."""
-    return await availability(endpoint, routes=PROBE_ROUTES)
+    return await availability(endpoint, routes=("realtime", "rest"))
 
 
 GA = Case(title="Availability", probe=probe)

@@ -25,6 +25,12 @@ class ServerVad(Shape, tag_field="type", tag="server_vad"):
     interrupt_response: bool
 
 
+class SemanticVad(Shape, tag_field="type", tag="semantic_vad"):
+    eagerness: str = "auto"
+    create_response: bool = True
+    interrupt_response: bool = True
+
+
 class Tool(Shape, tag_field="type", tag="function"):
     name: str
     parameters: dict[str, Any]
@@ -39,7 +45,7 @@ class Session(Shape):
     modalities: list[Literal["audio", "text"]]
     instructions: str
     voice: str
-    turn_detection: ServerVad | None
+    turn_detection: ServerVad | SemanticVad | None
     input_audio_format: str
     output_audio_format: str
     input_audio_transcription: dict[str, str] | None
@@ -62,6 +68,10 @@ class Audio(Shape, tag_field="type", tag="audio"):
     transcript: str
 
 
+class InputAudio(Shape, tag_field="type", tag="input_audio"):
+    transcript: str | None
+
+
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
@@ -70,7 +80,7 @@ class Message(Shape, tag_field="type", tag="message"):
     object: Literal["realtime.item"]
     status: Status
     role: Literal["user", "assistant", "system"]
-    content: list[InputText | Text | Audio]
+    content: list[InputText | Text | Audio | InputAudio]
 
 
 class FunctionCall(Shape, tag_field="type", tag="function_call"):
@@ -149,6 +159,11 @@ class ItemRetrieved(Event, tag="conversation.item.retrieved"):
 
 
 class ItemDeleted(Event, tag="conversation.item.deleted"):
+    item_id: str
+
+
+class BufferCommitted(Event, tag="input_audio_buffer.committed"):
+    previous_item_id: str | None
     item_id: str
 
 
@@ -248,6 +263,7 @@ ServerEvent: TypeAlias = (
     | ItemCreated
     | ItemRetrieved
     | ItemDeleted
+    | BufferCommitted
     | BufferCleared
     | ResponseCreated
     | ResponseDone

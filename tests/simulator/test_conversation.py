@@ -56,6 +56,8 @@ def test_a_second_item_of_one_id_is_refused() -> None:
         filled("a").insert({"id": "a"}, None)
     with pytest.raises(Refusal, match="not found"):
         filled("a").insert({"id": "b"}, "x")
+    with pytest.raises(Refusal, match="not found"):
+        filled("a").insert({"id": "b"}, ["a"])
 
 
 def test_one_response_too_many_names_the_bound() -> None:

@@ -125,6 +125,8 @@ def test_choice_is_spelled_in_two_ways() -> None:
         (message("x") | {"bogus": 1}, "item.bogus"),
         (message("x") | {"role": "assistant"}, "item.content[0].type"),
         ({"type": "function_call", "name": "f"}, "item.arguments"),
+        (message("x") | {"id": ["a"]}, "item.id"),
+        ({"type": "function_call", "name": None, "arguments": "{}"}, "item.name"),
     ],
 )
 def test_wrong_items_are_refused(item: object, param: str) -> None:

@@ -120,6 +120,7 @@ def test_update_answers_with_the_whole_session() -> None:
         ('{"type":"conversation.item.create"}', "missing_required_parameter", "item"),
         ('{"type":"conversation.item.delete"}', "missing_required_parameter", "item_id"),
         ('{"type":"response.cancel"}', "response_cancel_not_active", None),
+        ('{"type":"response.cancel","response_id":["a"]}', "response_cancel_not_active", None),
         ('{"type":"response.create","response":{"x":1}}', "unknown_parameter", "response.x"),
     ],
 )

@@ -120,6 +120,8 @@ def form(**changes: Any) -> dict[str, Any]:
         ({"text": form(type=[])}, 400, "invalid_type", "text.format.type"),
         ({"text": form(type="xml")}, 400, "invalid_value", "text.format.type"),
         ({"text": form(extra=1)}, 400, "unknown_parameter", "text.format.extra"),
+        ({"text": form(strict="yes")}, 400, "invalid_type", "text.format.strict"),
+        ({"text": form(description=1)}, 400, "invalid_type", "text.format.description"),
         ({"text": form(name=...)}, 400, "missing_required_parameter", "text.format.name"),
         ({"text": form(name="a b")}, 400, "invalid_value", "text.format.name"),
         (

@@ -351,3 +351,22 @@ def test_only_loopback_is_bound(host: str) -> None:
     """Other addresses are refused before anything is opened."""
     with pytest.raises(ConfigurationError, match="loopback"):
         LocalService(service(), host=host)
+
+
+@pytest.mark.asyncio
+async def test_a_ping_behind_the_frame_that_costs_the_socket_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is read after the cut, and its pong has nowhere to go; nothing is logged."""
+    async with (
+        LocalService(service(faults={"drop": 1.0})) as local,
+        aiohttp.ClientSession(headers=BEARER) as session,
+        session.ws_connect(local.base_url + REALTIME) as connection,
+    ):
+        assert "session.created" == (await connection.receive_json())["type"]
+        asked = {"type": "response.create", "response": out_of_band("1", "x")}
+        await connection.send_json(asked)
+        for _ in range(3):
+            await connection.ping()
+        assert ["response.created"] == [json.loads(one.data)["type"] async for one in connection]
+    assert [] == [record.message for record in caplog.records]
