@@ -11,7 +11,7 @@ from datetime import date
 
 from analysis.check.answers import limits, round_trip
 from analysis.check.doors import DOORS, availability, models
-from analysis.check.findings import Finding
+from analysis.check.findings import Finding, absent
 from analysis.check.trials import settings
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.settings import DEFAULT_MODELS
@@ -29,6 +29,7 @@ async def examine(
     today: date,
     routes: Sequence[str] = PROBE_ROUTES,
     asked: Mapping[str, str] = DEFAULT_MODELS,
+    is_named: bool = True,
 ) -> AsyncIterator[Finding]:
     """Yield what the probes find, one by one.
 
@@ -39,6 +40,7 @@ async def examine(
         today: For the days until a model stops.
         routes: Which routes to probe.
         asked: Route -> model.
+        is_named: The caller named the routes, so each one has to be there.
     """
     remote = [route for route in routes if route != LOCAL_ROUTE]
     is_open: dict[str, bool] = {}
@@ -47,7 +49,7 @@ async def examine(
             is_open[finding.name] = finding.ok
             if finding.facts["is_simulated"]:
                 endpoint = replace(endpoint, host=EMBEDDED)
-            yield finding
+            yield finding if is_named else absent(finding)
     if is_open.get("websocket"):
         for finding in await settings(endpoint, asked=asked):
             yield finding
@@ -59,5 +61,6 @@ async def examine(
         if trip.ok and route in remote:
             yield await limits(endpoint, route, asked=asked)
     if is_open.get("https"):
-        for finding in await models(endpoint, today=today, routes=remote, asked=asked):
+        served = [route for route in remote if is_named or is_open[DOORS[route]]]
+        for finding in await models(endpoint, today=today, routes=served, asked=asked):
             yield finding

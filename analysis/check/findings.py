@@ -6,7 +6,7 @@ Pure. The probes make findings; commands and the probe scripts print them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import (
@@ -94,6 +94,14 @@ def failed(endpoint: Endpoint, name: str, error: AnalysisError) -> Finding:
     """Return the finding for an error, with its cure."""
     facts = {"error": type(error).__name__, "code": getattr(error, "code", "")}
     return found(endpoint, name, str(error), ok=False, cure=cure_of(error), facts=facts)
+
+
+def absent(finding: Finding) -> Finding:
+    """Return the finding of a door that is not there and that nobody asked for by name."""
+    is_missing = finding.facts.get("error") == RouteClosed.__name__
+    if finding.ok or not is_missing or finding.facts.get("code") in MODEL_CODES:
+        return finding
+    return replace(finding, ok=True, message=f"not served here: {finding.message}", cure="")
 
 
 def unlabeled(endpoint: Endpoint, name: str, verdict: Failed) -> Finding:

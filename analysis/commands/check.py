@@ -159,6 +159,7 @@ def _probe(options: dict[str, Any], tell: Callable[[Finding], None]) -> None:
     """Ask the endpoint, the local service included, and tell every finding as it comes."""
     import asyncio
 
+    from analysis.check.course import PROBE_ROUTES
     from analysis.connections import check_routes
     from analysis.errors import ConfigurationError
 
@@ -172,7 +173,8 @@ def _probe(options: dict[str, Any], tell: Callable[[Finding], None]) -> None:
     with endpoint_of(options, is_needed=routes != ("offline",)) as endpoint:
         if endpoint.base_url:
             tell(endpoint_finding(endpoint))
-        asyncio.run(_tell_all(endpoint, routes, asked, tell))
+        is_named = routes != PROBE_ROUTES
+        asyncio.run(_tell_all(endpoint, routes, asked, tell, is_named=is_named))
 
 
 async def _tell_all(
@@ -180,13 +182,17 @@ async def _tell_all(
     routes: tuple[str, ...],
     asked: Mapping[str, str],
     tell: Callable[[Finding], None],
+    *,
+    is_named: bool,
 ) -> None:
     from datetime import UTC, datetime
 
     from analysis.check import examine
 
     today = datetime.now(UTC).date()
-    async for finding in examine(endpoint, today=today, routes=routes, asked=asked):
+    async for finding in examine(
+        endpoint, today=today, routes=routes, asked=asked, is_named=is_named
+    ):
         tell(finding)
 
 

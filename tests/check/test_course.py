@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 
 from analysis.check import TRIALS, Finding, examine
+from analysis.check.course import PROBE_ROUTES
 from analysis.check.doors import DOORS as DOORS_OF
 from analysis.check.findings import ROUTE_CURE
 from analysis.endpoint import Endpoint
@@ -21,11 +22,14 @@ REALTIME = ["round trip realtime", "limits realtime"]
 REST = ["round trip rest", "limits rest"]
 
 
-def examined(endpoint: Endpoint, routes: Sequence[str] = ("realtime", "rest")) -> list[Finding]:
+def examined(
+    endpoint: Endpoint, routes: Sequence[str] = ("realtime", "rest"), *, is_named: bool = True
+) -> list[Finding]:
     """Return all findings at once."""
 
     async def collect() -> list[Finding]:
-        return [finding async for finding in examine(endpoint, today=TODAY, routes=routes)]
+        found = examine(endpoint, today=TODAY, routes=routes, is_named=is_named)
+        return [finding async for finding in found]
 
     return asyncio.run(collect())
 
@@ -112,3 +116,16 @@ def test_limits_are_not_asked_after_a_failed_round_trip() -> None:
 def test_the_offline_route_asks_no_endpoint() -> None:
     """One round trip in this process, and nothing else."""
     assert ["round trip offline"] == [one.name for one in examined(Endpoint.none(), ["offline"])]
+
+
+def test_a_route_that_nobody_named_may_be_absent() -> None:
+    """A compatible server has fewer routes; what was named by the caller has to be there."""
+    with service_at(endpoints=("chat", "responses", "models")) as endpoint:
+        plain = examined(endpoint, PROBE_ROUTES, is_named=False)
+        named = examined(endpoint, PROBE_ROUTES)
+    doors = ("websocket", "websocket responses", "https decisions")
+    assert [True] * 3 == [one.ok for one in plain if one.name in doors]
+    assert [False] * 3 == [one.ok for one in named if one.name in doors]
+    assert all("not served here" in one.message for one in plain if one.name in doors)
+    assert ["model rest"] == [one.name for one in plain if one.name.startswith("model ")]
+    assert all(one.ok for one in plain)
