@@ -404,7 +404,7 @@ class Scheduler:
         knobs = self._settings
         refused_s = route.pacer.refused_for(self._now, since=self._busy_since)
         if refused_s >= knobs.outage_limit_s or (asked_s or 0.0) > knobs.retry_after_cap_s:
-            self._close([route], error)
+            self._close([other for other in self._routes if other.pacer is route.pacer], error)
             return
         name, seconds = route.plan.name, until - self._now
         message = f"{name} asks to slow down for {seconds:.1f} s."

@@ -162,6 +162,20 @@ def test_a_rate_limit_beyond_the_cap_closes_the_route() -> None:
     assert () == bench.scheduler.take_abandoned()
 
 
+def test_a_wait_beyond_the_cap_closes_every_route_of_the_same_limit() -> None:
+    """Routes of one account and model share it: the second would wait just as long."""
+    bench = Bench("m", "m", "n")
+    bench.offer("a", order=(0, 1, 2))
+    bench.fail(bench.send(), RateLimited("tomorrow", retry_after_s=3_600.0))
+    assert ["route_closed", "route_closed"] == bench.told
+    assert ("r2", "n") == ((send := bench.send()).route, send.model)
+    alone = Bench("m", "m")
+    alone.offer("a")
+    alone.fail(alone.send(), RateLimited("tomorrow", retry_after_s=3_600.0))
+    assert ("tomorrow", Finished()) == (alone.scheduler.stop_reason, alone.poll())
+    assert [("a", "stopped")] == kinds(alone.scheduler.take_abandoned())
+
+
 def test_a_route_that_only_refuses_is_closed_after_the_outage_limit() -> None:
     """A run never waits for an account that gives nothing; idle time does not count."""
     bench = Bench("m")
