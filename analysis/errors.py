@@ -49,7 +49,11 @@ class TransportError(AnalysisError):
         code: Error code of the service, close code of the socket, or exception name.
         retry_after_s: Seconds the service asked to wait, or None.
         request_id: The service's own id of the request, or None.
+        loss: What was lost with it, the same object for all requests of one socket; None where the
+            request was lost alone.
     """
+
+    loss: object | None = None
 
     def __init__(
         self,
@@ -65,6 +69,11 @@ class TransportError(AnalysisError):
         self.code = code
         self.retry_after_s = retry_after_s
         self.request_id = request_id
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether the request may have reached the service."""
+        return self.ending is not Ending.UNSENT
 
 
 class RateLimited(TransportError):

@@ -436,10 +436,10 @@ async def test_latency_begins_when_the_request_is_sent() -> None:
             await asyncio.sleep(100.0)
 
     line = Dead()
-    of = dispatcher(line, settings=replace(UNPACED, attempts_per_route=1))
+    of = dispatcher(line)
     ((_, verdict),) = await results_of(of, chunks(1), journal=line)
     assert isinstance(verdict, Failed)
-    assert FailureKind.TIMEOUT is verdict.error.kind
+    assert FailureKind.STOPPED is verdict.error.kind
     assert Ending.UNSENT is line.settlements[0].ending
     assert not any(note.startswith("send") for note in line.diary)
     await of.close()

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from analysis.errors import ConfigurationError, RequestRejected, TransportError
-from analysis.records import FailureKind
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.semantic_function_realtime import (
     CONTEXT_WORDS,
@@ -138,16 +137,11 @@ async def test_a_refused_connection_raises_from_connect() -> None:
 @pytest.mark.parametrize("kind", ANALYZERS)
 @virtual
 async def test_nobody_at_the_address(kind: str) -> None:
-    """A single chunk fails as unavailable after its attempts; a batch raises what is wrong."""
+    """What was never sent has not failed: the call raises what is wrong, and nothing was paid."""
     async with listening() as (address, _):
         pass  # the port is free again
     patient = replace(UNPACED, connect_attempts=1)
-    hasty = replace(patient, attempts_per_route=1)
     make = ANALYZERS[kind]
-    async with make(api_key="k", base_url=address, settings=hasty) as analyzer:
-        verdict = await analyzer.analyze_chunk("a", "one")
-        assert verdict.error is not None
-        assert FailureKind.UNAVAILABLE is verdict.error.kind
     async with make(api_key="k", base_url=address, settings=patient) as analyzer:
         with pytest.raises(TransportError, match=r"No route answered.*No connection to"):
             await analyzer.analyze_chunk("a", "one")

@@ -2,7 +2,7 @@
 
 Pure. The scheduler asks `gate` before each request and reports every ending. Rate limits (429),
 rejections (400) and answers that the model spoiled are no failures of the route; after a probe they
-are reported as contact.
+are reported as contact. Requests that were lost together, with one socket, are one failure.
 
     state      event                                             next state
     closed     failures in a row, or half of the window failed   open
@@ -24,6 +24,10 @@ from analysis.settings import SETTINGS, Settings
 
 GROWTH = 1.6
 """Factor from pause to pause. Source: pacing notes, section 5."""
+
+
+LOSSES = 64
+"""Lost sockets that are remembered, so that each counts once; as many as a route has at once."""
 
 
 class Gate(Enum):
@@ -51,6 +55,7 @@ class Breaker:
         self._openings = 0
         self._in_a_row = 0
         self._window: deque[bool] = deque(maxlen=settings.breaker_window)
+        self._losses: deque[object] = deque(maxlen=LOSSES)
 
     def __repr__(self) -> str:
         return f"Breaker(open_until={self._open_until}, in_a_row={self._in_a_row})"
@@ -92,16 +97,26 @@ class Breaker:
         return True
 
     def on_failure(
-        self, *, now: float, is_probe: bool = False, is_refused_connection: bool = False
+        self,
+        *,
+        now: float,
+        is_probe: bool = False,
+        is_refused_connection: bool = False,
+        loss: object | None = None,
     ) -> bool:
         """Report a failure of the way; return True if this opened the breaker.
 
-        Failures of requests that were sent before it opened do not prolong the pause.
+        Failures of requests that were sent before it opened do not prolong the pause, and those
+        that were lost with one socket count once.
         """
         if self._open_until is not None:
             if is_probe and now >= self._open_until:
                 self._open(now)
             return False
+        if loss is not None:
+            if any(loss is one for one in self._losses):
+                return False
+            self._losses.append(loss)
         self._in_a_row += 1
         self._window.append(False)
         failed = self._window.count(False)

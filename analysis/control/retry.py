@@ -27,6 +27,11 @@ from analysis.errors import (
 from analysis.records import Ending, ErrorDetail, FailureKind
 from analysis.settings import SETTINGS, Settings
 
+SHARED_BLAME = 0.25
+"""What the loss of a socket counts for each request on it. With one loss in a hundred requests and
+32 of them on a socket, a request is lost with it every fourth time: five in a row happen, twenty do
+not."""
+
 LONE_FAILURES = 2
 """Failures that end a chunk: alone on so many routes, or so often on the only one (design 4.1)."""
 
@@ -91,24 +96,36 @@ class Fate(Enum):
 Fates: TypeAlias = list[tuple[Fate, Parcel]]
 
 
-def after_adapting(parcel: Parcel, *, has_next: bool, settings: Settings = SETTINGS) -> Fates:
+def after_adapting(
+    parcel: Parcel, error: TransportError, *, has_next: bool, settings: Settings = SETTINGS
+) -> Fates:
     """Follow `ADAPT`: ask again at once, but no more often than after a lost way."""
-    fates = after_lost_way(parcel, is_probe=False, has_next=has_next, settings=settings)
+    fates = after_lost_way(parcel, error, has_next=has_next, settings=settings)
     return [(Fate.AT_ONCE if fate is Fate.AFTER_PAUSE else fate, part) for fate, part in fates]
 
 
 def after_lost_way(
-    parcel: Parcel, *, is_probe: bool, has_next: bool, settings: Settings = SETTINGS
+    parcel: Parcel,
+    error: TransportError,
+    *,
+    has_next: bool,
+    is_probe: bool = False,
+    settings: Settings = SETTINGS,
 ) -> Fates:
     """Follow `AGAIN`: the request or its reply got lost.
 
     A failed probe says nothing about its chunk, which was free to be any other one; the next probe
-    is to be another one, so that a chunk which breaks the way does not pass for an outage.
+    is to be another one, so that a chunk which breaks the way does not pass for an outage. Chunks
+    that were not sent have not failed: they wait for the route like those behind them. Requests
+    that were lost with one socket bear a part of the blame each, since one of them may have broken
+    it.
     Chunks that have used up their tries together get one more, each alone, for the same reason.
     """
     if is_probe:
         return [(Fate.BEHIND, parcel)]
-    parcel.way_failures += 1
+    if not error.was_sent:
+        return [(Fate.AFTER_PAUSE, parcel)]
+    parcel.way_failures += 1 if error.loss is None else SHARED_BLAME
     if parcel.way_failures < settings.attempts_per_route:
         return [(Fate.AFTER_PAUSE, parcel)]
     if len(parcel.pack.items) > 1:
@@ -166,12 +183,12 @@ def _after_lone_failure(parcel: Parcel, *, has_next: bool) -> Fates:
     return [(Fate.NEXT_ROUTE, parcel)]
 
 
-def backoff_s(failures: int, *, rng: random.Random, settings: Settings = SETTINGS) -> float:
-    """Return how long to wait after so many failures, from 1: full jitter, capped.
+def backoff_s(failures: float, *, rng: random.Random, settings: Settings = SETTINGS) -> float:
+    """Return how long to wait after so many failures: full jitter, capped.
 
     Source: full jitter as in the AWS Builders' Library, "Timeouts, retries, and backoff".
     """
-    growth = 2 ** min(failures - 1, 30)
+    growth = 2 ** min(max(0, int(failures) - 1), 30)
     return rng.uniform(0, min(settings.backoff_cap_s, settings.backoff_base_s * growth))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from analysis.control.breaker import Breaker, Gate
 from analysis.control.decisions import Costs
 from analysis.control.pacing import Pacer
+from analysis.errors import TransportError
 from analysis.records import ErrorDetail, Failed, FailureKind, Item, Labeled, Pack, Usage, Verdict
 from analysis.settings import Settings
 
@@ -50,7 +51,7 @@ class Parcel:
         order: Indexes of the routes to try, first one first.
         stage: Place in `order`.
         attempts: Requests sent so far in which these chunks travelled.
-        way_failures: Failures of the way on the present route.
+        way_failures: Failures of the way on the present route; a shared one counts in part.
         answers: Unusable answers on the present route.
         lone_failures: Failures on the present route, while alone, that the chunk itself caused.
         failed_routes: Routes left because of such failures.
@@ -63,7 +64,7 @@ class Parcel:
     since: float
     stage: int = 0
     attempts: int = 0
-    way_failures: int = 0
+    way_failures: float = 0
     answers: int = 0
     lone_failures: int = 0
     failed_routes: int = 0
@@ -170,6 +171,16 @@ class RouteState:
         if self.queue and self.queue[0].since < parcel.since:
             return NEVER
         return self.ready_at(parcel, cost_of=cost_of, now=now)
+
+    def lose(self, error: TransportError, *, is_probe: bool, now: float) -> bool:
+        """Count a request that got lost; return True if that took the route down."""
+        self.last_error = str(error)
+        return self.breaker.on_failure(
+            now=now,
+            is_probe=is_probe,
+            is_refused_connection=not error.was_sent,
+            loss=error.loss,
+        )
 
     def count_usage(self, usage: Usage) -> None:
         """Count what a request was billed."""

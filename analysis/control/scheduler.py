@@ -61,7 +61,7 @@ from analysis.control.routes import (
     way_out,
 )
 from analysis.errors import AnalysisError, LocalProtocolError, TransportError
-from analysis.records import Ending, ErrorDetail, FailureKind, Item, Pack, RateLimit, Usage, Verdict
+from analysis.records import ErrorDetail, FailureKind, Item, Pack, RateLimit, Usage, Verdict
 from analysis.settings import SETTINGS, Settings
 
 
@@ -205,13 +205,11 @@ class Scheduler:
         match rule.follow:
             case Follow.WAIT:
                 self._hold(parcel, route, error)
-            case Follow.AGAIN:
-                self._count_lost_way(flight, route, error)
-                is_probe, asked_s = flight.is_probe, getattr(error, "retry_after_s", None)
-                fates = after_lost_way(parcel, is_probe=is_probe, has_next=has_next, settings=knobs)
-                return self._carry_out(fates, asked_s=asked_s)
-            case Follow.ADAPT:
-                return self._carry_out(after_adapting(parcel, has_next=has_next, settings=knobs))
+            case Follow.AGAIN if isinstance(error, TransportError):
+                return self._after_lost_way(flight, route, error, has_next=has_next)
+            case Follow.ADAPT if isinstance(error, TransportError):
+                fates = after_adapting(parcel, error, has_next=has_next, settings=knobs)
+                return self._carry_out(fates)
             case Follow.DIVIDE:
                 return self._carry_out(after_rejection(parcel, has_next=has_next))
             case Follow.REASK:
@@ -385,7 +383,9 @@ class Scheduler:
                 case Fate.AT_ONCE:
                     self._queue(parcel, at_front=True)
                 case Fate.AFTER_PAUSE:
-                    pause_s = backoff_s(max(1, parcel.way_failures), rng=self._rng, settings=knobs)
+                    pause_s = backoff_s(
+                        max(1, int(parcel.way_failures)), rng=self._rng, settings=knobs
+                    )
                     self._delay(parcel, max(pause_s, min(asked_s or 0.0, knobs.retry_after_cap_s)))
                 case Fate.BEHIND:
                     self._queue(parcel)
@@ -410,14 +410,15 @@ class Scheduler:
         message = f"{name} asks to slow down for {seconds:.1f} s."
         self._tell("rate_limited", message, route=name, seconds=seconds)
 
-    def _count_lost_way(self, flight: Flight, route: RouteState, error: AnalysisError) -> None:
-        route.last_error = str(error)
-        is_unsent = isinstance(error, TransportError) and error.ending is Ending.UNSENT
-        if route.breaker.on_failure(
-            now=self._now, is_probe=flight.is_probe, is_refused_connection=is_unsent
-        ):
-            name = route.plan.name
+    def _after_lost_way(
+        self, flight: Flight, route: RouteState, error: TransportError, *, has_next: bool
+    ) -> Settled:
+        is_probe, name, knobs = flight.is_probe, route.plan.name, self._settings
+        if route.lose(error, is_probe=is_probe, now=self._now):
             self._tell("route_down", f"{name} is down: {error}", route=name)
+        parcel = flight.parcel
+        fates = after_lost_way(parcel, error, is_probe=is_probe, has_next=has_next, settings=knobs)
+        return self._carry_out(fates, asked_s=error.retry_after_s)
 
     def _leave(self, parcel: Parcel) -> None:
         """Move to the next route, or give up if this was the last one."""

@@ -7,9 +7,10 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from analysis.errors import DeadlinePassed
 from analysis.records import Ending
@@ -18,6 +19,8 @@ from analysis.wire.places import Place
 
 if TYPE_CHECKING:
     import httpx2
+
+T = TypeVar("T")
 
 POOL_CONNECTIONS = 1_024
 """Sockets at most; above the largest `rest_in_flight`, so that a request never waits for one."""
@@ -115,8 +118,19 @@ class Carrier:
         if line is not None:
             await line.http.aclose()
 
-    def deadline_passed(self) -> DeadlinePassed:
-        """Return the error of a request that took too long."""
+    async def in_time(self, work: Awaitable[T]) -> T:
+        """Return what all the work for one request returns.
+
+        Raises:
+            DeadlinePassed: If it took longer than `timeout_s`.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await work
+        except TimeoutError as error:
+            raise self._deadline_passed() from error
+
+    def _deadline_passed(self) -> DeadlinePassed:
         return DeadlinePassed(
             f"No complete reply within {self._timeout_s:g} s.",
             ending=Ending.UNKNOWN,
@@ -126,7 +140,7 @@ class Carrier:
     def _lost(self, error: Exception) -> failures.Failure:
         """Return what a lost connection means: only a failed connect is surely unpaid."""
         lost = failures.from_exception(error, host=self.place.host, is_opening=False)
-        return self.deadline_passed() if isinstance(lost, DeadlinePassed) else lost
+        return self._deadline_passed() if isinstance(lost, DeadlinePassed) else lost
 
     def _opened(self) -> _Line:
         """Return the line; the import takes half a second, so it waits for the first use.

@@ -6,8 +6,6 @@ read by `wire/decisions.py`.
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from analysis.errors import ConfigurationError, RouteClosed
@@ -55,7 +53,6 @@ class DecisionsTransport:
         self._carrier = Carrier(place, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s)
         self._place = place
         self._on_limits = on_limits
-        self._timeout_s = timeout_s
         self._is_cached = is_cached
 
     async def open(self) -> None:
@@ -72,11 +69,7 @@ class DecisionsTransport:
             RequestRejected: If the service refused the request for good.
             AnswerDefect: If the answers are not those to the questions asked.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._ask(request)
-        except TimeoutError as error:
-            raise self._carrier.deadline_passed() from error
+        return await self._carrier.in_time(self._ask(request))
 
     async def close(self) -> None:
         """Close all connections; may be called more than once."""

@@ -15,8 +15,9 @@ from typing import Any
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from analysis.errors import RequestRejected
-from analysis.records import Request, TextReply
+from analysis.errors import RequestRejected, TransportError
+from analysis.records import Ending, Request, TextReply
+from analysis.transport.handshake import hang_up, is_open
 from analysis.wire.events import (
     Answered,
     ConnectionFault,
@@ -80,6 +81,7 @@ class Link:
         self.is_dropped = False
         self._loop = loop
         self._on_event = on_event
+        self._loss = object()
         self._replies: dict[str, asyncio.Future[TextReply]] = {}
         self._operations: dict[str, asyncio.Future[ItemConfirmed]] = {}
         self._idle = asyncio.Event()
@@ -95,9 +97,14 @@ class Link:
         return not self.connection.is_closed
 
     @property
+    def takes_requests(self) -> bool:
+        """Whether neither side has begun to end it."""
+        return self.is_alive and not self.is_ending and is_open(self.socket)
+
+    @property
     def is_ready(self) -> bool:
         """Whether requests may be given to it."""
-        return self.connection.is_ready and not self.is_ending
+        return self.connection.is_ready and self.takes_requests
 
     def start(self) -> None:
         """Begin to read and to write."""
@@ -115,12 +122,15 @@ class Link:
         reply: asyncio.Future[TextReply] = self._loop.create_future()
         self._replies[rid] = reply
         self._begin_waiting()
+        is_unsent = bool(frames) and not is_open(self.socket)
         try:
-            # A socket that dies under the write ends the reply by way of the reader.
-            with contextlib.suppress(websockets.ConnectionClosed):
-                for frame in frames:
-                    await self.socket.send(frame)
+            for frame in frames:
+                await self._send(frame)
             return await reply
+        except TransportError as error:
+            if is_unsent and error.ending is Ending.UNKNOWN:
+                error.ending = Ending.UNSENT
+            raise
         finally:
             del self._replies[rid]
             give_up = self.connection.cancel if cancels else self.connection.forget
@@ -133,8 +143,7 @@ class Link:
         self._operations[event_id] = waiter
         self._begin_waiting()
         try:
-            with contextlib.suppress(websockets.ConnectionClosed):
-                await self.socket.send(frame)
+            await self._send(frame)
             return await waiter
         finally:
             del self._operations[event_id]
@@ -143,8 +152,7 @@ class Link:
     async def configure(self, frame: str) -> SessionFacts:
         """Send the settings and return what is in effect after the server's confirmation."""
         self.configured = self._loop.create_future()
-        with contextlib.suppress(websockets.ConnectionClosed):
-            await self.socket.send(frame)
+        await self._send(frame)
         return await self.configured
 
     async def until_idle(self) -> None:
@@ -154,7 +162,7 @@ class Link:
     async def close(self) -> None:
         """Close the socket and wait until everything that waited has ended."""
         self.is_dropped = True
-        await self.socket.close()
+        await hang_up(self.socket)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -197,7 +205,16 @@ class Link:
                     pong = asyncio.ensure_future(await self.socket.ping())
                     pong.add_done_callback(self._hear_pong)
                 else:
-                    await self.socket.send(frame)
+                    await self._send(frame)
+
+    async def _send(self, frame: str) -> None:
+        """Send a frame, unless the socket is lost: then the reader ends whoever waits.
+
+        asyncio would complain on stderr of every write after the loss and before its news.
+        """
+        if is_open(self.socket):
+            with contextlib.suppress(websockets.ConnectionClosed):
+                await self.socket.send(frame)
 
     def _hear_pong(self, pong: asyncio.Future[float]) -> None:
         if not pong.cancelled() and pong.exception() is None:
@@ -216,11 +233,13 @@ class Link:
             code, reason = (last.code, last.reason) if last else (1006, "")
         finally:
             self._act(self.connection.closed(code, reason))
-        await self.socket.close()
+        await hang_up(self.socket)
 
     def _act(self, events: Iterable[Event]) -> None:
         """Do what events say; nothing is decided here."""
         for event in events:
+            if isinstance(event, SessionEnding) and self.is_ending:
+                continue  # once is enough, however often it is said
             self._wake(event)
             self._on_event(self, event)
 
@@ -230,6 +249,8 @@ class Link:
                 self.has_answered = True
                 _resolve(self._replies.get(event.request_id), event.reply)
             case RequestEnded():
+                if self.connection.is_closed and isinstance(event.error, TransportError):
+                    event.error.loss = self._loss
                 _fail(self._replies.get(event.request_id), event.error)
             case FrameDue():
                 self._outbox.put_nowait(event.frame)
@@ -256,7 +277,7 @@ class Link:
     def _end(self) -> None:
         """Let writer and reader come to their ends; the reader closes the socket."""
         self._outbox.put_nowait(None)
-        self._tasks.append(asyncio.create_task(self.socket.close()))
+        self._tasks.append(asyncio.create_task(hang_up(self.socket)))
 
 
 def _facts(event: SessionGreeted | SessionConfigured) -> SessionFacts:

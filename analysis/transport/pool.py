@@ -14,10 +14,11 @@ at most 16, and is replaced at once if it had ever answered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
@@ -27,7 +28,7 @@ from analysis.settings import SETTINGS, Settings
 from analysis.transport import LimitsListener
 from analysis.transport.connects import ConnectBudget
 from analysis.transport.handshake import FRAME_BYTES, dial
-from analysis.transport.lanes import LaneSocket
+from analysis.transport.lanes import LanesCounters, LanesFacts, LaneSocket
 from analysis.wire import forms
 from analysis.wire.events import Breach, Ignored, LimitsSeen, Violation
 from analysis.wire.forms import STRICTEST, Form
@@ -41,48 +42,6 @@ they do not go together."""
 
 MOST_FORMS = 8
 """A request is asked again while the server refuses a field of it; there are fewer fields."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LanesFacts:
-    """What is known of the server.
-
-    Attributes:
-        model: As the server names it; empty before the first answer.
-        has_lanes: Whether it takes several requests at once on a socket.
-        format: `json_schema`, `json_object` or `text`: how the form of answers is asked for.
-        service_tiers: Tiers that served answers, as stated; they may differ from the one asked for.
-        sockets: Open now.
-    """
-
-    model: str
-    has_lanes: bool
-    format: str
-    service_tiers: tuple[str, ...]
-    sockets: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LanesCounters:
-    """What happened beside the answers, since the transport was made.
-
-    Attributes:
-        connections: Sockets opened.
-        rotations: Sockets that were replaced because of their age, or because they were worn.
-        reconnects: Sockets opened in place of one that was lost.
-        silences: Sockets dropped because they gave no sign of life.
-        late_replies: Ends of requests that had ended already; also under `violations`.
-        ignored: Name of an event that nobody needed -> how often it came.
-        violations: What the peer did against the protocol -> how often.
-    """
-
-    connections: int
-    rotations: int
-    reconnects: int
-    silences: int
-    late_replies: int
-    ignored: Mapping[str, int]
-    violations: Mapping[str, int]
 
 
 class LanesTransport:
@@ -125,11 +84,13 @@ class LanesTransport:
         self._budget: ConnectBudget | None = None
         self._sockets: list[LaneSocket] = []
         self._draining: set[LaneSocket] = set()
-        self._openings: set[asyncio.Task[None]] = set()
+        self._openings: list[asyncio.Task[None]] = []
         self._closings: set[asyncio.Task[None]] = set()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timers: dict[LaneSocket, asyncio.TimerHandle] = {}
-        self._warm_up: asyncio.Task[Usage] | None = None
+        self._warm_up: asyncio.Task[None] | None = None
+        self._warm_usage = Usage()
+        self._is_closed = False
         self._has_lanes = True
         self._form = STRICTEST
         self._model = ""
@@ -183,7 +144,7 @@ class LanesTransport:
             RequestRejected: If the service refused the request for good.
             AnswerDefect: If the reply cannot be used.
         """
-        warm_usage = await self._warmed(request)
+        await self._warmed(request)
         for _ in range(MOST_FORMS):
             socket = await self._roomy()
             form = self._form
@@ -191,9 +152,7 @@ class LanesTransport:
             if isinstance(reply, TextReply):
                 self._model = reply.model or self._model
                 self._note_tier(socket.connection.service_tier)
-                if warm_usage is not None:
-                    return replace(reply, usage=reply.usage + warm_usage)
-                return reply
+                return self._with_warm_up(reply) if self._warm_up is not None else reply
             self._learn(form, reply)
         raise RouteClosed(
             f"{self._place.host} refuses every form of a request. Use another route.",
@@ -201,21 +160,20 @@ class LanesTransport:
         )
 
     async def close(self) -> None:
-        """End all connections; requests that wait end as unknown. May be called again."""
+        """End all connections for good; requests that wait end as unknown. May be called again."""
+        self._is_closed = True
         for opening in self._openings:
             opening.cancel()
         if self._warm_up is not None:
             self._warm_up.cancel()
-        self._fail_waiters(
-            TransportError("The route was closed.", ending=Ending.UNSENT, code="closed")
-        )
+        self._fail_waiters(_closed())
         sockets = [*self._sockets, *self._draining]
         self._sockets.clear()
         self._draining.clear()
         for socket in sockets:
             self._disarm(socket)
         await asyncio.gather(*(socket.close() for socket in sockets))
-        if pending := self._openings | self._closings:
+        if pending := {*self._openings, *self._closings}:
             await asyncio.wait(pending)
 
     # Room
@@ -224,8 +182,10 @@ class LanesTransport:
         """Return a socket with a free lane; the caller takes it before it pauses."""
         while True:
             roomy = max(self._sockets, key=_room, default=None)
-            if roomy is not None and roomy.connection.room:
+            if roomy is not None and roomy.room:
                 return roomy
+            if self._is_closed:
+                raise _closed()
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             try:
@@ -249,10 +209,13 @@ class LanesTransport:
 
     def _grow(self) -> None:
         """Open as many sockets as the waiting callers need."""
-        per_socket = LANES if self._has_lanes else 1
-        missing = -(-len(self._waiters) // per_socket) - len(self._openings)
+        missing = -(-len(self._waiters) // self._per_socket) - len(self._openings)
         for _ in range(missing):
             self._open_another()
+
+    @property
+    def _per_socket(self) -> int:
+        return LANES if self._has_lanes else 1
 
     def _open_another(self) -> asyncio.Task[None] | None:
         """Begin to open a socket, unless there are enough."""
@@ -260,23 +223,29 @@ class LanesTransport:
         if count >= self._settings.responses_ws_sockets:
             return None
         opening = asyncio.create_task(self._open())
-        self._openings.add(opening)
+        self._openings.append(opening)
         opening.add_done_callback(self._opened)
         return opening
 
     def _opened(self, opening: asyncio.Task[None]) -> None:
         """Hand room, or the failure, to those who wait."""
-        self._openings.discard(opening)
+        is_eldest = self._openings[0] is opening
+        self._openings.remove(opening)
         error = None if opening.cancelled() else opening.exception()
         if error is None:
             self._wake()
-            return
+        else:  # those that began later are not waited for: with new callers there are always some
+            self._share(error, has_others=not is_eldest)
+
+    def _share(self, error: BaseException, *, has_others: bool) -> None:
+        """Hand a failure to those who wait, unless another socket may still serve them."""
         is_way = isinstance(error, TransportError)
-        if not is_way or not (self._sockets or self._openings):
+        if not is_way or not (self._sockets or has_others):
             self._fail_waiters(error)
 
-    def _fail_waiters(self, error: BaseException) -> None:
-        while self._waiters:
+    def _fail_waiters(self, error: BaseException, *, most: int | None = None) -> None:
+        """Hand a failure to those who have waited longest, or to all."""
+        for _ in range(len(self._waiters) if most is None else min(most, len(self._waiters))):
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_exception(error.with_traceback(None))
@@ -393,8 +362,14 @@ class LanesTransport:
         self._part_from(socket)
         self._silences += socket.is_silent
         self._lost += 1
-        if socket.has_answered and not socket.is_idle:
-            self._open_another()
+        if socket.has_answered:
+            if not socket.is_idle:
+                self._open_another()
+        elif socket.fault is not None and not any(one.has_answered for one in self._sockets):
+            # As many hear of it as would have used it: where every socket ends like this, there is
+            # always an opening under way, and nobody would ever hear anything.
+            is_way = isinstance(socket.fault, TransportError)
+            self._fail_waiters(socket.fault, most=self._per_socket if is_way else None)
 
     def _part_from(self, socket: LaneSocket) -> None:
         self._sockets.remove(socket)
@@ -455,33 +430,42 @@ class LanesTransport:
             case Ignored():
                 self._ignored[event.type] += 1
 
-    async def _warmed(self, request: Request) -> Usage | None:
-        """Warm the service up before the first request, whose reply then carries the cost.
+    async def _warmed(self, request: Request) -> None:
+        """Warm the service up before the first request.
 
         All callers wait for it: a crowd on a cold service would all be cold.
         """
-        if not self._settings.responses_ws_warm_up:
-            return None
-        is_first = self._warm_up is None
-        if self._warm_up is None:
-            self._warm_up = asyncio.create_task(self._warm(request))
-        usage = await asyncio.shield(self._warm_up)
-        return usage if is_first else None
+        if self._settings.responses_ws_warm_up:
+            if self._warm_up is None:
+                self._warm_up = asyncio.create_task(self._warm(request))
+            await asyncio.wait([self._warm_up])
 
-    async def _warm(self, request: Request) -> Usage:
+    async def _warm(self, request: Request) -> None:
         """Ask for nothing to be generated; what goes wrong here shows in the request itself."""
         silent = replace(request, request_id=f"{request.request_id}.warm")
-        socket = await self._roomy()
-        form = self._form
-        try:
-            reply = await socket.ask(silent, form=form, is_warm_up=True)
-        except AnalysisError as error:
-            return error.usage
-        if isinstance(reply, AskAgain):
-            self._learn(form, reply)
-            return Usage()
-        return reply.usage
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                try:
+                    socket = await self._roomy()
+                    form = self._form
+                    reply = await socket.ask(silent, form=form, is_warm_up=True)
+                except AnalysisError as error:
+                    self._warm_usage = error.usage
+                    return
+            if isinstance(reply, AskAgain):
+                self._learn(form, reply)
+            else:
+                self._warm_usage = reply.usage
+
+    def _with_warm_up(self, reply: TextReply) -> TextReply:
+        """Return a reply with the cost of the warm-up on it, if no other one carries that."""
+        usage, self._warm_usage = reply.usage + self._warm_usage, Usage()
+        return replace(reply, usage=usage)
 
 
 def _room(socket: LaneSocket) -> int:
-    return socket.connection.room
+    return socket.room
+
+
+def _closed() -> TransportError:
+    return TransportError("The route was closed.", ending=Ending.UNSENT, code="closed")

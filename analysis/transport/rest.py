@@ -99,7 +99,6 @@ class RestTransport:
             )
         self._carrier = Carrier(place, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s)
         self._on_limits = on_limits
-        self._timeout_s = timeout_s
         self._temperature = temperature
         self._host = place.host
         self._safety_identifier = place.safety_identifier
@@ -137,11 +136,7 @@ class RestTransport:
             RequestRejected: If the service refused the request for good.
             AnswerDefect: If the reply holds no answer text.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._in_turn(request)
-        except TimeoutError as error:
-            raise self._carrier.deadline_passed() from error
+        return await self._carrier.in_time(self._in_turn(request))
 
     async def close(self) -> None:
         """Close all connections; may be called more than once."""

@@ -268,15 +268,13 @@ class RealtimeTransport:
 
     async def close(self) -> None:
         """End the connection; requests that wait end as unknown. May be called again."""
-        if self._rotation is not None:
-            self._rotation.cancel()
         for task in self._tasks:
             task.cancel()
         async with self._lock:
+            if self._rotation is not None:
+                self._rotation.cancel()
             links, self._link = {*self._draining, self._link}, None
-            for link in links:
-                if link is not None:
-                    await link.close()
+            await asyncio.gather(*(link.close() for link in links if link is not None))
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -292,7 +290,7 @@ class RealtimeTransport:
         failed_before = self._failed_openings
         async with self._lock:
             if self._last_failure is not None and self._failed_openings != failed_before:
-                raise self._last_failure
+                raise self._last_failure.with_traceback(None)
             try:
                 return await self._opened()
             except (TransportError, RequestRejected) as error:
@@ -331,12 +329,13 @@ class RealtimeTransport:
     async def _connected(self, settings: SessionSettings) -> Link:
         """Return a link that the server greeted. The caller holds the lock."""
         old = self._link
-        if old is not None and old.is_alive and not old.is_ending:
+        if old is not None and old.takes_requests:
             return old
         self._link = link = await self._opening.open(settings)
         self._facts = link.greeted.result()
         self._rotate_later(link)
         if old is not None and old.is_alive:
+            self._draining.add(old)  # at once: the task may be cancelled before it begins
             self._start(self._drained(old))
         return link
 

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from analysis.errors import AnswerDefect, ModelRefused
-from analysis.records import Request, TextReply, Usage
+from analysis.records import Request, TextReply
 from analysis.wire import failures, responses
 from analysis.wire.forms import STRICTEST, Form
-from analysis.wire.usage import stated_usage
+from analysis.wire.usage import PromptUsage, usage_of
 
 WHOLE = frozenset({"stop", "", None})
 """Values of `finish_reason` after which an answer is whole; some servers state none."""
@@ -40,22 +40,6 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _InputDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
-
-
 class _Error(msgspec.Struct):
     code: str | int | None = None
     type: str | None = None
@@ -66,7 +50,7 @@ class _Body(msgspec.Struct):
     id: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: PromptUsage | None = None
     service_tier: str | None = None
     error: _Error | None = None
 
@@ -147,7 +131,7 @@ def read(content: bytes, *, service_request_id: str | None = None) -> responses.
     service_id = service_request_id or found.id
     if found.error is not None:
         raise _stated_failure(found.error, content, service_id)
-    usage = _usage_of(found.usage)
+    usage = usage_of(found.usage)
     with failures.billed(usage):
         text, is_cut = _answer_of(found.choices or [], service_id)
     reply = TextReply(
@@ -212,17 +196,3 @@ def _text_of(message: _Message | None) -> str:
     if isinstance(content, list):
         return "".join(part.text or "" for part in content if part.type == "text")
     return content or ""
-
-
-def _usage_of(usage: _Usage | None) -> Usage:
-    if usage is None:
-        return Usage()
-    taken = usage.prompt_tokens_details or _InputDetails()
-    given = usage.completion_tokens_details or _OutputDetails()
-    return stated_usage(
-        taken=usage.prompt_tokens,
-        cached=taken.cached_tokens,
-        written=taken.cache_write_tokens,
-        given=usage.completion_tokens,
-        reasoning=given.reasoning_tokens,
-    )

@@ -25,9 +25,9 @@ from typing import Any
 import msgspec
 
 from analysis.errors import AnswerDefect, LocalProtocolError
-from analysis.records import Ask, Choice, ChoiceReply, Request, Usage
+from analysis.records import Ask, Choice, ChoiceReply, Request
 from analysis.wire import failures
-from analysis.wire.usage import stated_usage
+from analysis.wire.usage import StatedUsage, usage_of
 
 CACHE_PREFIX_TOKENS = 1_024
 """Shortest prefix that the service caches. Source: OpenAI guide "Prompt caching", 2026."""
@@ -53,26 +53,10 @@ class _Error(msgspec.Struct):
     message: str | None = None
 
 
-class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-
 class _Body(msgspec.Struct):
     model: str | None = None
     answers: list[Any] | None = None
-    usage: _Usage | None = None
+    usage: StatedUsage | None = None
     error: _Error | None = None
 
 
@@ -163,7 +147,7 @@ def read(content: bytes, *, ask: Ask, service_request_id: str | None = None) -> 
             message=found.error.message or "",
             request_id=service_request_id,
         )
-    usage = _usage_of(found.usage)
+    usage = usage_of(found.usage)
     with failures.billed(usage):
         named = _by_short_id(found.answers or [], ask.tickets)
     read_answers = ((short_id, _choice(named[short_id], ask.choices)) for short_id in ask.tickets)
@@ -217,16 +201,3 @@ def _choice(answer: Mapping[str, Any], choices: Sequence[str]) -> Choice | None:
     if top < max(stated.values()) - TIE_TOLERANCE:
         return None
     return Choice(probabilities={found.choice: top} | stated)
-
-
-def _usage_of(usage: _Usage | None) -> Usage:
-    if usage is None:
-        return Usage()
-    read_from = usage.input_tokens_details or _InputDetails()
-    return stated_usage(
-        taken=usage.input_tokens,
-        cached=read_from.cached_tokens,
-        written=read_from.cache_write_tokens,
-        given=usage.output_tokens,
-        reasoning=(usage.output_tokens_details or _OutputDetails()).reasoning_tokens,
-    )

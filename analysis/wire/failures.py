@@ -372,9 +372,8 @@ def _error_of(body: bytes) -> _Error:
 
 
 def _number(text: str | None) -> float | None:
-    if text is None or not re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text.strip()):
-        return None
-    return float(text)
+    stripped = (text or "").strip()  # which takes more for a space than `float` does
+    return float(stripped) if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", stripped) else None
 
 
 def _until(stated: str, now: str | None) -> float | None:

@@ -266,7 +266,6 @@ class LanesConnection:
         lane, events = self._owner(name, ids, is_end=False)
         if lane is not None and ids.id is not None:
             lane.response_id = ids.id
-            lane.is_proven = lane.is_proven or name is not None
             self._bound[ids.id] = lane
         return events
 
@@ -301,6 +300,7 @@ class LanesConnection:
             return None, self._crossed(claims, ids)
         if not is_named:
             self.has_lanes = False
+        lane.is_proven = lane.is_proven or name is not None
         return lane, ()
 
     def _is_over(self, ids: Ids) -> bool:
@@ -342,7 +342,7 @@ class LanesConnection:
     def _on_piece(self, frame: bytes | str, name: str | None) -> Events:
         """Keep a part of the output, in case that the terminal event comes without."""
         lane = self._lanes.get(name)
-        if lane is not None and lane.response_id is not None:
+        if lane is not None and lane.response_id is not None and not lane.is_left:
             lane.pieces.append(frame)
         return ()
 
@@ -467,7 +467,7 @@ class LanesConnection:
         simpler: Form | None = lane.form
         if error.is_about_lanes and lane.name is not None:
             if error.is_name_limit:
-                self._lanes.pop(lane.name, None)
+                self._drop_names(lane)
             self.has_lanes = self.has_lanes and error.is_name_limit and bool(self._lanes)
         else:
             simpler = error.simpler(lane.form)
@@ -477,6 +477,12 @@ class LanesConnection:
         else:
             del self._ended[rid]  # no response has begun, so it may be asked here again
             yield AskAgain(request_id=rid, form=simpler, has_lanes=self.has_lanes)
+
+    def _drop_names(self, refused: _Lane) -> None:
+        """Drop a refused name, and with it those that the server has not seen yet."""
+        for lane in (refused, *(one for one in self._free if not one.is_proven)):
+            self._lanes.pop(lane.name, None)
+        self._free = deque(one for one in self._free if one.is_proven)
 
 
 def _described(ids: Ids) -> str:

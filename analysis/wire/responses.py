@@ -20,10 +20,10 @@ from typing import Any
 import msgspec
 
 from analysis.errors import AnswerDefect, ModelRefused, TransportError
-from analysis.records import Ending, RateLimit, Request, TextReply, Usage
+from analysis.records import Ending, RateLimit, Request, TextReply
 from analysis.wire import failures
 from analysis.wire.forms import STRICTEST, Form
-from analysis.wire.usage import stated_usage
+from analysis.wire.usage import StatedUsage, usage_of
 
 FAMILIES: tuple[tuple[str, str | None, bool], ...] = (
     ("gpt-6-astra", None, False),
@@ -78,22 +78,6 @@ class _Error(msgspec.Struct):
     message: str | None = None
 
 
-class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-
 class _Object(msgspec.Struct):
     id: str | None = None
     model: str | None = None
@@ -102,7 +86,7 @@ class _Object(msgspec.Struct):
     error: _Error | None = None
     incomplete_details: _Reason | None = None
     output: list[_Item] | None = None
-    usage: _Usage | None = None
+    usage: StatedUsage | None = None
     metadata: dict[str, Any] | None = None
 
 
@@ -243,7 +227,7 @@ def read_object(
             f"The reply to request {request_id} carries another request's id; nobody gets it.",
             defect="foreign_id",
         )
-    usage = _usage_of(found.usage)
+    usage = usage_of(found.usage)
     with failures.billed(usage):
         is_cut = _check_status(found, _status_of(found, status), service_id)
         text = _text_of(items, service_id)
@@ -307,20 +291,6 @@ def _text_of(items: list[_Item], service_id: str | None) -> str:
     if any(part.type == "refusal" for part in parts):
         raise ModelRefused("The model declined to answer.", code="refusal", request_id=service_id)
     return "".join(part.text or "" for part in parts if part.type == "output_text")
-
-
-def _usage_of(usage: _Usage | None) -> Usage:
-    if usage is None:
-        return Usage()
-    taken = usage.input_tokens_details or _InputDetails()
-    given = usage.output_tokens_details or _OutputDetails()
-    return stated_usage(
-        taken=usage.input_tokens,
-        cached=taken.cached_tokens,
-        written=taken.cache_write_tokens,
-        given=usage.output_tokens,
-        reasoning=given.reasoning_tokens,
-    )
 
 
 def limits(headers: Mapping[str, str]) -> tuple[RateLimit, ...]:

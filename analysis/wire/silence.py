@@ -7,6 +7,10 @@ silence means: neither a frame nor a pong, for the whole limit, while requests w
 
 from __future__ import annotations
 
+LATE_SHARE = 1.5
+"""Intervals of pings after the last look from which on a look is late; timers of a busy loop are
+late by milliseconds."""
+
 
 class SilenceWatch:
     """Says when to give a connection up. All times are monotonic seconds.
@@ -23,6 +27,7 @@ class SilenceWatch:
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._due_at: float | None = None
+        self._looked_at = 0.0
 
     def __repr__(self) -> str:
         return f"SilenceWatch({self._limit_s:g} s, due at {self._due_at})"
@@ -41,6 +46,7 @@ class SilenceWatch:
         """Note that somebody waits; changes nothing if somebody did already."""
         if self._due_at is None:
             self._due_at = now + self._limit_s
+            self._looked_at = now
 
     def rest(self) -> None:
         """Note that nobody waits any more."""
@@ -52,15 +58,16 @@ class SilenceWatch:
             self._due_at = now + self._limit_s
 
     def is_dead(self, now: float) -> bool:
-        """Tell whether the connection is to be given up.
+        """Tell whether the connection is to be given up; to be asked once in every `ping_s`.
 
-        A look that comes later than one interval of pings after the limit shows that this process
-        stood still, not the other side: what came in meanwhile was not read yet. Then the limit
-        begins anew.
+        A look that comes much later than that after the one before shows that this process stood
+        still, not the other side: what came in meanwhile was not read yet. Then the limit begins
+        anew.
         """
+        stood_still = now - self._looked_at > LATE_SHARE * self.ping_s
+        self._looked_at = now
         if self._due_at is None or now < self._due_at:
             return False
-        if now > self._due_at + self.ping_s:
+        if stood_still:
             self._due_at = now + self._limit_s
-            return False
-        return True
+        return not stood_still

@@ -19,6 +19,7 @@ empty conversation.
     cleaning  all deletions settled              idle      (the next turn)
     any but idle, cleaning   cancel() of the turn          fault
     cleaning  deletion of the turn's item refused          fault
+    cleaning  cancel() of a request that waits             fault
     any but idle   more than 64 new items                  fault
 """
 
@@ -118,15 +119,19 @@ class Turns:
         self.cancel(rid)
 
     def cancel(self, rid: str) -> tuple[Event, ...]:
-        """Drop a request; nobody could tell the rest of its turn from the next one's."""
-        self._queue = deque(one for one in self._queue if one[0].request_id != rid)
+        """Drop a request; nobody could tell the rest of its turn from the next one's.
+
+        Who gives up during the cleaning may have waited in vain for a server that confirms no
+        deletion, and so would everybody after.
+        """
+        rest = deque(one for one in self._queue if one[0].request_id != rid)
+        is_stuck = len(rest) < len(self._queue) and self._state is _State.CLEANING
+        self._queue = rest
         if self._active is not None and self._active[0].request_id == rid:
             self._active = None
-            self.fault = TransportError(
-                "A request was given up in its turn, so its session ends.",
-                ending=Ending.UNSENT,
-                code="turn_given_up",
-            )
+            self.fault = _given_up("in its turn")
+        elif is_stuck:
+            self.fault = _given_up("before its turn, which the server's deletions held up")
         return ()
 
     def created(self, response: replies.Response) -> tuple[Event, ...] | None:
@@ -266,3 +271,11 @@ class Turns:
         self._used[name] = None
         while len(self._used) > REMEMBERED_IDS:
             self._used.popitem(last=False)
+
+
+def _given_up(when: str) -> TransportError:
+    return TransportError(
+        f"A request was given up {when}, so its session ends.",
+        ending=Ending.UNSENT,
+        code="turn_given_up",
+    )

@@ -185,3 +185,11 @@ def test_it_agrees_with_a_slow_obvious_version(
 def test_it_shows_its_state() -> None:
     """The repr names what decides."""
     assert "Breaker(open_until=None, in_a_row=0)" == repr(breaker())
+
+
+def test_requests_that_were_lost_with_one_socket_are_one_failure() -> None:
+    """Of any number; another socket's loss is another failure."""
+    found, sockets = breaker(), [object() for _ in range(SETTINGS.breaker_failures)]
+    for socket in sockets[:-1]:
+        assert [False] * 64 == [found.on_failure(now=1.0, loss=socket) for _ in range(64)]
+    assert found.on_failure(now=2.0, loss=sockets[-1])

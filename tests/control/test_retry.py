@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.control.retry import (
+    SHARED_BLAME,
     Fate,
     Fates,
     Follow,
@@ -39,6 +40,7 @@ from analysis.errors import (
 )
 from analysis.records import Ending, FailureKind
 from analysis.settings import SETTINGS
+from tests.control.bench import LOST, UNREACHED
 from tests.control.parcels import ids_of, parcel_of
 
 RULES: list[tuple[AnalysisError, FailureKind, Follow, bool]] = [
@@ -96,7 +98,7 @@ def test_a_lost_request_goes_again_up_to_its_attempts() -> None:
     parcel = parcel_of("a")
     fates = []
     for _ in range(SETTINGS.attempts_per_route):
-        fates += shown(after_lost_way(parcel, is_probe=False, has_next=False))
+        fates += shown(after_lost_way(parcel, LOST, has_next=False))
     pauses = [(Fate.AFTER_PAUSE, "a")] * (SETTINGS.attempts_per_route - 1)
     assert [*pauses, (Fate.FAILED, "a")] == fates
 
@@ -105,7 +107,7 @@ def test_a_lone_chunk_that_got_lost_too_often_tries_the_next_route() -> None:
     """If there is one."""
     parcel = parcel_of("a")
     parcel.way_failures = SETTINGS.attempts_per_route - 1
-    fates = after_lost_way(parcel, is_probe=False, has_next=True)
+    fates = after_lost_way(parcel, LOST, has_next=True)
     assert [(Fate.NEXT_ROUTE, "a")] == shown(fates)
 
 
@@ -113,9 +115,9 @@ def test_a_pack_that_got_lost_too_often_is_tried_chunk_by_chunk_once() -> None:
     """One chunk that breaks the way does not take its neighbours with it."""
     parcel = parcel_of("abc")
     parcel.way_failures = SETTINGS.attempts_per_route - 1
-    fates = after_lost_way(parcel, is_probe=False, has_next=False)
+    fates = after_lost_way(parcel, LOST, has_next=False)
     assert [(Fate.AFTER_PAUSE, name) for name in "abc"] == shown(fates)
-    last = after_lost_way(fates[1][1], is_probe=False, has_next=False)
+    last = after_lost_way(fates[1][1], LOST, has_next=False)
     assert [(Fate.FAILED, "b")] == shown(last)
 
 
@@ -123,7 +125,7 @@ def test_a_lost_probe_is_not_counted_and_goes_behind_the_others() -> None:
     """The next probe is another chunk."""
     parcel = parcel_of("a")
     for _ in range(50):
-        fates = after_lost_way(parcel, is_probe=True, has_next=True)
+        fates = after_lost_way(parcel, LOST, is_probe=True, has_next=True)
         assert [(Fate.BEHIND, "a")] == shown(fates)
     assert not parcel.has_failed_here
 
@@ -189,8 +191,22 @@ def test_the_backoff_uses_its_whole_range() -> None:
 
 def test_a_route_that_adapted_is_asked_again_at_once() -> None:
     """As often as after a lost way, so that no server can keep it going for ever."""
+    parcel, times = parcel_of("a"), SETTINGS.attempts_per_route
+    fates = [after_adapting(parcel, LOST, has_next=False)[0][0] for _ in range(times)]
+    assert [Fate.AT_ONCE] * (times - 1) + [Fate.FAILED] == fates
+
+
+def test_requests_that_were_lost_together_bear_a_part_of_the_blame() -> None:
+    """Twenty such losses count as five of a request alone."""
+    cut = TransportError("cut")
+    cut.loss = object()
+    parcel, times = parcel_of("a"), int(SETTINGS.attempts_per_route / SHARED_BLAME)
+    fates = [after_lost_way(parcel, cut, has_next=False)[0][0] for _ in range(times)]
+    assert [Fate.AFTER_PAUSE] * (times - 1) + [Fate.FAILED] == fates
+
+
+def test_what_was_not_sent_has_not_failed() -> None:
+    """It waits for its route as often as need be; the route's own pause bounds that."""
     parcel = parcel_of("a")
-    fates = [
-        after_adapting(parcel, has_next=False)[0][0] for _ in range(SETTINGS.attempts_per_route)
-    ]
-    assert [Fate.AT_ONCE] * (SETTINGS.attempts_per_route - 1) + [Fate.FAILED] == fates
+    fates = [after_lost_way(parcel, UNREACHED, has_next=True)[0][0] for _ in range(99)]
+    assert ({Fate.AFTER_PAUSE}, False) == (set(fates), parcel.has_failed_here)

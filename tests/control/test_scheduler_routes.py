@@ -8,6 +8,7 @@ from analysis.control.decisions import Finished, Send, WaitUntil
 from analysis.errors import (
     ModelRefused,
     RateLimited,
+    TransportError,
 )
 from analysis.settings import SETTINGS
 from tests.control.bench import LOST, OUTAGE_S, UNREACHED, Bench, kinds
@@ -33,12 +34,15 @@ def test_a_refused_chunk_is_tried_on_the_next_route_and_then_fails() -> None:
 def test_chunks_wait_for_a_route_that_worked_before_another_model() -> None:
     """For `other_model_after_s`; then they go over as the other route has room."""
     bench = Bench("m", "n", limit=2)
-    bench.offer("a", "b")
+    bench.offer("a", "b", "c")
     bench.answer(bench.send())
-    bench.fail(bench.send(), UNREACHED)
-    bench.offer(*"cdef")
+    sends = [bench.send(), bench.send()]
+    bench.fail(sends[0], LOST)
+    bench.fail(sends[1], UNREACHED)
+    bench.offer(*"def")
     assert ["route_down"] == bench.told
-    # The chunk that failed itself may go over as soon as its backoff is over.
+    # The chunk that failed itself may go over as soon as its backoff is over; the one that was not
+    # sent has not failed.
     send = bench.next_send()
     assert ("r1", "b") == (send.route, ids_of(send.pack))
     assert bench.now <= SETTINGS.backoff_base_s
@@ -194,3 +198,28 @@ def test_declined_chunks_go_to_the_next_route_and_are_not_asked_twice() -> None:
     assert [("a", "noise"), ("c", "refused")] == kinds(settled)
     assert ("r1", 2) == (settled[1][1].route, settled[1][1].attempts)
     assert [] == bench.sends()
+
+
+def test_a_cut_socket_moves_nothing_to_another_model() -> None:
+    """All that was lost with it is asked again on the same route after a backoff."""
+    bench = Bench("m", "n", limit=8)
+    bench.offer(*"abcdefgh")
+    socket = object()
+    for send in [bench.send() for _ in range(8)]:
+        lost = TransportError("cut")
+        lost.loss = socket
+        bench.fail(send, lost)
+    again = [bench.next_send() for _ in range(8)]
+    assert {"r0"} == {send.route for send in again}
+    assert [] == bench.told
+
+
+def test_what_was_not_sent_waits_for_its_own_model() -> None:
+    """A refused connection says nothing about a chunk: it moves no sooner than those behind it."""
+    bench = Bench("m", "n", limit=2)
+    bench.offer("a", "b")
+    bench.answer(bench.send())
+    bench.fail(bench.send(), UNREACHED)
+    while (send := bench.next_send()).route == "r0":
+        bench.fail(send, UNREACHED)
+    assert (SETTINGS.other_model_after_s, "r1", "b") == (bench.now, send.route, ids_of(send.pack))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from analysis.errors import AccountClosed, RateLimited, TransportError
 from analysis.records import Ending
@@ -65,17 +65,26 @@ def a_label_that_was_paid_is_kept(scenario: Scenario, trace: Trace) -> None:
 
 
 def attempts_are_bounded(scenario: Scenario, trace: Trace) -> None:
-    """Not counting refusals by rate limit and probes, which a route's pause bounds."""
+    """Not counting what was not sent, refusals by rate limit and probes, which a pause bounds.
+
+    Twenty requests that were lost with others count as five that were lost alone.
+    """
     knobs = scenario.settings
     halvings = math.ceil(math.log2(scenario.chunks_per_request)) + 1
     per_route = knobs.attempts_per_route + knobs.answer_attempts + halvings + 2
     limit = per_route * len(scenario.services)
-    uncounted = {e.request_id for e in trace if isinstance(e.error, RateLimited | AccountClosed)}
-    counts: defaultdict[int, int] = defaultdict(int)
+    uncounted = {
+        e.request_id
+        for e in trace
+        if isinstance(e.error, RateLimited | AccountClosed)
+        or getattr(e.error, "ending", None) is Ending.UNSENT
+    }
+    shared = {e.request_id for e in trace if getattr(e.error, "loss", None) is not None}
+    counts: defaultdict[int, float] = defaultdict(float)
     for entry in sends(trace):
         if entry.request_id not in uncounted and not entry.is_probe:
             for ticket in entry.tickets:
-                counts[ticket] += 1
+                counts[ticket] += 0.25 if entry.request_id in shared else 1
     assert max(counts.values(), default=0) <= limit, f"more than {limit} attempts: {dict(counts)}"
 
 
@@ -108,6 +117,7 @@ class Health:
     has_answered: bool = False
     pauses: int = 0
     probe: str | None = None
+    losses: list[object] = field(default_factory=list)
 
     def hear(self, *, is_answer: bool, is_probe: bool) -> None:
         """Take note that the service said something."""
@@ -126,6 +136,10 @@ class Health:
             if is_probe:
                 self.opened_at, self.pauses = entry.at, self.pauses + 1
             return
+        loss = getattr(entry.error, "loss", None)
+        if loss is not None and any(loss is one for one in self.losses):
+            return
+        self.losses.append(loss)
         self.recent, self.in_a_row = self.recent + "f", self.in_a_row + 1
         size = self.settings.breaker_window
         last = self.recent[-size:]

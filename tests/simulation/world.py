@@ -45,6 +45,7 @@ class Service:
         account: Key and host.
         in_flight: Limit of requests at once.
         drop: Chance that the connection breaks.
+        cut: Chance that all requests of the route are lost at once, with their one socket.
         server_error: Chance of a 500.
         hang: Chance that nothing comes until the time-out.
         limited: Chance of a 429.
@@ -62,6 +63,7 @@ class Service:
     account: str = "key"
     in_flight: int = 8
     drop: float = 0.0
+    cut: float = 0.0
     server_error: float = 0.0
     hang: float = 0.0
     limited: float = 0.0
@@ -269,9 +271,25 @@ class World:
             is_probe=send.is_probe,
         )
         seconds, error = self._fate(self._services[send.route], tickets)
-        self._at(self.now + seconds, lambda: self._end(send, tickets, error))
+        self._at(self.now + seconds, lambda: self._end_or_cut(send, tickets, error))
+
+    def _end_or_cut(
+        self, send: Send, tickets: tuple[int, ...], error: AnalysisError | None
+    ) -> None:
+        """End a request, unless it was lost before; it may take all of its route with it."""
+        if send.request_id not in self._asked:
+            return
+        if self._chance.random() >= self._services[send.route].cut:
+            self._end(send, tickets, error)
+            return
+        loss = object()
+        for other in [one for one in self._asked.values() if one.route == send.route]:
+            lost = TransportError("cut", code="1006")
+            lost.loss = loss
+            self._end(other, tuple(item.ticket for item in other.pack.items), lost)
 
     def _end(self, send: Send, tickets: tuple[int, ...], error: AnalysisError | None) -> None:
+        del self._asked[send.request_id]
         before = self.scheduler.stop_reason
         if error is not None:
             self._note(

@@ -16,8 +16,9 @@ from analysis.records import Ending, RateLimit, Request, TextReply
 from analysis.simulator.server import LocalService
 from analysis.simulator.service import Service, digest_answerer
 from analysis.transport import LimitsListener, Transport
+from analysis.transport.lanes import LanesFacts
 from analysis.transport.offline import OfflineTransport
-from analysis.transport.pool import LanesFacts, LanesTransport
+from analysis.transport.pool import LanesTransport
 from analysis.transport.rest import RestFacts, RestTransport
 from analysis.transport.websocket import RealtimeTransport, SessionFacts
 from analysis.wire.places import Place

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from analysis.errors import TransportError
-from analysis.records import Ending
+from analysis.records import Ending, Request
+from analysis.transport.handshake import CLOSE_S
+from analysis.wire.lanes import LANES
 from tests.virtual_loop import virtual
 
 from .examples import request
@@ -51,6 +53,34 @@ async def test_a_half_open_socket_is_dropped_after_the_time_of_silence() -> None
         assert 1 == transport.counters.silences
         asked = requests(3, "s")
         assert contents(asked) == texts(await ask_all(transport, asked))
+
+
+def bulky(count: int) -> list[Request]:
+    """Return so many requests that no buffer takes."""
+    return [replace(one, ask=replace(one.ask, content="x" * 1_000_000)) for one in requests(count)]
+
+
+@virtual
+async def test_a_blocked_way_is_silence_too() -> None:
+    """The other side reads nothing, so that even a ping cannot be written any more."""
+    loop = asyncio.get_running_loop()
+    async with route(Service(deaf), settings=QUIET) as transport:
+        errors = await ask_all(transport, bulky(LANES))
+        assert [Ending.UNKNOWN] * LANES == [getattr(one, "ending", None) for one in errors]
+        assert loop.time() <= SILENCE_S * 4 / 3 + 1.0
+
+
+@virtual
+async def test_a_blocked_way_does_not_hold_up_the_closing() -> None:
+    """Nor does it when nobody waits any more, so that nobody looks for silence."""
+    loop = asyncio.get_running_loop()
+    async with route(Service(deaf), settings=QUIET) as transport:
+        asked = asyncio.create_task(ask_all(transport, bulky(LANES)))
+        await asyncio.sleep(1.0)
+        asked.cancel()
+        await asyncio.wait([asked])
+        await transport.close()
+        assert loop.time() <= 1.0 + 3 * CLOSE_S
 
 
 @virtual
@@ -125,13 +155,28 @@ async def test_a_caller_that_goes_leaves_its_lane_to_the_server() -> None:
         assert 1 == transport.counters.late_replies
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_closing_ends_what_waits() -> None:
     """As unknown: it was sent."""
     async with route(Service(silent)) as transport:
-        await transport.open()
         asked = asyncio.create_task(ask_all(transport, requests(3)))
-        await asyncio.sleep(0)
+        await asyncio.sleep(1.0)
         await transport.close()
         await transport.close()
         assert [Ending.UNKNOWN] * 3 == [getattr(one, "ending", None) for one in await asked]
+
+
+@virtual
+async def test_a_crowd_on_a_socket_that_was_just_lost_makes_no_noise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """None was sent, and asyncio has no reason to warn of writes that lead nowhere."""
+    async with route(Service(obedient)) as transport:
+        await transport.open()
+        (socket,) = transport._sockets
+        asking = [asyncio.create_task(socket.ask(one)) for one in requests(10)]
+        socket._socket.transport.abort()
+        errors = await asyncio.gather(*asking, return_exceptions=True)
+    endings = [one.ending for one in errors if isinstance(one, TransportError)]
+    assert [Ending.UNSENT] * 10 == endings
+    assert [] == [record.message for record in caplog.records if record.name == "asyncio"]

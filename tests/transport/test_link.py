@@ -167,3 +167,20 @@ async def test_a_frame_beyond_the_bound_ends_the_socket() -> None:
         with pytest.raises(TransportError) as caught:
             await transport.ask(request())
         assert ("1009", Ending.UNKNOWN) == (caught.value.code, caught.value.ending)
+
+
+@virtual
+async def test_a_crowd_on_a_socket_that_was_just_lost_makes_no_noise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """None was sent, and asyncio has no reason to warn of writes that lead nowhere."""
+    async with route(Service(obedient)) as transport:
+        await transport.open()
+        link = transport._link
+        assert link is not None
+        asking = [asyncio.create_task(link.ask(request(f"r{n}"), cancels=True)) for n in range(10)]
+        link.socket.transport.abort()
+        errors = await asyncio.gather(*asking, return_exceptions=True)
+    endings = [one.ending for one in errors if isinstance(one, TransportError)]
+    assert [Ending.UNSENT] * 10 == endings
+    assert [] == [record.message for record in caplog.records if record.name == "asyncio"]

@@ -12,7 +12,8 @@ import pytest
 from analysis.errors import AccountClosed, RouteClosed, TransportError
 from analysis.records import Ending, RateLimit
 from analysis.settings import SETTINGS
-from analysis.transport.pool import LanesFacts, LanesTransport
+from analysis.transport.lanes import LanesFacts
+from analysis.transport.pool import LanesTransport
 from analysis.wire.lanes import LANES
 from analysis.wire.places import Place
 from tests.virtual_loop import virtual
@@ -243,6 +244,24 @@ async def test_callers_share_an_opening_and_its_failure() -> None:
             (type(one), getattr(one, "ending", None)) for one in outcomes
         ]
         assert SETTINGS.connect_attempts * 4 == service.connections
+
+
+@virtual
+async def test_callers_that_keep_coming_do_not_put_the_failure_off() -> None:
+    """The opening that began first speaks for the younger ones while no socket is open."""
+    loop = asyncio.get_running_loop()
+    async with route(Service(obedient, status=503), settings=SETTINGS) as transport:
+        began, ends = loop.time(), []
+
+        async def ask_later(number: int) -> None:
+            await asyncio.sleep(number * 0.05)
+            with pytest.raises(TransportError):
+                await transport.ask(request(f"n{number}"))
+            ends.append(loop.time() - began)
+
+        await asyncio.gather(*map(ask_later, range(64)))
+        waits_s = SETTINGS.backoff_base_s * (1 + 3)  # of the eldest opening, each at its most
+        assert min(ends) <= waits_s + 0.001
 
 
 @pytest.mark.asyncio

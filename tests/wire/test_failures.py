@@ -441,3 +441,8 @@ def test_a_code_is_shown_like_a_message() -> None:
     ):
         assert "abcdefgh" not in f"{failure} {failure.code}"
         assert len(f"{failure} {failure.code}") < 2_000
+
+
+def test_a_wait_between_odd_spaces_is_read() -> None:
+    """A separator that counts as a space does not break the number."""
+    assert 1.0 == failures.retry_after_s({"retry-after": "\x1c1\x1c"}, "")

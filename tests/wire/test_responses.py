@@ -334,6 +334,14 @@ def test_a_reply_without_usage_counts_as_none() -> None:
     assert Usage() == read(body(usage=None)).usage
 
 
+def test_a_count_that_no_request_can_have_counts_as_none() -> None:
+    """No number of a server is too large for the ledger."""
+    assert (
+        Usage(output_tokens=8)
+        == read(body(usage={"input_tokens": 10**400, "output_tokens": 8})).usage
+    )
+
+
 @given(content=st.binary(max_size=80))
 def test_any_body_is_a_reply_or_one_of_our_errors(content: bytes) -> None:
     """No foreign exception leaves the module."""

@@ -258,6 +258,21 @@ def test_giving_up_a_turn_ends_the_session(is_cancelled: bool) -> None:
     assert connection.is_closed
 
 
+def test_giving_up_while_a_deletion_is_not_confirmed_ends_the_session() -> None:
+    """A server that never confirms would hold everybody up for as long as the session lives."""
+    connection = in_turns()
+    (frame_sent,) = ask(connection, "r1", "r2", "r3")
+    item = json.loads(frame_sent)["item"]
+    feed(connection, frame("conversation.item.added", item=item))
+    feed(connection, frame("response.created", response={"id": "p1", "status": "in_progress"}))
+    feed(connection, done("p1", None, output=[message("answer")]))
+    assert ("r2", "r3") == connection.waiting
+    error = endings(list(connection.cancel("r2")))["r3"]
+    assert isinstance(error, TransportError)
+    assert (Ending.UNSENT, "turn_given_up") == (error.ending, error.code)
+    assert connection.is_closed
+
+
 def test_giving_up_while_waiting_for_the_turn_changes_nothing_else() -> None:
     """The request leaves the line."""
     connection, server = in_turns(), OneConversation()
