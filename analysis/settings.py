@@ -264,11 +264,12 @@ class Settings:
         "the interval of pings",
     )
     connect_budget_s: float = knob(
-        30.0,
+        8.0,
         unit="s",
         low=0.1,
         high=600.0,
-        reason="all attempts of one opening; longer is an outage, the breaker's business",
+        reason="no attempt of one opening begins later; below the time-out of one attempt, so that "
+        "a swallowed handshake is not tried again before another route is",
     )
     realtime_cancel: bool = knob(
         True,

@@ -20,7 +20,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from analysis.errors import AnalysisError, RouteClosed, TransportError
 from analysis.records import Ending, Request, TextReply, Usage
@@ -253,9 +253,16 @@ class LanesTransport:
     # Opening
 
     async def _open(self) -> None:
-        """Open one socket, in as many attempts as the settings allow."""
+        """Open one socket, in as many attempts and as much time as the settings allow."""
+        loop = asyncio.get_running_loop()
+        last_start = loop.time() + self._settings.connect_budget_s
+
+        def is_spent(state: RetryCallState) -> bool:
+            is_late = loop.time() + state.upcoming_sleep > last_start
+            return is_late or state.attempt_number >= self._settings.connect_attempts
+
         attempts = AsyncRetrying(
-            stop=stop_after_attempt(self._settings.connect_attempts),
+            stop=is_spent,
             retry=retry_if_exception(lambda error: isinstance(error, TransportError)),
             wait=self._wait_s,
             reraise=True,

@@ -20,7 +20,7 @@ from analysis.errors import (
     TransportError,
 )
 from analysis.records import Ending
-from analysis.wire.error_rows import ANY, CHECK_URL, Row, Where
+from analysis.wire.error_rows import ANY, Row, Where
 from analysis.wire.exception_table import EXCEPTIONS
 
 _CHECK_KEY = "Check OPENAI_API_KEY."
@@ -207,7 +207,7 @@ _STATUSES = (
         patterns=("404", "405", "410", "501"),
         becomes=RouteClosed,
         meaning="The endpoint has no such address",
-        cure=CHECK_URL,
+        cure="Check the base URL, or leave this route out.",
         source="RFC 9110",
     ),
     Row(

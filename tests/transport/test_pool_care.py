@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 
 import pytest
 
 from analysis.errors import TransportError
 from analysis.records import Ending, RateLimit, TextReply
+from analysis.transport.pool import LanesTransport
+from analysis.wire.places import Place
 from tests.virtual_loop import virtual
 
 from .examples import request
@@ -214,3 +217,26 @@ async def test_a_listener_that_fails_ends_what_waits_and_the_socket() -> None:
         (error,) = await ask_all(transport, requests(1))
         assert Ending.UNKNOWN is getattr(error, "ending", None)
         await socket._socket.wait_closed()
+
+
+@virtual
+async def test_a_handshake_that_is_swallowed_is_tried_once() -> None:
+    """A proxy that takes the connection and says nothing: the next route has its turn soon."""
+    heard: list[asyncio.StreamWriter] = []
+    loop = asyncio.get_running_loop()
+    async with await asyncio.start_server(
+        lambda _, peer: heard.append(peer), "127.0.0.1", 0
+    ) as one:
+        port = one.sockets[0].getsockname()[1]
+        transport = LanesTransport(
+            place=Place(base_url=f"http://127.0.0.1:{port}/v1", api_key="k"),
+            rng=random.Random(1),
+            settings=QUICK,
+        )
+        with pytest.raises(TransportError) as caught:
+            await transport.ask(request("q1"))
+        assert (Ending.UNSENT, 1) == (caught.value.ending, len(heard))
+        assert QUICK.connect_timeout_s == round(loop.time(), 1)
+        await transport.close()
+        for peer in heard:
+            peer.close()
