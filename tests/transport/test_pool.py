@@ -243,7 +243,9 @@ async def test_callers_share_an_opening_and_its_failure() -> None:
         assert [(TransportError, Ending.UNSENT)] * 64 == [
             (type(one), getattr(one, "ending", None)) for one in outcomes
         ]
-        assert SETTINGS.connect_attempts * 4 == service.connections
+        # The first of the four openings to fail speaks for the others.
+        attempts = SETTINGS.connect_attempts
+        assert attempts <= service.connections <= attempts * 4
 
 
 @virtual
