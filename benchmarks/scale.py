@@ -38,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--rows", type=int, default=10_000, help="rows to make without files")
-    parser.add_argument("--route", default="rest", help="as for semfn run")
+    parser.add_argument("--route", default="responses-ws,rest", help="as for semfn run")
     parser.add_argument("--results", type=Path, default=ROOT / "performance_results")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
