@@ -1,10 +1,11 @@
 """How much CPU does the client take on each route, beside a bare WebSocket loop?
 
 The simulated service answers from a process of its own, on the other core where there is one, so
-every figure is simulated: it measures the client, and no model. The bare loop is `websockets` with
-`json.loads`: it asks the same service for Realtime responses with the same number of events, and
-does nothing with them but count. Subjects take turns inside each round, and ratios are taken inside
-a round, since machines are shared and noisy.
+every figure is simulated: it measures the client, and no model. The bare loops are `websockets` and
+`json`: they ask the same service for the same answers, with the same number of events, over
+the Realtime API and over the lanes of the Responses API, and do nothing with them but count.
+Subjects take turns inside each round, and ratios are taken inside a round, since machines are
+shared and noisy.
 
     python benchmarks/wire.py                  three parts, about three minutes
     python benchmarks/wire.py --rounds 2 --chunks 500 --parts cpu
@@ -23,7 +24,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -34,18 +34,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from analysis import __version__  # noqa: E402 (the checkout comes before an installed package)
+from analysis.bench.report import machine  # noqa: E402
+from analysis.labels.label_set import LabelSet  # noqa: E402
+from analysis.labels.prompt import PromptBuilder  # noqa: E402
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer  # noqa: E402
 from analysis.settings import SETTINGS  # noqa: E402
 
 PARTS = ("cpu", "rate", "lone")
 ROUTES = ("realtime", "responses-ws", "rest", "decisions")
-BARE = "bare websockets + json"
+BARE = "bare realtime"
+BARE_LANES = "bare lanes"
 BARE_MODEL = "gpt-realtime-2.1-mini"
 IN_FLIGHT = {"cpu": 32, "rate": 64, "lone": 1}
 LATENCY_MS = {"cpu": 0, "rate": 50, "lone": 0}
@@ -55,6 +60,9 @@ CORE_LIMIT = 0.70
 UNPACED = replace(SETTINGS, requests_per_minute=10_000_000, tokens_per_minute=10_000_000_000)
 TEXT = "The night train was late again, as everyone on the platform had expected it to be. " * 4
 """About 85 tokens."""
+
+INSTRUCTIONS = PromptBuilder(LabelSet.load("ten_functions"), rng=Random(1)).instructions
+"""Those of the product: the service repeats them in its events."""
 
 Figures = dict[str, Any]
 Job = Callable[[str, int], Awaitable[list[float]]]
@@ -99,7 +107,10 @@ def _options() -> argparse.Namespace:
 def _part(part: str, options: argparse.Namespace) -> list[Figures]:
     """Return the figures of every subject in every round of one part."""
     sizes = (1, 10) if part == "cpu" else (1,)
-    subjects: dict[str, tuple[int, Job]] = {BARE: (1, _bare(IN_FLIGHT[part]))}
+    subjects: dict[str, tuple[int, Job]] = {
+        BARE: (1, _bare(IN_FLIGHT[part])),
+        BARE_LANES: (1, _bare_lanes(IN_FLIGHT[part])),
+    }
     for route in options.routes:
         for size in sizes:
             subjects[f"{route} k={size}"] = (size, _analyzer(route, size, IN_FLIGHT[part]))
@@ -197,7 +208,68 @@ def _bare(in_flight: int) -> Job:
     return job
 
 
-_TOOL = {
+def _bare_lanes(in_flight: int) -> Job:
+    """Return a job that asks one chunk per response over lanes, 16 on a socket."""
+
+    async def one_socket(address: str, numbers: Iterator[int], lanes: int) -> list[float]:
+        import websockets
+
+        sent: dict[str, float] = {}
+        latencies: list[float] = []
+
+        async def ask(lane: str) -> bool:
+            number = next(numbers, None)
+            if number is not None:
+                sent[lane] = time.perf_counter()
+                await socket.send(json.dumps(_create(number, lane)))
+            return number is not None
+
+        async with websockets.connect(
+            address,
+            additional_headers={"Authorization": "Bearer k"},
+            compression=None,
+            proxy=None,
+        ) as socket:
+            waiting = sum([await ask(f"w{number}") for number in range(lanes)])
+            while waiting:
+                event = json.loads(await socket.recv())
+                if event["type"] != "response.completed":
+                    continue
+                lane = event["stream_id"]
+                latencies.append(time.perf_counter() - sent.pop(lane))
+                json.loads(event["response"]["output"][0]["content"][0]["text"])
+                waiting -= not await ask(lane)
+        return latencies
+
+    async def job(base_url: str, chunks: int) -> list[float]:
+        address = f"{base_url.replace('http', 'ws', 1)}/responses"
+        numbers = iter(range(chunks))
+        sockets = -(-in_flight // 16)
+        found = await asyncio.gather(
+            *(one_socket(address, numbers, min(16, in_flight)) for _ in range(sockets))
+        )
+        return [latency for latencies in found for latency in latencies]
+
+    return job
+
+
+def _create(number: int, lane: str) -> Figures:
+    content = json.dumps({"chunks": [{"id": "ab3f", "text": TEXT}]})
+    schema = {"name": "chunk_labels", "strict": True, "schema": _TOOL["parameters"]}
+    return {
+        "type": "response.create",
+        "stream_id": lane,
+        "model": "gpt-6-luna",
+        "instructions": INSTRUCTIONS,
+        "input": [{"role": "user", "content": content}],
+        "store": False,
+        "metadata": {"rid": str(number)},
+        "reasoning": {"effort": "none"},
+        "text": {"format": {"type": "json_schema", **schema}},
+    }
+
+
+_TOOL: Figures = {
     "type": "function",
     "name": "set_labels",
     "parameters": {
@@ -228,7 +300,7 @@ _SESSION = {
     "session": {
         "type": "realtime",
         "output_modalities": ["text"],
-        "instructions": "Label each chunk.",
+        "instructions": INSTRUCTIONS,
         "tools": [_TOOL],
         "tool_choice": {"type": "function", "name": "set_labels"},
     },
@@ -247,11 +319,16 @@ def _question(number: int) -> Figures:
 
 
 def summed(found: Sequence[Figures]) -> dict[str, Figures]:
-    """Return each subject's medians, and its ratio to the bare loop inside the rounds."""
-    bare = {one["round"]: one for one in found if one["subject"] == BARE}
+    """Return each subject's medians, and its ratios to a bare loop inside the rounds.
+
+    That is the loop over lanes for `responses-ws`, and the one over Realtime for all others.
+    """
+    bares = {(one["subject"], one["round"]): one for one in found if one["k"] == 1}
     result: dict[str, Figures] = {}
     for subject in dict.fromkeys(one["subject"] for one in found):
         mine = [one for one in found if one["subject"] == subject]
+        own = BARE_LANES if subject.startswith(("responses-ws", BARE_LANES)) else BARE
+        bare = {one["round"]: bares[own, one["round"]] for one in mine}
         ratios = [
             one["client_cpu_s_per_1000"] / bare[one["round"]]["client_cpu_s_per_1000"]
             for one in mine
@@ -309,16 +386,6 @@ def _pin(core: int, pid: int = 0) -> None:
     """Keep a process on one core, if there are two."""
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(pid, {core})
-
-
-def machine() -> Figures:
-    """Return what the figures were measured on."""
-    return {
-        "system": platform.platform(terse=True),
-        "python": platform.python_version(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-    }
 
 
 if __name__ == "__main__":

@@ -491,8 +491,9 @@ class Scheduler:
         return flight, route
 
     def _is_idle(self) -> bool:
-        is_queued = any(route.queue for route in self._routes)
-        return not (self._flights or self._delayed or is_queued)
+        if self._flights or self._delayed:
+            return False
+        return not any(route.queue for route in self._routes)
 
     def _tell(self, name: str, message: str, **fields: str | float) -> None:
         self._notify(name, message, fields)

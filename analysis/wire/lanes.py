@@ -323,6 +323,7 @@ class LanesConnection:
     def _nobody(self, ids: Ids) -> Events:
         """Count a reply that is nobody's; as many without our id as questions close the route."""
         self._foreign += 1
+        self._remember(ids.id)
         seen = self._breach(Breach.UNKNOWN_REPLY, ids)
         if ids.rid is not None or self._bound or self._has_names():
             return seen
@@ -415,6 +416,7 @@ class LanesConnection:
             return (violation,)
         rid, is_left = lane.rid, lane.is_left
         self._release(lane)
+        self.is_expiring = self.is_expiring or not self._is_named  # its answer may still come
         if is_left:
             return (violation,)
         error = AnswerDefect("The event has fields of a wrong type.", defect="malformed_reply")

@@ -19,7 +19,7 @@ from analysis.errors import (
 )
 from analysis.records import Ending, Usage
 from analysis.wire import responses
-from analysis.wire.events import Answered, Breach, ConnectionFault
+from analysis.wire.events import Answered, Breach, ConnectionFault, RequestEnded
 from analysis.wire.lanes import LANES, LanesConnection
 
 from .examples import request
@@ -366,3 +366,20 @@ def test_a_connection_describes_itself() -> None:
     assert "<LanesConnection open, 15 free, waiting ['r0']>" == repr(connection)
     connection.closed(1000, "")
     assert "closed" in repr(connection)
+
+
+def test_an_end_that_cannot_be_read_wears_out_a_socket_without_lanes() -> None:
+    """The answer itself may still come, and nothing would tell it from that of the next request."""
+    connection = asked("r0", has_lanes=False)
+    connection.receive('{"type":"response.completed","response":7}')
+    assert (0, True) == (connection.room, connection.is_worn)
+
+
+def test_a_response_of_nobody_is_not_taken_for_the_next_request() -> None:
+    """Its id is known from then on."""
+    connection = LanesConnection(has_lanes=False)
+    connection.receive(created("p0", None, None))
+    connection.ask(request("r1"))
+    connection.receive(created("p0", None, None))
+    events = connection.receive(completed("p0", None, None))
+    assert [] == [event for event in events if isinstance(event, Answered | RequestEnded)]
