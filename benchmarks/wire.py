@@ -1,8 +1,8 @@
 """How much CPU does the client take on each route, beside a bare WebSocket loop?
 
 The simulated service answers from a process of its own, on the other core where there is one, so
-every figure is simulated: it measures the client, and no model. The bare loops are `websockets` and
-`json`: they ask the same service for the same answers, with the same number of events, over
+every figure is simulated: it measures the client, and no model. The bare loops are `websockets`
+with `json`: they ask the same service for the same answers, with the same number of events, over
 the Realtime API and over the lanes of the Responses API, and do nothing with them but count.
 Subjects take turns inside each round, and ratios are taken inside a round, since machines are
 shared and noisy.
