@@ -40,6 +40,10 @@ ROTATION_SHARES = (50 / 60, 55 / 60)
 """Shares of the largest age of a socket between which it is rotated; drawn for each one, so that
 they do not go together."""
 
+SPARE_AFTER_S = 30.0
+"""Seconds of use after which one socket more than needed is kept, so that the loss of one leaves
+room for all. Source: pacing notes, section 6."""
+
 MOST_FORMS = 8
 """A request is asked again while the server refuses a field of it; there are fewer fields."""
 
@@ -88,6 +92,7 @@ class LanesTransport:
         self._closings: set[asyncio.Task[None]] = set()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timers: dict[LaneSocket, asyncio.TimerHandle] = {}
+        self._spare: asyncio.TimerHandle | None = None
         self._warm_up: asyncio.Task[None] | None = None
         self._warm_usage = Usage()
         self._is_closed = False
@@ -162,6 +167,8 @@ class LanesTransport:
     async def close(self) -> None:
         """End all connections for good; requests that wait end as unknown. May be called again."""
         self._is_closed = True
+        if self._spare is not None:
+            self._spare.cancel()
         for opening in self._openings:
             opening.cancel()
         if self._warm_up is not None:
@@ -313,6 +320,15 @@ class LanesTransport:
             self._lost -= 1
             self._reconnects += 1
         self._arm(socket)
+        if self._connections == 1:
+            self._spare = loop.call_later(SPARE_AFTER_S, self._add_spare)
+
+    def _add_spare(self) -> None:
+        """Open a socket beyond the need of a long run; whoever is idle by then needs none yet."""
+        if any(not socket.is_idle for socket in self._sockets):
+            self._open_another()
+        else:
+            self._spare = asyncio.get_running_loop().call_later(SPARE_AFTER_S, self._add_spare)
 
     # Letting go
 

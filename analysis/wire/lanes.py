@@ -152,10 +152,8 @@ class LanesConnection:
         self._busy: dict[str, _Lane] = {}
         self._bound: dict[str, _Lane] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
-        self._unnamed = 0
-        self._foreign = 0
-        self._left = 0
-        self._asked = 0
+        self._unnamed = self._foreign = self._left = self._asked = 0
+        self._is_unsafe = False
         self.is_expiring = False
         self.is_closed = False
         self.has_lanes = has_lanes
@@ -190,6 +188,7 @@ class LanesConnection:
         """Whether no request may be given to it any more; those that wait may still be answered."""
         return (
             self.is_expiring
+            or self._is_unsafe
             or self._foreign >= FOREIGN_REPLIES
             or self.has_lanes != self._is_named
             or self._left * WORN_SHARE >= len(self._lanes)
@@ -416,7 +415,7 @@ class LanesConnection:
             return (violation,)
         rid, is_left = lane.rid, lane.is_left
         self._release(lane)
-        self.is_expiring = self.is_expiring or not self._is_named  # its answer may still come
+        self._is_unsafe = self._is_unsafe or not self._is_named  # its answer may still come
         if is_left:
             return (violation,)
         error = AnswerDefect("The event has fields of a wrong type.", defect="malformed_reply")

@@ -126,7 +126,8 @@ async def test_a_thousand_requests_survive_a_rotation() -> None:
         assert 3_000 == sum(content == text for content, text in found)
         counters = transport.counters
         assert (3, 0, 0) == (counters.rotations, counters.reconnects, counters.late_replies)
-        assert 6 == counters.connections == service.connections
+        spare = 1
+        assert 6 + spare == counters.connections == service.connections
 
 
 @virtual
@@ -145,10 +146,12 @@ async def test_a_socket_ends_its_requests_before_it_goes() -> None:
         await asyncio.sleep(49 * 60 - loop.time())
         asked = requests(3 * LANES, "s")
         assert contents(asked) == texts(await ask_all(transport, asked))
-        assert (3, 6) == (transport.counters.rotations, len(set(starts)) + 2)
-        assert all(50 * 60 <= at <= 55 * 60 for at in starts[3:])
+        # Three at the start, the spare of a long run, and a successor for each.
+        successors = starts[4:]
+        assert (4, 4) == (transport.counters.rotations, len(set(successors)))
+        assert all(50 * 60 <= at <= 55 * 60 for at in successors)
         facts = transport.facts
-        assert facts is not None and 3 == facts.sockets
+        assert facts is not None and 4 == facts.sockets
 
 
 @virtual

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.errors import TransportError
 from analysis.records import Ending, RateLimit, TextReply
-from analysis.transport.pool import LanesTransport
+from analysis.transport.pool import SPARE_AFTER_S, LanesTransport
 from analysis.wire.places import Place
 from tests.virtual_loop import virtual
 
@@ -240,3 +240,24 @@ async def test_a_handshake_that_is_swallowed_is_tried_once() -> None:
         await transport.close()
         for peer in heard:
             peer.close()
+
+
+@virtual
+async def test_a_long_run_keeps_one_socket_more_than_it_needs() -> None:
+    """The loss of one then leaves room for all; a short run opens none."""
+
+    async def slow(session: Session) -> None:
+        while True:
+            ask = await session.heard()
+            await begin(session, ask)
+            await asyncio.sleep(1.0)
+            await finish(session, ask)
+
+    service = Service(slow)
+    async with route(service) as transport:
+        for number in range(int(SPARE_AFTER_S) - 1):
+            await transport.ask(request(f"q{number}"))
+        assert 1 == service.connections
+        for number in range(5):
+            await transport.ask(request(f"r{number}"))
+        assert 2 == service.connections
