@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from analysis.errors import DeadlinePassed
+from analysis.errors import DeadlinePassed, TransportError
 from analysis.records import Ending
 from analysis.wire import failures
 from analysis.wire.places import Place
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 POOL_CONNECTIONS = 1_024
 """Sockets at most; above the largest `rest_in_flight`, so that a request never waits for one."""
+
+BODY_BYTES = 16 * 1024 * 1024
+"""Largest body that is read, as the largest frame of a WebSocket; an answer has some kilobytes."""
 
 KEEP_ALIVE_S = 15.0
 """Idle seconds before a socket is closed; below the idle limit of common load balancers (60)."""
@@ -93,24 +96,41 @@ class Carrier:
         import httpx2
 
         line = self._opened()
+        request = httpx2.Request(
+            method,
+            line.address(path),
+            headers={**line.headers, **headers} if headers else line.headers,
+            content=body,
+            extensions={"timeout": line.timeout},
+        )
         try:
-            response = await line.http.send(
-                httpx2.Request(
-                    method,
-                    line.address(path),
-                    headers={**line.headers, **headers} if headers else line.headers,
-                    content=body,
-                    extensions={"timeout": line.timeout},
-                )
-            )
+            response = await line.http.send(request, stream=True)
+            try:
+                content = await self._whole(response)
+            finally:
+                await response.aclose()
         except (httpx2.InvalidURL, httpx2.RequestError, aiohttp.ClientError, OSError) as error:
             raise self._lost(error) from error
         fields = {name.decode().lower(): value for name, value in response.headers.raw}
         return HttpReply(
             status_code=response.status_code,
             headers={name: value.decode("latin-1") for name, value in fields.items()},
-            content=response.content,
+            content=content,
         )
+
+    async def _whole(self, response: httpx2.Response) -> bytes:
+        """Return a body, unless it has no end in reach."""
+        parts, size = [], 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > BODY_BYTES:
+                raise TransportError(
+                    f"The reply of {self.place.host} is longer than {BODY_BYTES >> 20} MiB.",
+                    ending=Ending.UNKNOWN,
+                    code="body_too_large",
+                )
+            parts.append(part)
+        return b"".join(parts)
 
     async def close(self) -> None:
         """Close all connections; may be called more than once."""

@@ -276,6 +276,24 @@ async def test_no_reply_in_time_is_a_passed_deadline() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_body_without_end_is_not_read_to_its_end() -> None:
+    """Memory stays bounded; whether the answer was paid is not known."""
+
+    async def flood(asked: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse()
+        await reply.prepare(asked)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await reply.write(bytes(1 << 20))
+        return reply
+
+    async with route(flood) as transport:
+        with pytest.raises(TransportError, match="longer than 16 MiB") as caught:
+            await transport.ask(request())
+    assert (Ending.UNKNOWN, "body_too_large") == (caught.value.ending, caught.value.code)
+
+
+@pytest.mark.asyncio
 async def test_cancelling_an_ask_passes_through() -> None:
     """Cancellation is no error of ours."""
     started, never = asyncio.Event(), asyncio.Event()
