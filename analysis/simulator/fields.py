@@ -126,12 +126,12 @@ def _check_tool(value: object, param: str) -> None:
     if "name" not in tool:
         raise missing_parameter(f"{param}.name")
     check_type(tool["name"], str, "a string", f"{param}.name")
-    if tool.get("description") is not None:
+    if "description" in tool:
         path = f"{param}.description"
         check_length(
             check_type(tool["description"], str, "a string", path), LONGEST_TOOL_DESCRIPTION, path
         )
-    if tool.get("parameters") is not None:
+    if "parameters" in tool:
         check_type(tool["parameters"], dict, "an object", f"{param}.parameters")
 
 

@@ -45,6 +45,8 @@ def pcm(rate: int | None) -> dict[str, Any]:
             "session.tools[0].description",
         ),
         ({"tools": [TOOL | {"parameters": "x"}]}, "invalid_type", "session.tools[0].parameters"),
+        ({"tools": [TOOL | {"parameters": None}]}, "invalid_type", "session.tools[0].parameters"),
+        ({"tools": [TOOL | {"description": None}]}, "invalid_type", "session.tools[0].description"),
         ({"tool_choice": "always"}, "invalid_value", "session.tool_choice"),
         ({"tool_choice": CHOICE}, "invalid_value", "session.tool_choice"),
         (
