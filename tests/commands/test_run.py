@@ -236,8 +236,7 @@ def test_rate_limits_do_not_fill_the_screen(tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert (40, True) == (found["labeled"], found["requests"]["refused"] > 0)
     assert "slow down" not in result.stderr
-    refused = found["requests"]["refused"]
-    assert len(result.stderr.splitlines()) < refused, "as many lines as refusals"
+    assert len(result.stderr.splitlines()) <= 15  # events, labels, two routes, paths
 
 
 def test_a_service_tier_is_asked_for_and_kept(tmp_path: Path, service: Paid) -> None:
