@@ -229,8 +229,8 @@ def test_paths_stay_as_they_were_typed(
 
 def test_rate_limits_do_not_fill_the_screen(tmp_path: Path) -> None:
     """Requests that are refused by a limit end labelled, and none has a line of its own."""
-    with paid_service(rpm=1_200) as service:
-        service.use_up_requests(1_200)
+    with paid_service(rpm=600) as service:
+        service.use_up_requests(600)
         arguments = ("run", table(tmp_path, 40), "--max-chunks-per-request", 1, "--json")
         result = semfn(*arguments, env=service.environment())
     found = json.loads(result.stdout)
