@@ -75,8 +75,13 @@ class Dispatcher:
         on_event: Sink,
         rng: random.Random,
         settings: Settings = SETTINGS,
+        has_confidence: bool = True,
     ) -> None:
-        """Set up a dispatcher on the running event loop; `transports` has one entry per plan."""
+        """Set up a dispatcher on the running event loop; `transports` has one entry per plan.
+
+        Without `has_confidence` no probability of a reply gets into a verdict.
+        """
+        self._has_confidence = has_confidence
         self._clock = asyncio.get_running_loop().time
         self._plans = tuple(plans)
         self._transports = transports
@@ -406,7 +411,7 @@ class Dispatcher:
             model=reply.model,
             latency_s=latency_s,
             now=self._clock(),
-            confidences=checked.confidences,
+            confidences=checked.confidences if self._has_confidence else {},
             refused=checked.refused,
         )
 

@@ -28,7 +28,7 @@ from analysis.connections import (
 from analysis.control.packing import chunks_per_request
 from analysis.control.routes import RoutePlan
 from analysis.dispatch import Dispatcher
-from analysis.endpoint import Endpoint
+from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import AnalysisError, ConfigurationError, LocalProtocolError
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
@@ -374,6 +374,8 @@ class RoutedAnalyzer:
             on_event=self._hear,
             rng=self._rng,
             settings=self._settings,
+            # The local service in this process makes its probabilities up.
+            has_confidence=self._endpoint.host != EMBEDDED,
         )
 
     def _transport(self, route: str) -> Transport:

@@ -239,6 +239,17 @@ def test_rate_limits_do_not_fill_the_screen(tmp_path: Path) -> None:
     assert len(result.stderr.splitlines()) <= 15  # events, labels, two routes, paths
 
 
+def test_the_local_service_makes_no_confidence_up(tmp_path: Path) -> None:
+    """Its probabilities are simulated, so the column is empty, also on the route that has them."""
+    result = semfn("run", table(tmp_path, 3), "--local", "--route", "decisions")
+    assert 0 == result.exit_code, result.output
+    output = tmp_path / "chunks.labeled.csv"
+    assert (["decisions"] * 3, [""] * 3) == (
+        column(output, "semfn_route"),
+        column(output, "semfn_confidence"),
+    )
+
+
 def test_a_service_tier_is_asked_for_and_kept(tmp_path: Path, service: Paid) -> None:
     """The summary names the one that was asked for, and those that served."""
     run(service, table(tmp_path, 3), "--service-tier", "flex")
