@@ -363,6 +363,7 @@ class RoutedAnalyzer:
                 in_flight=self._in_flight(route),
                 most_chunks=self._settings.decision_questions if route in CHOICE_ROUTES else None,
                 states_limits=route not in UNSTATED_LIMITS,
+                prompt="choices" if route in CHOICE_ROUTES else "text",
             )
             for route in self.routes
         ]

@@ -32,6 +32,7 @@ class RoutePlan:
         in_flight: Most requests at once.
         most_chunks: Most chunks in one request; None leaves the packs as they are.
         states_limits: Its service tells requests and tokens per minute with its answers.
+        prompt: Name of the form in which it asks; rows of one run should share it.
     """
 
     name: str
@@ -40,6 +41,11 @@ class RoutePlan:
     in_flight: int
     most_chunks: int | None = None
     states_limits: bool = True
+    prompt: str = "text"
+
+    def asks_like(self, other: RoutePlan) -> bool:
+        """Tell whether both ask the same model the same question, so that no label differs."""
+        return (self.model, self.prompt) == (other.model, other.prompt)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -295,8 +301,8 @@ def scout_of(route: RouteState, routes: Sequence[RouteState], now: float) -> Rou
     for index in parcel.order[parcel.stage + 1 :]:
         other = routes[index]
         is_free = not other.queue and other.in_flight < other.limit and other.closed is None
-        is_telling = other.pacer is pacer and other.plan.states_limits
-        if is_telling and is_free and other.breaker.gate(now) is Gate.PASS:
+        is_telling = other.plan.states_limits and other.plan.asks_like(route.plan)
+        if other.pacer is pacer and is_telling and is_free and other.breaker.gate(now) is Gate.PASS:
             pacer.is_scouted = True
             parcel.order = (index, *(one for one in parcel.order[parcel.stage :] if one != index))
             parcel.move_to(0)
@@ -324,7 +330,7 @@ def lets_go_at(route: RouteState, other: RouteState, *, has_failed: bool, after_
     down_since = route.breaker.down_since
     if down_since is None:
         return NEVER
-    if has_failed or not route.breaker.ever_worked or other.plan.model == route.plan.model:
+    if has_failed or not route.breaker.ever_worked or other.plan.asks_like(route.plan):
         return down_since
     return down_since + after_s
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from analysis.control.decisions import Decision, Send, Settled, WaitUntil
 from analysis.control.routes import RoutePlan
@@ -30,6 +30,7 @@ class Bench:
         settings: Settings = SETTINGS,
         most_chunks: int | None = None,
         silent: int = 0,
+        prompts: Sequence[str] = (),
     ) -> None:
         ids = itertools.count(1)
         self.now = 0.0
@@ -43,6 +44,7 @@ class Bench:
                     in_flight=limit,
                     most_chunks=most_chunks,
                     states_limits=place >= silent,
+                    prompt=prompts[place] if prompts else "text",
                 )
                 for place, model in enumerate(models)
             ],

@@ -223,3 +223,18 @@ def test_what_was_not_sent_waits_for_its_own_model() -> None:
     while (send := bench.next_send()).route == "r0":
         bench.fail(send, UNREACHED)
     assert (SETTINGS.other_model_after_s, "r1", "b") == (bench.now, send.route, ids_of(send.pack))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "route"), [(("text", "text"), "r1"), (("choices", "text"), "r0")]
+)
+def test_the_same_model_with_another_prompt_counts_as_another(
+    prompts: tuple[str, str], route: str
+) -> None:
+    """Rows share one model and one prompt: what did not fail itself waits for its own route."""
+    bench = Bench("m", "m", limit=2, prompts=prompts)
+    bench.offer("a", "b")
+    bench.answer(bench.send())
+    bench.fail(bench.send(), UNREACHED)
+    bench.offer("c")
+    assert route == bench.next_send().route

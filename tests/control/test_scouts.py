@@ -83,3 +83,9 @@ def test_a_scout_that_finds_nobody_goes_back_to_its_own_route() -> None:
     bench.fail(scout, UNREACHED)
     left = [bench.next_send() for _ in range(2)]
     assert [("r0", "c"), ("r0", "d")] == sorted((one.route, ids_of(one.pack)) for one in left)
+
+
+def test_a_route_that_asks_in_another_way_is_no_scout() -> None:
+    """The same model with another prompt is another label."""
+    bench = Bench("m", "m", silent=1, prompts=("text", "choices"), settings=TWO_AT_ONCE)
+    assert ["r0"] * 5 == routes_of(bench, 5)
