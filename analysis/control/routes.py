@@ -17,6 +17,10 @@ from analysis.errors import TransportError
 from analysis.records import ErrorDetail, Failed, FailureKind, Item, Labeled, Pack, Usage, Verdict
 from analysis.settings import Settings
 
+SCOUT_WORTH_S = 0.5
+"""Seconds that what is queued takes at the assumed rate, from which on a scout is sent: about what
+a first request over HTTPS takes, the import of its client included."""
+
 NEVER = float("inf")
 """Not at any time that is known yet: only an outcome or an offer can change it."""
 
@@ -294,8 +298,11 @@ def scout_of(route: RouteState, routes: Sequence[RouteState], now: float) -> Rou
     A route that does not state its limits is paced by assumed ones. Once these hold a request back,
     one request goes over a later route of the same model and account that states them, and what it
     hears paces both. Small jobs never get there. If the scout fails, its own route is the next one.
+    What is queued has to be worth it: a first request over another route has to connect.
     """
     parcel, pacer = route.queue[0], route.pacer
+    if len(route.queue) < pacer.requests.rate * SCOUT_WORTH_S:
+        return route
     if route.plan.states_limits or pacer.is_scouted or not (pacer.is_guessed and pacer.is_short):
         return route
     for index in parcel.order[parcel.stage + 1 :]:

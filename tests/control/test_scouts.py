@@ -89,3 +89,12 @@ def test_a_route_that_asks_in_another_way_is_no_scout() -> None:
     """The same model with another prompt is another label."""
     bench = Bench("m", "m", silent=1, prompts=("text", "choices"), settings=TWO_AT_ONCE)
     assert ["r0"] * 5 == routes_of(bench, 5)
+
+
+def test_a_queue_that_is_soon_done_sends_no_scout() -> None:
+    """At a hundred requests a second, forty are not worth a connection; sixty are."""
+    fast = replace(SETTINGS, requests_per_minute=6_000, burst_s=0.1)
+    for chunks, routes in ((45, {"r0"}), (75, {"r0", "r1"})):
+        bench = Bench("m", "m", limit=99, silent=1, settings=fast)
+        bench.offer(*(f"{number:03}" for number in range(chunks)))
+        assert routes == {bench.next_send().route for _ in range(chunks)}
