@@ -335,7 +335,7 @@ class Scheduler:
         down_since = route.breaker.down_since
         if stage != parcel.stage or down_since is None:
             return min(ready_at, exit_at)
-        over_at = self._over_at(down_since)
+        over_at = self._over_at(all_down_since(self._routes) or down_since)  # all: it is a stop
         if over_at <= now:
             route.queue.popleft()
             self._abandoned.extend(self._give_up(parcel))

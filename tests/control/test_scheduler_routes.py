@@ -238,3 +238,26 @@ def test_the_same_model_with_another_prompt_counts_as_another(
     bench.fail(bench.send(), UNREACHED)
     bench.offer("c")
     assert route == bench.next_send().route
+
+
+def test_when_all_routes_are_away_the_run_stops_and_no_chunk_fails() -> None:
+    """Also one whose last route went first: it is stopped with all others, resumable."""
+    bench = Bench("m", "m", limit=1)
+    bench.offer("a")
+    bench.answer(bench.send())
+    bench.offer("b", order=(1,))
+    bench.fail(bench.send(), UNREACHED)
+    bench.offer("c")
+    held = bench.send()
+    assert "r0" == held.route
+    settled: list[tuple[str, str]] = []
+    bench.now = 60.0  # the other route goes a minute later
+    settled += kinds(bench.fail(held, UNREACHED))
+    while not bench.scheduler.stop_reason:
+        decision = bench.poll()
+        if isinstance(decision, Send):
+            settled += kinds(bench.fail(decision, UNREACHED))
+        elif isinstance(decision, WaitUntil) and decision.at is not None:
+            bench.now = decision.at
+        settled += kinds(bench.scheduler.take_abandoned())
+    assert ([("b", "stopped"), ("c", "stopped")], 180.0) == (sorted(settled), bench.now)
