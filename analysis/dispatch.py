@@ -163,9 +163,11 @@ class Dispatcher:
         """Make a run event of something that happened now."""
         self._on_event(Event(name=name, at=self._clock(), message=message, fields=fields))
 
-    def hear_limits(self, route: str, limits: tuple[RateLimit, ...]) -> None:
-        """Pass on what a transport heard about rate limits."""
-        self.scheduler.on_limits(route, limits, now=self._clock())
+    def hear_limits(
+        self, route: str, limits: tuple[RateLimit, ...], request_id: str | None = None
+    ) -> None:
+        """Pass on what a transport heard about rate limits, with which request if it knows."""
+        self.scheduler.on_limits(route, limits, now=self._clock(), request_id=request_id)
         self._wake.set()
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ Pure. Everybody imports it; it imports only records.
     ├── RequestRejected           do not retry; has `code` and `request_id`
     │   ├── AccountClosed         key, quota or billing; closes every route of the account
     │   ├── RouteClosed           this route cannot work here (model, dialect, address)
+    │   ├── RequestTooLarge       it exceeds a whole minute's limit; a smaller one may go
     │   └── ModelRefused          the model or its filter declined to answer
     ├── AnswerDefect              the reply cannot be used; names the defect
     ├── LedgerError               disk, lock or a ledger that is not ours
@@ -77,7 +78,15 @@ class TransportError(AnalysisError):
 
 
 class RateLimited(TransportError):
-    """The service refused the request because of a rate limit; nothing was generated."""
+    """The service refused the request because of a rate limit; nothing was generated.
+
+    Attributes:
+        dimension: What is limited, such as `requests per min` or `tokens per day`; empty if the
+            service did not say.
+        limit: The limit, in units of the dimension, or None if not stated.
+        used: What was used of it, or None.
+        requested: What the request asked for, or None.
+    """
 
     def __init__(
         self,
@@ -86,6 +95,10 @@ class RateLimited(TransportError):
         code: str = "rate_limit_exceeded",
         retry_after_s: float | None = None,
         request_id: str | None = None,
+        dimension: str = "",
+        limit: int | None = None,
+        used: int | None = None,
+        requested: int | None = None,
     ) -> None:
         super().__init__(
             message,
@@ -94,6 +107,10 @@ class RateLimited(TransportError):
             retry_after_s=retry_after_s,
             request_id=request_id,
         )
+        self.dimension = dimension
+        self.limit = limit
+        self.used = used
+        self.requested = requested
 
 
 class DeadlinePassed(TransportError):
@@ -127,6 +144,13 @@ class AccountClosed(RequestRejected):
 
 class RouteClosed(RequestRejected):
     """The route cannot work at this endpoint (unknown model, other dialect, wrong address)."""
+
+
+class RequestTooLarge(RequestRejected):
+    """The request exceeds a whole minute's limit, so no wait would help; nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="request_too_large")
 
 
 class ModelRefused(RequestRejected):

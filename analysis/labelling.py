@@ -399,9 +399,11 @@ class RoutedAnalyzer:
     def _hear_notice(self, message: str) -> None:
         self._ready().tell("notice", message, {})
 
-    def _hear_limits(self, route: str, limits: tuple[RateLimit, ...]) -> None:
+    def _hear_limits(
+        self, route: str, limits: tuple[RateLimit, ...], request_id: str | None
+    ) -> None:
         if self._dispatcher is not None:
-            self._dispatcher.hear_limits(route, limits)
+            self._dispatcher.hear_limits(route, limits, request_id)
 
     def _in_flight(self, route: str) -> int:
         own: int = getattr(self._settings, f"{route.replace('-', '_')}_in_flight")

@@ -132,6 +132,64 @@ class Settings:
         reason="services apply a minute's limit over shorter windows; a second's worth may go at "
         "once",
     )
+    start_requests: int = knob(
+        2, unit="requests", low=1, high=1_000, reason="go at once at the start, at least"
+    )
+    burst_growth: float = knob(
+        1.5, unit="times", low=1.0, high=3.0, reason="an answer frees so many sends; 2 overshot"
+    )
+    window_s: float = knob(
+        0.9, unit="s", low=0.01, high=60.0, reason="burst in a hidden window; the shortest is 1 s"
+    )
+    guard: float = knob(
+        0.005, unit="share", low=0.0, high=0.5, reason="slower refill in a hidden window: jitter"
+    )
+    guard_step: float = knob(
+        0.01, unit="share", low=0.0, high=0.5, reason="more guard after further refusals"
+    )
+    guard_cap: float = knob(
+        0.15, unit="share", low=0.0, high=0.5, reason="most; then the rate is halved"
+    )
+    guard_every_s: float = knob(
+        2.0, unit="s", low=0.0, high=60.0, reason="refusals within it come from one burst"
+    )
+    reserve_units: float = knob(
+        0.3, unit="requests", low=0.0, high=10.0, reason="unused: the rest is stated in units"
+    )
+    reserve_s: float = knob(
+        0.15, unit="s", low=0.0, high=10.0, reason="unused: a statement is so old"
+    )
+    statement_age_s: float = knob(
+        1.0, unit="s", low=0.0, high=60.0, reason="most, where its request is not known"
+    )
+    others_tau_s: float = knob(
+        20.0, unit="s", low=0.1, high=600.0, reason="less would take noise for other users"
+    )
+    others_noise: float = knob(
+        0.1, unit="share", low=0.0, high=1.0, reason="less is rounding or jitter"
+    )
+    share_floor: float = knob(
+        0.2, unit="share", low=0.01, high=1.0, reason="lest two polite clients starve"
+    )
+    limit_doubt: float = knob(
+        2.0, unit="times", low=1.1, high=100.0, reason="so much above a limit: other unit"
+    )
+    ease_growth: float = knob(
+        0.02, unit="share/s", low=0.0, high=10.0, reason="a halved rate is whole after 50 s"
+    )
+    ease_floor: float = knob(
+        0.0001, unit="share", low=1e-6, high=1.0, reason="5,000 a minute can sink to one in two"
+    )
+    slow_down_s: float = knob(
+        900.0, unit="s", low=0.0, high=86_400.0, reason="the error guide asks for 15 minutes"
+    )
+
+    slow_down_every_s: float = knob(
+        60.0, unit="s", low=0.0, high=3_600.0, reason="it compares a minute with the one before"
+    )
+    unit_boost: float = knob(
+        10.0, unit="times", low=0.0, high=100.0, reason="a limit in another unit refills faster"
+    )
 
     # Concurrency
     realtime_in_flight: int = knob(
@@ -318,7 +376,7 @@ class Settings:
         unit="s",
         low=1.0,
         high=86_400.0,
-        reason="a longer wait asked for by the service closes the route instead of a request",
+        reason="a longer wait asked for by the service takes the route out until then",
     )
 
     # Breaker

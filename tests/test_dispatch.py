@@ -32,6 +32,7 @@ from analysis.records import (
     Failed,
     FailureKind,
     Labeled,
+    RateLimit,
     Reply,
     Request,
     Settlement,
@@ -473,3 +474,22 @@ async def test_a_runner_up_counts_from_the_threshold_of_the_settings() -> None:
     results = await results_of(of, chunks(2), chunks_per_request=2)
     await of.close()
     assert ("contrast",) == results[0][1].labels
+
+
+@virtual
+async def test_limits_reach_the_scheduler_with_their_request() -> None:
+    """So the refill since it was sent counts: at 100,000 a second more is left than was stated."""
+    levels: list[float] = []
+
+    async def telling(request: Request) -> TextReply:
+        said = (RateLimit(name="requests", limit=6_000_000, remaining=500_000),)
+        for known in (None, request.request_id):
+            of.hear_limits("rest", said, known)
+            (route,) = of.scheduler._routes
+            levels.append(route.pacer.requests.level(asyncio.get_running_loop().time()))
+        return await good_reply(request)
+
+    of = dispatcher(Line(telling))
+    await results_of(of, chunks(1))
+    assert [True, False] == [level <= 500_000 for level in levels]
+    await of.close()

@@ -107,7 +107,7 @@ async def limits(
     heard: dict[str, RateLimit] = {}
     stated = asyncio.Event()
 
-    def hear(_route: str, said: tuple[RateLimit, ...]) -> None:
+    def hear(_route: str, said: tuple[RateLimit, ...], _request_id: str | None) -> None:
         heard.update({limit.name: limit for limit in said})
         stated.set()
 

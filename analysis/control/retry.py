@@ -143,6 +143,16 @@ def after_rejection(parcel: Parcel, *, has_next: bool) -> Fates:
     return [(Fate.AT_ONCE, half) for half in cut(parcel, (count + 1) // 2)]
 
 
+def after_too_large(parcel: Parcel, *, has_next: bool) -> Fates:
+    """The request exceeds a whole minute's limit and was not sent: halves, at last another route.
+
+    One chunk that is too large by itself is not tried again on this route: no wait would help.
+    """
+    if len(parcel.pack.items) > 1:
+        return after_rejection(parcel, has_next=has_next)
+    return after_declined(parcel, has_next=has_next)
+
+
 def after_declined(parcel: Parcel, *, has_next: bool) -> Fates:
     """The service answered the request and declined these chunks one by one, each by itself.
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from analysis.control.breaker import Breaker, Gate
 from analysis.control.decisions import Costs
-from analysis.control.pacing import Pacer
-from analysis.errors import TransportError
+from analysis.control.pacing import Call, Pacer
+from analysis.errors import RequestTooLarge, TransportError
 from analysis.records import ErrorDetail, Failed, FailureKind, Item, Labeled, Pack, Usage, Verdict
 from analysis.settings import Settings
 
@@ -124,6 +124,7 @@ class Flight:
     route_index: int
     cost_tokens: int
     is_probe: bool
+    call: Call
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,7 +133,8 @@ class RouteState:
 
     Attributes:
         is_probed: A probe is on its way.
-        closed: Why the route is out for the whole run, or None.
+        closed: Why the route is out, or None.
+        opens_at: When a closed route is open again; `NEVER`: it is out for the whole run.
         last_error: What was wrong the last time that a request got lost.
     """
 
@@ -144,6 +146,7 @@ class RouteState:
     in_flight: int = 0
     is_probed: bool = False
     closed: str | None = None
+    opens_at: float = NEVER
     last_error: str = ""
     sent: int = 0
     answered: int = 0
@@ -156,6 +159,9 @@ class RouteState:
         """Return when a request for this parcel, or a probe of it, may go; `now` if at once.
 
         `NEVER` means: after an outcome.
+
+        Raises:
+            RequestTooLarge: If the request exceeds a whole minute's limit.
         """
         gate = self.breaker.gate(now)
         if gate is Gate.SHUT:
@@ -180,7 +186,10 @@ class RouteState:
         """
         if self.queue and self.queue[0].since < parcel.since:
             return NEVER
-        return self.ready_at(parcel, cost_of=cost_of, now=now)
+        try:
+            return self.ready_at(parcel, cost_of=cost_of, now=now)
+        except RequestTooLarge:
+            return NEVER
 
     def lose(self, error: TransportError, *, is_probe: bool, now: float) -> bool:
         """Count a request that got lost; return True if that took the route down."""

@@ -24,13 +24,13 @@ queue when a route returns stays there, and keeps probing it until then.
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from analysis.control.breaker import Gate
 from analysis.control.decisions import Costs, Decision, Finished, Notify, Send, Settled, WaitUntil
+from analysis.control.queues import Queues
 from analysis.control.retry import (
     DECLINED,
     Fate,
@@ -41,6 +41,7 @@ from analysis.control.retry import (
     after_declined,
     after_lost_way,
     after_rejection,
+    after_too_large,
     backoff_s,
     is_unpaid,
     rule_for,
@@ -52,15 +53,19 @@ from analysis.control.routes import (
     RoutePlan,
     RouteState,
     all_down_since,
-    fail_items,
     has_open_route_after,
     label_items,
     open_routes,
     scout_of,
-    stop_items,
     way_out,
 )
-from analysis.errors import AnalysisError, LocalProtocolError, TransportError
+from analysis.errors import (
+    AnalysisError,
+    LocalProtocolError,
+    RateLimited,
+    RequestTooLarge,
+    TransportError,
+)
 from analysis.records import ErrorDetail, FailureKind, Item, Pack, RateLimit, Usage, Verdict
 from analysis.settings import SETTINGS, Settings
 
@@ -106,13 +111,11 @@ class Scheduler:
         self._settings = settings
         self._now = now
         self._flights: dict[str, Flight] = {}
-        self._delayed: list[tuple[float, int, Parcel]] = []
-        self._sequence = 0
-        self._abandoned: list[tuple[Item, Verdict]] = []
         self._retries = 0
         self._answered_chunks = 0
         self._busy_since = now
         self._routes = open_routes(routes, rng=rng, now=now, settings=settings)
+        self._queues = Queues(self._routes)
 
     # What the shell tells
 
@@ -122,14 +125,22 @@ class Scheduler:
         if self._is_idle():
             self._busy_since = now  # the time without work says nothing about the routes
         order = order or tuple(range(len(self._routes)))
-        self._queue(Parcel(pack=pack, order=order, since=now))
+        self._queues.put(Parcel(pack=pack, order=order, since=now))
 
-    def on_limits(self, route: str, limits: Iterable[RateLimit], *, now: float) -> None:
-        """Hear what a service says about its limits."""
+    def on_limits(
+        self,
+        route: str,
+        limits: Iterable[RateLimit],
+        *,
+        now: float,
+        request_id: str | None = None,
+    ) -> None:
+        """Hear what a service says about its limits, with which request if that is known."""
         self._advance(now)
+        flight = None if request_id is None else self._flights.get(request_id)
         for state in self._routes:
             if state.plan.name == route:
-                state.pacer.learn(limits, now)
+                state.pacer.learn(limits, now, call=None if flight is None else flight.call)
 
     def on_answer(
         self,
@@ -165,7 +176,7 @@ class Scheduler:
         if usage.input_tokens:
             used = usage.input_tokens + usage.output_tokens
             route.pacer.refund(tokens=flight.cost_tokens - used, now=now)
-        route.pacer.confirm()
+        route.pacer.confirm(flight.call)
         if route.breaker.on_success(is_probe=flight.is_probe):
             self._tell("route_up", f"{route.plan.name} answers again.", route=route.plan.name)
         parcel = flight.parcel
@@ -204,7 +215,7 @@ class Scheduler:
         has_next, knobs = has_open_route_after(parcel, self._routes), self._settings
         match rule.follow:
             case Follow.WAIT:
-                self._hold(parcel, route, error)
+                self._hold(flight, route, error)
             case Follow.AGAIN if isinstance(error, TransportError):
                 return self._after_lost_way(flight, route, error, has_next=has_next)
             case Follow.ADAPT if isinstance(error, TransportError):
@@ -217,11 +228,11 @@ class Scheduler:
                 fates = after_bad_answer(parcel, asked=asked, has_next=has_next, settings=knobs)
                 return self._carry_out(fates)
             case Follow.CLOSE_ROUTE:
-                self._queue(parcel, at_front=True)
+                self._queues.put(parcel, at_front=True)
                 self._close([route], error)
             case Follow.CLOSE_ACCOUNT:
                 parcel.attempts -= 1
-                self._queue(parcel, at_front=True)
+                self._queues.put(parcel, at_front=True)
                 same = [other for other in self._routes if other.plan.account == route.plan.account]
                 self._close(same, error)
         return ()
@@ -237,23 +248,12 @@ class Scheduler:
             return
         self.stop_reason, self.stop_error = reason, error
         self._tell("stopped", reason)
-        waiting = [parcel for _, _, parcel in self._delayed]
-        for route in self._routes:
-            waiting.extend(route.queue)
-            route.queue.clear()
-        self._delayed.clear()
-        for parcel in waiting:
-            self._abandoned.extend(stop_items(parcel, reason))
+        self._queues.stop(reason)
 
     def withdraw(self, is_unwanted: Callable[[Pack], bool], *, now: float) -> None:
         """Forget queued packs that nobody waits for any more; requests in flight still end."""
         self._advance(now)
-        self._delayed = [entry for entry in self._delayed if not is_unwanted(entry[2].pack)]
-        heapq.heapify(self._delayed)
-        for route in self._routes:
-            kept = [parcel for parcel in route.queue if not is_unwanted(parcel.pack)]
-            route.queue.clear()
-            route.queue.extend(kept)
+        self._queues.withdraw(is_unwanted)
 
     def cancel(self, request_id: str, *, was_sent: bool, now: float) -> None:
         """Hear that nobody waits for a request any more; forget its chunks."""
@@ -263,8 +263,7 @@ class Scheduler:
 
     def take_abandoned(self) -> Settled:
         """Return the verdicts on chunks given up because of a stop; each one once."""
-        settled, self._abandoned = tuple(self._abandoned), []
-        return settled
+        return self._queues.take_abandoned()
 
     # What the shell asks
 
@@ -272,8 +271,8 @@ class Scheduler:
         """Return what to do now; see the table at the top of the module."""
         self._advance(now)
         self._stop_if_all_away()
-        while self._delayed and self._delayed[0][0] <= now:
-            self._queue(heapq.heappop(self._delayed)[2], at_front=True)
+        self._reopen(now)
+        self._queues.wake(now)
         wake: list[float] = []
         place = 0
         while place < len(self._routes):
@@ -288,7 +287,7 @@ class Scheduler:
                 place += 1
         if self._is_idle():
             return Finished()
-        at = min([*wake, self._delayed[0][0]] if self._delayed else wake)
+        at = min(*wake, self._queues.next_at)
         return WaitUntil(None if at == NEVER else at)
 
     @property
@@ -318,9 +317,13 @@ class Scheduler:
         parcel = route.queue[0]
         if route.closed is not None:
             route.queue.popleft()
-            self._leave(parcel)
+            self._queues.leave(parcel)
             return None
-        ready_at = route.ready_at(parcel, cost_of=self._cost_of, now=now)
+        try:
+            ready_at = route.ready_at(parcel, cost_of=self._cost_of, now=now)
+        except RequestTooLarge as error:
+            self._divide(route.queue.popleft(), error)
+            return None
         if ready_at <= now:
             return self._send(scout_of(route, self._routes, now), now)
         after_s = self._settings.other_model_after_s
@@ -338,9 +341,15 @@ class Scheduler:
         over_at = self._over_at(all_down_since(self._routes) or down_since)  # all: it is a stop
         if over_at <= now:
             route.queue.popleft()
-            self._abandoned.extend(self._give_up(parcel))
+            self._queues.abandon(self._queues.give_up(parcel))
             return None
         return min(ready_at, exit_at, over_at)
+
+    def _divide(self, parcel: Parcel, error: RequestTooLarge) -> None:
+        """Ask for fewer chunks at once; one that is too large by itself is not asked here."""
+        parcel.last = ErrorDetail(kind=FailureKind.TOO_LONG, message=str(error))
+        has_next = has_open_route_after(parcel, self._routes)
+        self._queues.abandon(self._carry_out(after_too_large(parcel, has_next=has_next)))
 
     def _send(self, route: RouteState, now: float) -> Send:
         parcel = route.queue.popleft()
@@ -348,14 +357,15 @@ class Scheduler:
         parcel, *rest = route.portion(parcel, is_probe=is_probe)
         route.queue.extendleft(rest)
         cost = self._cost_of(route.plan.name, parcel.pack)
-        route.pacer.take(cost_tokens=cost, now=now)
+        call = route.pacer.take(cost_tokens=cost, now=now)
         route.in_flight += 1
         route.is_probed = route.is_probed or is_probe
         route.sent += 1
         parcel.attempts += 1
         request_id = self._new_id()
+        index = parcel.route_index
         self._flights[request_id] = Flight(
-            parcel=parcel, route_index=parcel.route_index, cost_tokens=cost, is_probe=is_probe
+            parcel=parcel, route_index=index, cost_tokens=cost, is_probe=is_probe, call=call
         )
         return Send(
             request_id=request_id,
@@ -381,34 +391,40 @@ class Scheduler:
         for fate, parcel in reversed(fates):
             match fate:
                 case Fate.AT_ONCE:
-                    self._queue(parcel, at_front=True)
+                    self._queues.put(parcel, at_front=True)
                 case Fate.AFTER_PAUSE:
-                    pause_s = backoff_s(
-                        max(1, int(parcel.way_failures)), rng=self._rng, settings=knobs
-                    )
-                    self._delay(parcel, max(pause_s, min(asked_s or 0.0, knobs.retry_after_cap_s)))
+                    pause_s = backoff_s(parcel.way_failures, rng=self._rng, settings=knobs)
+                    pause_s = max(pause_s, min(asked_s or 0.0, knobs.retry_after_cap_s))
+                    self._queues.delay(parcel, self._now + pause_s)
                 case Fate.BEHIND:
-                    self._queue(parcel)
+                    self._queues.put(parcel)
                 case Fate.NEXT_ROUTE:
-                    self._leave(parcel)
+                    self._queues.leave(parcel)
                 case Fate.FAILED:
-                    settled.extend(self._give_up(parcel))
+                    settled.extend(self._queues.give_up(parcel))
         return tuple(settled)
 
-    def _hold(self, parcel: Parcel, route: RouteState, error: AnalysisError) -> None:
+    def _hold(self, flight: Flight, route: RouteState, error: AnalysisError) -> None:
+        assert isinstance(error, RateLimited)  # only these are to be waited for
+        parcel, asked_s = flight.parcel, error.retry_after_s
         route.rate_limited += 1
         parcel.attempts -= 1
-        self._queue(parcel, at_front=True)
-        asked_s = error.retry_after_s if isinstance(error, TransportError) else None
-        until = route.pacer.hold(retry_after_s=asked_s, now=self._now)
+        self._queues.put(parcel, at_front=True)
+        until = route.pacer.hold(
+            retry_after_s=asked_s, now=self._now, call=flight.call, refusal=error
+        )
         knobs = self._settings
         refused_s = route.pacer.refused_for(self._now, since=self._busy_since)
-        if refused_s >= knobs.outage_limit_s or (asked_s or 0.0) > knobs.retry_after_cap_s:
-            self._close([other for other in self._routes if other.pacer is route.pacer], error)
+        same = [other for other in self._routes if other.pacer is route.pacer]
+        if (asked_s or 0.0) > knobs.retry_after_cap_s:
+            self._close(same, error, until=until)
             return
-        name, seconds = route.plan.name, until - self._now
-        message = f"{name} asks to slow down for {seconds:.1f} s."
-        self._tell("rate_limited", message, route=name, seconds=seconds)
+        if refused_s >= knobs.outage_limit_s:
+            self._close(same, error)
+            return
+        name, wait_s = route.plan.name, until - self._now
+        message = f"{name} asks to slow down for {wait_s:.1f} s."
+        self._tell("rate_limited", message, route=name, seconds=wait_s)
 
     def _after_lost_way(
         self, flight: Flight, route: RouteState, error: TransportError, *, has_next: bool
@@ -420,25 +436,25 @@ class Scheduler:
         fates = after_lost_way(parcel, error, is_probe=is_probe, has_next=has_next, settings=knobs)
         return self._carry_out(fates, asked_s=error.retry_after_s)
 
-    def _leave(self, parcel: Parcel) -> None:
-        """Move to the next route, or give up if this was the last one."""
-        if parcel.stage + 1 < len(parcel.order):
-            parcel.move_to(parcel.stage + 1)
-            self._queue(parcel, at_front=True)
-        else:
-            self._abandoned.extend(self._give_up(parcel))
-
-    def _give_up(self, parcel: Parcel) -> Settled:
-        return fail_items(parcel, self._routes[parcel.route_index].plan)
-
-    def _close(self, routes: Sequence[RouteState], error: AnalysisError) -> None:
+    def _close(
+        self, routes: Sequence[RouteState], error: AnalysisError, *, until: float = NEVER
+    ) -> None:
+        """Take routes out, for the run or until a time; stop if none is left."""
+        span = "this run" if until == NEVER else f"{until - self._now:.0f} s"
         for route in routes:
             if route.closed is None:
-                route.closed = str(error)
+                route.closed, route.opens_at = str(error), until
                 name = route.plan.name
-                self._tell("route_closed", f"{name} is out for this run: {error}", route=name)
+                self._tell("route_closed", f"{name} is out for {span}: {error}", route=name)
         if all(route.closed is not None for route in self._routes):
             self.stop(str(error), error)
+
+    def _reopen(self, now: float) -> None:
+        """Use routes again whose pause is over."""
+        for route in self._routes:
+            if route.closed is not None and route.opens_at <= now:
+                route.closed, name = None, route.plan.name
+                self._tell("route_up", f"{name} may be used again.", route=name)
 
     def _stop_if_all_away(self) -> None:
         down_since = all_down_since(self._routes)
@@ -465,35 +481,19 @@ class Scheduler:
             raise LocalProtocolError(f"Time went back from {self._now} to {now}.")
         self._now = now
 
-    def _queue(self, parcel: Parcel, *, at_front: bool = False) -> None:
-        if self.stop_reason is not None:
-            self._abandoned.extend(stop_items(parcel, self.stop_reason))
-        elif at_front:
-            self._routes[parcel.route_index].queue.appendleft(parcel)
-        else:
-            self._routes[parcel.route_index].queue.append(parcel)
-
-    def _delay(self, parcel: Parcel, seconds: float) -> None:
-        if self.stop_reason is not None:
-            self._abandoned.extend(stop_items(parcel, self.stop_reason))
-        else:
-            self._sequence += 1
-            heapq.heappush(self._delayed, (self._now + seconds, self._sequence, parcel))
-
     def _end(self, request_id: str, now: float) -> tuple[Flight, RouteState]:
         self._advance(now)
         flight = self._flights.pop(request_id, None)
         if flight is None:
             raise LocalProtocolError(f"Request {request_id} is not in flight.")
         route = self._routes[flight.route_index]
+        route.pacer.end(flight.call)
         route.in_flight -= 1
         route.is_probed = route.is_probed and not flight.is_probe
         return flight, route
 
     def _is_idle(self) -> bool:
-        if self._flights or self._delayed:
-            return False
-        return not any(route.queue for route in self._routes)
+        return not (self._flights or self._queues)
 
     def _tell(self, name: str, message: str, **fields: str | float) -> None:
         self._notify(name, message, fields)

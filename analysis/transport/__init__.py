@@ -10,8 +10,9 @@ from typing import Protocol, TypeAlias
 
 from analysis.records import RateLimit, Reply, Request
 
-LimitsListener: TypeAlias = Callable[[str, tuple[RateLimit, ...]], None]
-"""Called with (route, limits) whenever a service says something about its rate limits."""
+LimitsListener: TypeAlias = Callable[[str, tuple[RateLimit, ...], str | None], None]
+"""Called with (route, limits, request id) whenever a service says something about its rate limits;
+the id is None where it is not known which request the statement belongs to."""
 
 
 class Transport(Protocol):

@@ -89,7 +89,7 @@ class DecisionsTransport:
         )
         limits = responses.limits(response.headers)
         if limits and self._on_limits is not None:
-            self._on_limits(self.route, limits)
+            self._on_limits(self.route, limits, request.request_id)
         status, content = response.status_code, response.content
         if failures.is_unknown_address(status, content):
             raise RouteClosed(

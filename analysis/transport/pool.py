@@ -447,7 +447,7 @@ class LanesTransport:
         match event:
             case LimitsSeen():
                 if self._on_limits is not None:
-                    self._on_limits(self.route, event.limits)
+                    self._on_limits(self.route, event.limits, None)
             case Violation():
                 self._violations[event.reason] += 1
             case Ignored():

@@ -197,7 +197,7 @@ class RestTransport:
         )
 
     def _read(self, endpoint: str, request: Request, response: HttpReply) -> TextReply:
-        content = self._content(response)
+        content = self._content(request.request_id, response)
         self.is_endpoint_known = True
         service_id = response.headers.get("x-request-id")
         try:
@@ -246,11 +246,11 @@ class RestTransport:
             self._notices.add(message)
             self._on_notice(message)
 
-    def _content(self, response: HttpReply) -> bytes:
+    def _content(self, request_id: str, response: HttpReply) -> bytes:
         """Return the body of an answer; raise what a refusal means. Both may state limits."""
         limits = responses.limits(response.headers)
         if limits and self._on_limits is not None:
-            self._on_limits(self.route, limits)
+            self._on_limits(self.route, limits, request_id)
         if response.status_code >= 300:
             raise failures.from_status(
                 response.status_code, headers=response.headers, body=response.content

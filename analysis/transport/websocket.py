@@ -429,7 +429,7 @@ class RealtimeTransport:
         """Count, tell and remember what an event says beside the answers."""
         match event:
             case LimitsSeen() if self._on_limits is not None:
-                self._on_limits(self.route, event.limits)
+                self._on_limits(self.route, event.limits, None)
             case Violation():
                 self._violations[event.reason] += 1
             case Ignored():

@@ -55,6 +55,13 @@ _STEP = r"(\d{1,9}(?:\.\d+)?)(ms|us|µs|ns|h|m|s)"
 _DURATION = re.compile(rf"(?:{_STEP})+")
 _STEPS = re.compile(_STEP)
 _TRY_AGAIN = re.compile(r"try again in ([0-9a-zµ.]+)", re.IGNORECASE)
+_DIMENSION = re.compile(r"\b(requests|tokens)\w* per (min|day)")
+_COUNTS = {
+    name: re.compile(rf"\b{name.capitalize()}:? (\d{{1,15}})\b")
+    for name in ("limit", "used", "requested")
+}
+"""Words of a rate limit: `tokens per min (TPM): Limit 30000, Used 29500, Requested 1200`."""
+
 _SECRETS = re.compile(
     r"\bsk-[\w*-]{4,}|(?<=Bearer )\S+|(?<=API key provided: )\S+?(?=[.,]?(?:\s|$))"
 )
@@ -200,6 +207,7 @@ def from_error(
         code=code or ("" if status is None else str(status)),
         wait_s=retry_after_s(headers, stated.message),
         request_id=request_id,
+        stated=stated,
     )
 
 
@@ -222,7 +230,13 @@ def _row_of(stated: Stated, status: int | None) -> Row:
 
 
 def _made(
-    row: Row, message: str, *, code: str, wait_s: float | None = None, request_id: str | None = None
+    row: Row,
+    message: str,
+    *,
+    code: str,
+    wait_s: float | None = None,
+    request_id: str | None = None,
+    stated: Stated | None = None,
 ) -> Failure:
     """Return the exception of a row."""
     code = row.code or code
@@ -230,10 +244,23 @@ def _made(
     if issubclass(row.becomes, RequestRejected):
         return row.becomes(message, code=code, request_id=request_id)
     if issubclass(row.becomes, RateLimited):
-        return row.becomes(message, code=code, retry_after_s=wait_s, request_id=request_id)
+        limited = row.becomes(message, code=code, retry_after_s=wait_s, request_id=request_id)
+        if stated is not None:
+            _note_counts(limited, stated.message)
+        return limited
     return row.becomes(
         message, ending=row.ending, code=code, retry_after_s=wait_s, request_id=request_id
     )
+
+
+def _note_counts(limited: RateLimited, message: str) -> None:
+    """Note which limit was met, and the counts that the service names with it."""
+    if named := _DIMENSION.search(message):
+        limited.dimension = f"{named[1]} per {named[2]}"
+    found = {name: pattern.search(message) for name, pattern in _COUNTS.items()}
+    counts = {name: int(match[1]) for name, match in found.items() if match is not None}
+    limited.limit, limited.used = counts.get("limit"), counts.get("used")
+    limited.requested = counts.get("requested")
 
 
 def is_unknown_address(status: int, body: bytes) -> bool:

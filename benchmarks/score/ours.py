@@ -95,7 +95,7 @@ class Ours:
                 RateLimit(name=one.name, limit=one.limit, remaining=one.remaining)
                 for one in fate.stated
             ]
-            scheduler.on_limits(send.route, limits, now=now)
+            scheduler.on_limits(send.route, limits, now=now, request_id=send.request_id)
         if (error := error_of(fate)) is not None:
             settled = scheduler.on_failure(send.request_id, error, now=now)
         else:

@@ -1,14 +1,16 @@
-"""Requests and tokens stay within burst and rate; pauses that the service demands are kept."""
+"""A pacer holds requests back by both dimensions, reads statements by call, and keeps pauses."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.control.pacing import Bucket, Pacer
+from analysis.control.pacing import Call, Pacer
+from analysis.errors import RateLimited, RequestTooLarge
 from analysis.records import RateLimit
 from analysis.settings import SETTINGS
 
@@ -19,72 +21,38 @@ def pacer(*, rpm: int = 60, tpm: int = 60_000, burst_s: float = 1.0) -> Pacer:
     return Pacer(now=0.0, rng=random.Random(1), settings=knobs)
 
 
-def test_a_bucket_starts_full_and_refills_at_its_rate() -> None:
-    """600 a minute are 10 a second, with one second's worth as burst."""
-    bucket = Bucket(per_minute=600, burst_s=1.0, now=0.0)
-    assert (10.0, 10.0, 10.0) == (bucket.rate, bucket.capacity, bucket.level(0.0))
-    bucket.take(10, 0.0)
-    assert (0.0, 5.0, 10.0) == (bucket.level(0.0), bucket.level(0.5), bucket.level(9.0))
+def stated(requests: tuple[int, int], tokens: tuple[int, int]) -> list[RateLimit]:
+    """Return a statement of both dimensions, each as (limit, remaining)."""
+    return [
+        RateLimit(name="requests", limit=requests[0], remaining=requests[1]),
+        RateLimit(name="tokens", limit=tokens[0], remaining=tokens[1]),
+    ]
 
 
-def test_a_bucket_holds_at_least_one_unit() -> None:
-    """At 6 a minute one may go at once, the next after ten seconds."""
-    bucket = Bucket(per_minute=6, burst_s=1.0, now=0.0)
-    assert 0.0 == bucket.ready_at(1, 0.0)
-    bucket.take(1, 0.0)
-    assert 10.0 == bucket.ready_at(1, 0.0)
+def refused(found: Pacer, call: Call, now: float, refusal: RateLimited) -> float:
+    """End a call with a refusal, as the scheduler does."""
+    found.end(call)
+    found.refund(tokens=call.tokens, now=now)
+    return found.hold(retry_after_s=refusal.retry_after_s, now=now, call=call, refusal=refusal)
 
 
-def test_a_cost_above_the_burst_waits_for_a_full_bucket_and_leaves_a_debt() -> None:
-    """The next cost waits until the debt is paid."""
-    bucket = Bucket(per_minute=480, burst_s=1.0, now=0.0)
-    bucket.take(1, 0.0)
-    assert 0.125 == bucket.ready_at(24, 0.0)
-    bucket.take(24, 0.125)
-    assert -16.0 == bucket.level(0.125)
-    assert 2.25 == bucket.ready_at(1, 0.125)
-
-
-def test_a_refund_fills_up_to_the_burst_and_a_negative_one_draws() -> None:
-    """What was reserved and not used comes back; what was used beyond it is drawn."""
-    bucket = Bucket(per_minute=600, burst_s=1.0, now=0.0)
-    bucket.take(8, 0.0)
-    bucket.refund(3, 0.0)
-    assert 5.0 == bucket.level(0.0)
-    bucket.refund(-7, 0.0)
-    assert -2.0 == bucket.level(0.0)
-    bucket.refund(100, 0.0)
-    assert 10.0 == bucket.level(0.0)
-
-
-def test_a_bucket_takes_over_limit_and_rest() -> None:
-    """A smaller limit shrinks the burst, a smaller rest the level; a larger rest adds nothing."""
-    bucket = Bucket(per_minute=600, burst_s=1.0, now=0.0)
-    bucket.learn(RateLimit(name="requests", limit=300, remaining=200), 0.0)
-    assert (5.0, 5.0) == (bucket.rate, bucket.level(0.0))
-    bucket.learn(RateLimit(name="requests", remaining=0), 0.0)
-    assert (5.0, 0.0) == (bucket.rate, bucket.level(0.0))
-    bucket.learn(RateLimit(name="requests", limit=6_000, remaining=5_999), 0.0)
-    assert (100.0, 0.0) == (bucket.rate, bucket.level(0.0))
-
-
-def test_limits_that_cannot_be_are_ignored() -> None:
-    """Some services send 0 or -1 for limits that they do not apply."""
-    bucket = Bucket(per_minute=600, burst_s=1.0, now=0.0)
-    bucket.learn(RateLimit(name="requests", limit=0, remaining=-1), 0.0)
-    bucket.learn(RateLimit(name="requests", limit=-1), 0.0)
-    assert (10.0, 10.0) == (bucket.rate, bucket.level(0.0))
-
-
-def test_a_bucket_shows_its_state() -> None:
-    """The repr names level, burst and limit."""
-    assert "Bucket(10.0 of 10.0, 600/min)" == repr(Bucket(per_minute=600, burst_s=1.0, now=0.0))
+def limited(name: str, limit: int, used: int, requested: int, wait_s: float = 1.0) -> RateLimited:
+    """Return a refusal that names a limit."""
+    return RateLimited(
+        "slow",
+        retry_after_s=wait_s,
+        dimension=name,
+        limit=limit,
+        used=used,
+        requested=requested,
+    )
 
 
 def test_both_dimensions_hold_a_request_back() -> None:
-    """The later of both counts, and a learned limit reaches its own bucket."""
+    """The later of both counts, and a learned limit reaches its own dimension."""
     found = pacer(rpm=60, tpm=60_000)
-    found.take(cost_tokens=500, now=0.0)
+    for _ in range(2):
+        found.take(cost_tokens=500, now=0.0)
     assert 1.0 == found.ready_at(cost_tokens=400, now=0.0)
     found = pacer(rpm=6_000, tpm=60_000)
     found.take(cost_tokens=1_000, now=0.0)
@@ -100,6 +68,134 @@ def test_both_dimensions_hold_a_request_back() -> None:
     assert (120.0, 6_000.0) == (found.requests.per_minute, found.tokens.per_minute)
 
 
+def test_a_cost_above_a_whole_minute_raises_at_once() -> None:
+    """No wait would help; the message names both numbers."""
+    found = pacer(tpm=1_000)
+    found.hold(retry_after_s=100.0, now=0.0)
+    with pytest.raises(RequestTooLarge, match="1001 tokens, and the limit is 1000") as caught:
+        found.ready_at(cost_tokens=1_001, now=0.0)
+    assert "request_too_large" == caught.value.code
+    assert 100.0 < found.ready_at(cost_tokens=1_000, now=0.0)
+
+
+def test_a_statement_counts_what_was_sent_after_and_what_is_unheard_before_its_call() -> None:
+    """Three calls; the second one's answer tells: less the third, less the first, plus refill."""
+    found = pacer(rpm=600, tpm=600_000)
+    calls = [found.take(cost_tokens=1_000, now=number / 10) for number in range(3)]
+    found.learn(stated((600, 500), (600_000, 400_000)), 1.0, call=calls[1])
+    assert (507.0, 407_000.0) == (found.requests.level(1.0), found.tokens.level(1.0))
+    found.learn(stated((600, 500), (600_000, 400_000)), 1.0, call=calls[2])
+    assert 507.0 == found.requests.level(1.0)  # the first is unheard still, the second is not
+    found.end(calls[0])
+    found.learn(stated((600, 500), (600_000, 400_000)), 1.0, call=calls[2])
+    assert 508.0 == found.requests.level(1.0)
+
+
+def test_a_statement_of_some_call_takes_off_all_drawn_since_the_oldest_was_sent() -> None:
+    """The oldest of the last second: a request that hangs says nothing about a statement."""
+    found = pacer(rpm=600, tpm=600_000)
+    for _ in range(3):
+        found.take(cost_tokens=1_000, now=0.0)
+    found.learn(stated((600, 500), (600_000, 400_000)), 1.0)
+    assert (497.0, 397_000.0) == (found.requests.level(1.0), found.tokens.level(1.0))
+    found.end(found.take(cost_tokens=1_000, now=1.0))
+    found.learn(stated((600, 500), (600_000, 400_000)), 1.0)
+    assert (496.0, 396_000.0) == (found.requests.level(1.0), found.tokens.level(1.0))
+    found.learn(stated((600, 500), (600_000, 400_000)), 9.0)  # not theirs: they are too old
+    assert (500.0, 400_000.0) == (found.requests.level(9.0), found.tokens.level(9.0))
+
+
+def test_answers_of_a_way_that_states_nothing_let_bursts_grow_once_the_level_is_known() -> None:
+    """One statement elsewhere is enough; a call that was heard has counted already."""
+    found = pacer(rpm=600, tpm=600_000)
+    for _ in range(3):
+        found.confirm(found.take(cost_tokens=1_000, now=0.0))
+    assert (10.0, 10_000.0) == (found.requests.capacity, found.tokens.capacity)
+    scout = found.take(cost_tokens=1_000, now=0.0)
+    found.learn(stated((600, 500), (600_000, 400_000)), 0.0, call=scout)
+    found.confirm(scout)
+    assert (11.5, 11_500.0) == (found.requests.capacity, found.tokens.capacity)
+    found.confirm(found.take(cost_tokens=2_000, now=0.0))
+    assert (13.0, 14_500.0) == (found.requests.capacity, found.tokens.capacity)
+
+
+def test_a_refusal_with_room_in_the_minute_finds_a_hidden_window() -> None:
+    """Of the dimension that is named; the level and the other one stay."""
+    found = pacer(rpm=600, tpm=600_000)
+    call = found.take(cost_tokens=1_000, now=0.0)
+    refused(found, call, 0.0, limited("requests per min", 600, 20, 1, 0.1))
+    assert (True, False) == (found.requests.has_window, found.tokens.has_window)
+    assert 9.0 == found.requests.level(0.0)
+
+
+def test_without_a_name_both_bursts_are_bounded() -> None:
+    """Both dimensions had room by what was stated with the refusal itself."""
+    found = pacer(rpm=6_000, tpm=600_000)
+    call = found.take(cost_tokens=9_000, now=0.0)
+    found.learn(stated((6_000, 5_000), (600_000, 500_000)), 0.1, call=call)
+    found.tokens.take(9_000, 0.1)
+    refused(found, call, 0.1, RateLimited("slow", retry_after_s=0.1))
+    assert (True, True) == (found.requests.has_window, found.tokens.has_window)
+
+
+def test_a_refusal_without_room_names_the_limit_and_the_wait() -> None:
+    """A limit lowered in mid-run is taken over; the wait shows the level below zero."""
+    found = pacer(rpm=600)
+    call = found.take(cost_tokens=1_000, now=0.0)
+    refused(found, call, 0.0, limited("requests per min", 300, 300, 1, 2.0))
+    assert (300.0, 1.0) == (found.requests.per_minute, found.requests.ease.share(0.0))
+    assert -10.0 == found.requests.level(0.0)  # 1 - 5/s x 2 s, and 1 for the refusal itself
+    assert 2.0 < found.ready_at(cost_tokens=1, now=0.0)
+
+
+def test_a_refusal_beside_a_full_minute_is_believed_more_than_the_statement() -> None:
+    """Whoever states that all remains and refuses gets the bounded burst."""
+    found = pacer(rpm=600)
+    call = found.take(cost_tokens=1_000, now=0.0)
+    found.learn(stated((600, 600), (60_000, 60_000)), 0.1, call=call)
+    refused(found, call, 0.1, limited("requests per min", 600, 600, 1, 2.0))
+    assert found.requests.has_window
+
+
+def test_limits_that_nobody_states_are_halved_once_per_burst_of_refusals() -> None:
+    """Thirty requests that were on their way together are one reason."""
+    found = pacer(rpm=6_000, tpm=600_000)
+    calls = [found.take(cost_tokens=10, now=0.0) for _ in range(30)]
+    for call in calls:
+        refused(found, call, 1.0, RateLimited("slow"))
+    assert (0.5, 0.5) == (found.requests.ease.share(1.0), found.tokens.ease.share(1.0))
+    refused(found, found.take(cost_tokens=10, now=2.0), 2.1, RateLimited("slow"))
+    assert 0.255 == pytest.approx(found.requests.ease.share(2.1), rel=0.01)
+
+
+def test_a_daily_limit_or_a_lack_of_capacity_changes_no_rate() -> None:
+    """The pause says it all."""
+    for refusal in (
+        limited("requests per day", 200, 200, 1, 60.0),
+        RateLimited("no capacity", code="resource_unavailable", retry_after_s=60.0),
+    ):
+        found = pacer(rpm=600)
+        before = repr(found.requests)
+        until = refused(found, found.take(cost_tokens=10, now=0.0), 0.0, refusal)
+        assert 60.0 <= until == found.ready_at(cost_tokens=10, now=0.0)
+        found.requests.refund(1, 0.0)
+        assert (before, 1.0) == (repr(found.requests), found.requests.ease.share(0.0))
+
+
+def test_slow_down_halves_the_rate_for_a_quarter_of_an_hour() -> None:
+    """Once a minute at most; then it grows back within a minute."""
+    found = pacer(rpm=600)
+    calls = [found.take(cost_tokens=10, now=0.0) for _ in range(3)]
+    for call in calls:
+        refused(found, call, 1.0, RateLimited("slow", code="slow_down", retry_after_s=0.1))
+    ease = found.requests.ease
+    assert (0.5, 0.5, 1.0) == (ease.share(1.0), ease.share(901.0), ease.share(951.0))
+    refused(
+        found, found.take(cost_tokens=10, now=61.0), 61.1, RateLimited("slow", code="slow_down")
+    )
+    assert 0.25 == ease.share(61.1)
+
+
 def test_a_stated_pause_is_kept_with_up_to_a_tenth_more() -> None:
     """Nothing is ready before it is over; a shorter one does not cut it."""
     found = pacer(rpm=6_000)
@@ -112,8 +208,8 @@ def test_a_stated_pause_is_kept_with_up_to_a_tenth_more() -> None:
 def test_without_a_stated_pause_it_doubles_per_refusal() -> None:
     """Half a second, one, two ... up to the cap; zero seconds count as not stated."""
     found, now, pauses = pacer(), 0.0, []
-    for stated in (None, 0.0, None, None, None, None, -1.0):
-        until = found.hold(retry_after_s=stated, now=now)
+    for said in (None, 0.0, None, None, None, None, -1.0):
+        until = found.hold(retry_after_s=said, now=now)
         pauses.append(until - now)
         now = until
     for expected, pause in zip([0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0], pauses, strict=True):
@@ -142,14 +238,14 @@ def test_an_answer_ends_the_row_of_refusals() -> None:
 
 @given(
     st.integers(1, 6_000),
-    st.integers(1_000, 1_000_000),
+    st.integers(5_000, 1_000_000),
     st.floats(0.05, 60.0),
     st.lists(st.tuples(st.integers(1, 5_000), st.floats(0.0, 3.0)), min_size=1, max_size=60),
 )
 def test_no_window_holds_more_than_burst_and_rate(
     rpm: int, tpm: int, burst_s: float, asked: list[tuple[int, float]]
 ) -> None:
-    """For any two sends: what went from one to the other is within burst + rate x time + one."""
+    """For any two sends: what went from one to the other is within burst + rate x time."""
     found, now, sent = pacer(rpm=rpm, tpm=tpm, burst_s=burst_s), 0.0, []
     for cost, pause in asked:
         now += pause
@@ -161,15 +257,19 @@ def test_no_window_holds_more_than_burst_and_rate(
             width = sent[last][0] - begin
             assert last - first + 1 <= found.requests.capacity + rpm / 60 * width + 1e-6
             tokens = sum(cost for _, cost in sent[first : last + 1])
-            debt = max(0.0, sent[last][1] - found.tokens.capacity)
-            assert tokens <= found.tokens.capacity + debt + tpm / 60 * width + 1e-3
+            assert tokens <= found.tokens.capacity + tpm / 60 * width + 1e-3
 
 
-@given(st.floats(0.0, 1e6), st.integers(1, 100_000), st.integers(1_000, 10_000_000))
-def test_what_is_ready_later_is_ready_then(start: float, cost: int, tpm: int) -> None:
-    """At the time that `ready_at` names a request may go, but for one step of the clock."""
-    knobs = replace(SETTINGS, tokens_per_minute=tpm)
-    found = Pacer(now=start, rng=random.Random(3), settings=knobs)
-    found.take(cost_tokens=cost, now=start)
-    then = found.ready_at(cost_tokens=cost, now=start)
-    assert then - 1e-9 <= found.ready_at(cost_tokens=cost, now=then) <= then + 1e-9
+@given(st.lists(st.tuples(st.integers(1, 5_000), st.integers(0, 6_000)), max_size=40))
+def test_what_is_reserved_less_what_comes_back_is_what_was_used(
+    costs: list[tuple[int, int]],
+) -> None:
+    """Whatever was estimated; and no dimension holds more than it may."""
+    found = pacer(tpm=600_000)
+    for number, (cost, used) in enumerate(costs):
+        call = found.take(cost_tokens=cost, now=number / 10)
+        found.end(call)
+        found.refund(tokens=cost - used, now=number / 10)
+        assert found.tokens.credit(number / 10) <= found.tokens.capacity
+    assert sum(used for _, used in costs) == found.tokens.drawn
+    assert len(costs) == found.requests.drawn

@@ -21,6 +21,7 @@ from analysis.control.retry import (
     after_declined,
     after_lost_way,
     after_rejection,
+    after_too_large,
     backoff_s,
     is_unpaid,
     rule_for,
@@ -84,6 +85,15 @@ def test_declined_chunks_are_never_asked_again_on_their_route() -> None:
     assert [(Fate.FAILED, "ab")] == shown(after_declined(parcel_of("ab"), has_next=False))
     assert [(Fate.NEXT_ROUTE, "ab")] == shown(after_declined(parcel, has_next=True))
     assert [(Fate.FAILED, "ab")] == shown(after_declined(parcel, has_next=True))
+
+
+def test_a_request_too_large_is_halved_and_a_lone_chunk_leaves_the_route_at_once() -> None:
+    """It is asked nowhere twice: no wait lets it pass."""
+    assert [(Fate.AT_ONCE, "ab"), (Fate.AT_ONCE, "c")] == shown(
+        after_too_large(parcel_of("abc"), has_next=False)
+    )
+    assert [(Fate.FAILED, "a")] == shown(after_too_large(parcel_of("a"), has_next=False))
+    assert [(Fate.NEXT_ROUTE, "a")] == shown(after_too_large(parcel_of("a"), has_next=True))
 
 
 def test_a_chunk_declined_once_and_refused_alone_elsewhere_has_failed() -> None:

@@ -26,8 +26,9 @@ from analysis.errors import (
     RequestRejected,
     TransportError,
 )
-from analysis.records import Chunk, Ending, Item, Pack, Usage
+from analysis.records import Chunk, Ending, Item, Pack, RateLimit, Usage
 from analysis.settings import SETTINGS, Settings
+from tests.simulation.accounts import Account, Limited
 
 COST_PER_REQUEST = 300
 COST_PER_CHUNK = 60
@@ -56,6 +57,8 @@ class Service:
         closed_from: From when on the key is refused, or None.
         limited_from: From when on every request meets a 429, or None.
         states_limits: Its answers would tell the limits.
+        names_requests: Limits are stated with the answer; else at once, and without saying of
+            which request.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Service:
     closed_from: float | None = None
     limited_from: float | None = None
     states_limits: bool = True
+    names_requests: bool = True
 
     def is_away(self, now: float) -> bool:
         """Tell whether connections are refused at this time."""
@@ -82,7 +86,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One run: services, chunks with a nature, limits."""
+    """One run: services, chunks with a nature, limits of the one account if it keeps any."""
 
     services: tuple[Service, ...]
     chunks: int = 60
@@ -92,6 +96,7 @@ class Scenario:
     rejected: frozenset[int] = frozenset()
     feed_s: float = 0.0
     stop_at: float | None = None
+    limits: Limited | None = None
     settings: Settings = SETTINGS
 
 
@@ -151,6 +156,7 @@ class World:
     Attributes:
         trace: What happened, in order.
         scheduler: The scheduler at work.
+        account: The limits at work, if the scenario has any.
     """
 
     def __init__(
@@ -161,6 +167,9 @@ class World:
         self.now = start
         self._start = start
         self._chance = random.Random(f"world {seed}")
+        self.account: Account | None = None
+        if scenario.limits is not None:
+            self.account = Account(scenario.limits, self._chance, start)
         self._services = {service.name: service for service in scenario.services}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -270,6 +279,10 @@ class World:
             tickets=tickets,
             is_probe=send.is_probe,
         )
+        if self.account is not None:
+            way_s = self._chance.uniform(0.01, 0.04)
+            self._at(self.now + way_s, partial(self._arrive, send, tickets, self.account))
+            return
         seconds, error = self._fate(self._services[send.route], tickets)
         self._at(self.now + seconds, lambda: self._end_or_cut(send, tickets, error))
 
@@ -288,9 +301,37 @@ class World:
             lost.loss = loss
             self._end(other, tuple(item.ticket for item in other.pack.items), lost)
 
-    def _end(self, send: Send, tickets: tuple[int, ...], error: AnalysisError | None) -> None:
+    def _arrive(self, send: Send, tickets: tuple[int, ...], account: Account) -> None:
+        """Let the account decide, then play what the service does with the request."""
+        cost = cost_of(send.route, send.pack)
+        error: AnalysisError | None
+        error, stated = account.arrive(cost, self.now)
+        seconds = 0.02
+        if error is None:
+            seconds, error = self._fate(self._services[send.route], tickets)
+            unused = cost - COST_PER_REQUEST // 2 - COST_PER_CHUNK * len(tickets)
+            back_s = max(0.0, seconds - 0.02)
+            self._at(self.now + back_s, lambda: account.give_back(unused, self.now))
+        service = self._services[send.route]
+        if service.states_limits and not service.names_requests:
+            self._at(self.now + 0.02, partial(self._state, send.route, stated, None))
+            stated = ()
+        self._at(self.now + seconds, lambda: self._end(send, tickets, error, stated))
+
+    def _state(self, route: str, stated: tuple[RateLimit, ...], request_id: str | None) -> None:
+        self.scheduler.on_limits(route, stated, now=self.now, request_id=request_id)
+
+    def _end(
+        self,
+        send: Send,
+        tickets: tuple[int, ...],
+        error: AnalysisError | None,
+        stated: tuple[RateLimit, ...] = (),
+    ) -> None:
         del self._asked[send.request_id]
         before = self.scheduler.stop_reason
+        if stated and self._services[send.route].states_limits:
+            self._state(send.route, stated, send.request_id)
         if error is not None:
             self._note(
                 "failure",

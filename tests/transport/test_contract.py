@@ -131,9 +131,7 @@ async def test_usage_limits_and_the_service_id_are_reported(way: Way) -> None:
     """Money and pace are known after the first answer; lanes tell of limits in errors only."""
     heard: list[tuple[str, tuple[RateLimit, ...]]] = []
     async with serving(way, rpm=60, tpm=100_000) as local, asyncio.timeout(FOREVER_S):
-        transport = way.make(
-            local.base_url, "k", "", lambda route, limits: heard.append((route, limits))
-        )
+        transport = way.make(local.base_url, "k", "", lambda *said: heard.append(said[:2]))
         first = await transport.ask(request("r1"))
         second = await transport.ask(request("r2"))
         await transport.close()

@@ -142,11 +142,11 @@ async def test_many_requests_at_once_get_their_own_answers() -> None:
 @pytest.mark.asyncio
 async def test_limits_reach_the_listener_with_answers_and_refusals(answer: Answer) -> None:
     """Under the name of this route."""
-    heard: list[tuple[str, tuple[RateLimit, ...]]] = []
-    async with route(answer, on_limits=lambda name, said: heard.append((name, said))) as transport:
+    heard: list[tuple[str, tuple[RateLimit, ...], str | None]] = []
+    async with route(answer, on_limits=lambda *said: heard.append(said)) as transport:
         with contextlib.suppress(RateLimited):
             await transport.ask(request())
-    assert [("decisions", (RateLimit(name="requests", limit=60),))] == heard
+    assert [("decisions", (RateLimit(name="requests", limit=60),), "r1")] == heard
 
 
 @pytest.mark.parametrize(

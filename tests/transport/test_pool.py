@@ -415,9 +415,7 @@ async def test_limits_reach_the_listener_under_the_routes_name() -> None:
         headers = {"x-ratelimit-limit-requests": "60"}
         await refuse(session, "rate_limit_exceeded", ask["stream_id"], headers=headers)
 
-    async with route(
-        Service(telling), on_limits=lambda name, said: heard.append((name, said))
-    ) as transport:
+    async with route(Service(telling), on_limits=lambda *said: heard.append(said[:2])) as transport:
         await ask_all(transport, requests(1))
     assert [("responses-ws", (RateLimit(name="requests", limit=60),))] == heard
 

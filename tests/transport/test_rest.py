@@ -71,11 +71,11 @@ async def test_many_requests_are_under_way_at_once() -> None:
 @pytest.mark.asyncio
 async def test_limits_reach_the_listener_with_answers_and_refusals(answer: Answer) -> None:
     """A 429 tells most about the limits."""
-    heard: list[tuple[str, tuple[RateLimit, ...]]] = []
-    async with route(answer, on_limits=lambda name, said: heard.append((name, said))) as transport:
+    heard: list[tuple[str, tuple[RateLimit, ...], str | None]] = []
+    async with route(answer, on_limits=lambda *said: heard.append(said)) as transport:
         with contextlib.suppress(RateLimited):
-            await transport.ask(request())
-    assert [("rest", (RateLimit(name="requests", limit=60),))] == heard
+            await transport.ask(request("r7"))
+    assert [("rest", (RateLimit(name="requests", limit=60),), "r7")] == heard
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_headers_in_other_units_state_nothing(
     heard: list[RateLimit] = []
     names = {f"x_ratelimit_{name}_requests": value for name, value in stated.items()}
     async with route(
-        fixed(429, b"", **names), on_limits=lambda _, said: heard.extend(said)
+        fixed(429, b"", **names), on_limits=lambda *said: heard.extend(said[1])
     ) as transport:
         with pytest.raises(RateLimited):
             await transport.ask(request())

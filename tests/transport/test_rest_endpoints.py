@@ -361,7 +361,7 @@ async def test_refusals_of_chat_mean_what_they_mean_everywhere(
     """Limits in their headers are heard, too."""
     heard: list[tuple[RateLimit, ...]] = []
     completions = Counting(answer)
-    async with route(None, completions, on_limits=lambda _, said: heard.append(said)) as transport:
+    async with route(None, completions, on_limits=lambda *said: heard.append(said[1])) as transport:
         with pytest.raises(expected) as caught:
             await transport.ask(request())
     assert (expected, 1) == (caught.type, completions.count)

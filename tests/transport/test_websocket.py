@@ -94,11 +94,11 @@ async def test_limits_reach_the_listener_under_the_routes_name() -> None:
         await session.say("rate_limits.updated", rate_limits=[{"name": "tokens", "limit": 9}])
         await obedient(session)
 
-    heard: list[tuple[str, tuple[RateLimit, ...]]] = []
+    heard: list[tuple[str, tuple[RateLimit, ...], str | None]] = []
     service = Service(telling)
-    async with route(service, on_limits=lambda name, said: heard.append((name, said))) as transport:
+    async with route(service, on_limits=lambda *said: heard.append(said)) as transport:
         await transport.open()
-    assert [("realtime", (RateLimit(name="tokens", limit=9),))] == heard
+    assert [("realtime", (RateLimit(name="tokens", limit=9),), None)] == heard
 
 
 @pytest.mark.asyncio

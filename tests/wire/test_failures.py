@@ -222,6 +222,32 @@ def test_a_request_too_large_is_final() -> None:
     assert "request_too_large" == found.code
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            "Rate limit reached for m on tokens per min (TPM): Limit 30000, Used 29500, "
+            "Requested 1200. Please try again in 1.4s.",
+            ("tokens per min", 30_000, 29_500, 1_200),
+        ),
+        (
+            "Rate limit reached on requests per day (RPD): Limit 200, Used 200, Requested 1.",
+            ("requests per day", 200, 200, 1),
+        ),
+        ("on tokens_usage_based per min: Limit: 5", ("tokens per min", 5, None, None)),
+        ("Too many requests per second, Limit 9x", ("", None, None, None)),
+        ("", ("", None, None, None)),
+    ],
+)
+def test_a_rate_limit_says_which_limit_and_how_much_of_it_was_used(
+    words: str, expected: tuple[str, int | None, int | None, int | None]
+) -> None:
+    """What the message leaves out is not guessed."""
+    found = read(429, error_body("tokens", "rate_limit_exceeded", words))
+    assert isinstance(found, RateLimited)
+    assert expected == (found.dimension, found.limit, found.used, found.requested)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_slow_down_is_a_rate_limit_whatever_the_status(status: int) -> None:
     """The code beats the status, and is kept, since it asks for a longer pause."""

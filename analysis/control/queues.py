@@ -1,0 +1,99 @@
+"""What waits: the queue of each route, parcels delayed until a time, and verdicts not handed out.
+
+Pure. Only the scheduler uses it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+
+from analysis.control.decisions import Settled
+from analysis.control.routes import NEVER, Parcel, RouteState, fail_items, stop_items
+from analysis.records import Item, Pack, Verdict
+
+
+class Queues:
+    """The parcels of a run that are not in flight.
+
+    Attributes:
+        stop_reason: Why nothing is queued any more, or None.
+    """
+
+    def __init__(self, routes: Sequence[RouteState]) -> None:
+        self.stop_reason: str | None = None
+        self._routes = routes
+        self._delayed: list[tuple[float, int, Parcel]] = []
+        self._sequence = 0
+        self._abandoned: list[tuple[Item, Verdict]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._delayed) or any(route.queue for route in self._routes)
+
+    @property
+    def next_at(self) -> float:
+        """When the first delayed parcel is due; `NEVER` if there is none."""
+        return self._delayed[0][0] if self._delayed else NEVER
+
+    def put(self, parcel: Parcel, *, at_front: bool = False) -> None:
+        """Queue a parcel at its present route."""
+        if self.stop_reason is not None:
+            self._abandoned.extend(stop_items(parcel, self.stop_reason))
+        elif at_front:
+            self._routes[parcel.route_index].queue.appendleft(parcel)
+        else:
+            self._routes[parcel.route_index].queue.append(parcel)
+
+    def delay(self, parcel: Parcel, until: float) -> None:
+        """Queue a parcel at that time."""
+        if self.stop_reason is not None:
+            self._abandoned.extend(stop_items(parcel, self.stop_reason))
+        else:
+            self._sequence += 1
+            heapq.heappush(self._delayed, (until, self._sequence, parcel))
+
+    def wake(self, now: float) -> None:
+        """Put what is due to the front of its queue."""
+        while self._delayed and self._delayed[0][0] <= now:
+            self.put(heapq.heappop(self._delayed)[2], at_front=True)
+
+    def leave(self, parcel: Parcel) -> None:
+        """Move a parcel to its next route, or give it up if this was the last one."""
+        if parcel.stage + 1 < len(parcel.order):
+            parcel.move_to(parcel.stage + 1)
+            self.put(parcel, at_front=True)
+        else:
+            self.abandon(self.give_up(parcel))
+
+    def give_up(self, parcel: Parcel) -> Settled:
+        """Return the verdicts on chunks that nothing helped."""
+        return fail_items(parcel, self._routes[parcel.route_index].plan)
+
+    def abandon(self, settled: Iterable[tuple[Item, Verdict]]) -> None:
+        """Keep verdicts that belong to no ending, until they are taken."""
+        self._abandoned.extend(settled)
+
+    def take_abandoned(self) -> Settled:
+        """Return the verdicts kept; each one once."""
+        settled, self._abandoned = tuple(self._abandoned), []
+        return settled
+
+    def stop(self, reason: str) -> None:
+        """Abandon everything, now and from now on."""
+        self.stop_reason = reason
+        waiting = [parcel for _, _, parcel in self._delayed]
+        for route in self._routes:
+            waiting.extend(route.queue)
+            route.queue.clear()
+        self._delayed.clear()
+        for parcel in waiting:
+            self._abandoned.extend(stop_items(parcel, reason))
+
+    def withdraw(self, is_unwanted: Callable[[Pack], bool]) -> None:
+        """Forget packs that nobody waits for any more."""
+        self._delayed = [entry for entry in self._delayed if not is_unwanted(entry[2].pack)]
+        heapq.heapify(self._delayed)
+        for route in self._routes:
+            kept = [parcel for parcel in route.queue if not is_unwanted(parcel.pack)]
+            route.queue.clear()
+            route.queue.extend(kept)

@@ -1,0 +1,50 @@
+"""A share is halved by a refusal, kept for a while, and grows back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analysis.control.ease import Ease
+from analysis.settings import SETTINGS
+
+
+def test_a_share_is_whole_until_it_is_cut() -> None:
+    """At any time of the clock."""
+    ease = Ease(settings=SETTINGS)
+    assert (1.0, 1.0) == (ease.share(0.0), ease.share(5e6))
+
+
+def test_a_cut_share_stays_flat_and_is_whole_again_after_its_own_time() -> None:
+    """Half for ten seconds, then 2 % of the half more per second."""
+    ease = Ease(settings=SETTINGS)
+    ease.cut(100.0, flat_s=10.0)
+    assert (0.5, 0.5, 0.75, 1.0, 1.0) == tuple(map(ease.share, (100.0, 110.0, 135.0, 160.0, 1e9)))
+
+
+def test_a_second_cut_halves_what_there_is_and_no_cut_goes_below_the_floor() -> None:
+    """The longer flat time counts."""
+    ease = Ease(settings=replace(SETTINGS, ease_floor=0.1))
+    ease.cut(0.0, flat_s=100.0)
+    ease.cut(1.0, flat_s=0.0)
+    assert (0.25, 0.25) == (ease.share(1.0), ease.share(100.0))
+    for _ in range(9):
+        ease.cut(1.0, flat_s=0.0)
+    assert 0.1 == ease.share(1.0)
+
+
+def test_an_ease_shows_its_state() -> None:
+    """Share and time."""
+    ease = Ease(settings=SETTINGS)
+    ease.cut(3.0, flat_s=2.0)
+    assert "Ease(0.500 until 5.0)" == repr(ease)
+
+
+def test_a_stated_limit_lifts_only_what_allowed_for_a_guess() -> None:
+    """A cut for another reason stays, also if a cut for a guess follows."""
+    guessed, other = Ease(settings=SETTINGS), Ease(settings=SETTINGS)
+    guessed.cut(0.0, flat_s=0.0, is_for_guess=True)
+    other.cut(0.0, flat_s=900.0)
+    other.cut(0.0, flat_s=0.0, is_for_guess=True)
+    guessed.lift()
+    other.lift()
+    assert (1.0, 0.25) == (guessed.share(0.0), other.share(0.0))

@@ -1,0 +1,92 @@
+"""What waits: in order, until its time, and never lost by a stop."""
+
+from __future__ import annotations
+
+import random
+
+from analysis.control.queues import Queues
+from analysis.control.routes import NEVER, RoutePlan, RouteState, open_routes
+from analysis.records import Failed, FailureKind
+from analysis.settings import SETTINGS
+from tests.control.parcels import ids_of, parcel_of
+
+
+def queues_of(count: int = 2) -> tuple[Queues, list[RouteState]]:
+    """Return queues over so many routes."""
+    plans = [
+        RoutePlan(name=f"r{place}", model="m", account="k", in_flight=2) for place in range(count)
+    ]
+    routes = open_routes(plans, rng=random.Random(1), now=0.0, settings=SETTINGS)
+    return Queues(routes), routes
+
+
+def waiting(route: RouteState) -> str:
+    """Return the chunks in the queue of a route."""
+    return "".join(ids_of(parcel.pack) for parcel in route.queue)
+
+
+def test_a_parcel_waits_at_its_route_behind_or_before_the_others() -> None:
+    """An empty set of queues is false."""
+    queues, (first, second) = queues_of()
+    assert not queues
+    queues.put(parcel_of("a"))
+    queues.put(parcel_of("b"), at_front=True)
+    queues.put(parcel_of("c", order=(1,)))
+    assert ("ba", "c", True) == (waiting(first), waiting(second), bool(queues))
+
+
+def test_delayed_parcels_come_to_the_front_when_they_are_due() -> None:
+    """Not before; of two that are due the later one is in front."""
+    queues, (first, _) = queues_of()
+    queues.put(parcel_of("z"))
+    queues.delay(parcel_of("b"), 2.0)
+    queues.delay(parcel_of("a"), 1.0)
+    queues.delay(parcel_of("c"), 3.0)
+    assert 1.0 == queues.next_at
+    queues.wake(0.5)
+    assert "z" == waiting(first)
+    queues.wake(2.0)
+    assert ("baz", 3.0, True) == (waiting(first), queues.next_at, bool(queues))
+    queues.wake(3.0)
+    assert NEVER == queues.next_at
+
+
+def test_a_parcel_leaves_for_its_next_route_or_is_given_up() -> None:
+    """The verdicts wait until they are taken, once."""
+    queues, (_, second) = queues_of()
+    parcel = parcel_of("a", order=(0, 1))
+    queues.leave(parcel)
+    assert "a" == waiting(second)
+    queues.leave(parcel)
+    ((_, verdict),) = queues.take_abandoned()
+    assert isinstance(verdict, Failed)
+    assert (FailureKind.UNAVAILABLE, "r1", ()) == (
+        verdict.error.kind,
+        verdict.route,
+        queues.take_abandoned(),
+    )
+
+
+def test_a_stop_abandons_what_waits_and_what_still_comes() -> None:
+    """Whatever it waits for."""
+    queues, _ = queues_of()
+    queues.put(parcel_of("a"))
+    queues.delay(parcel_of("b"), 5.0)
+    queues.stop("enough")
+    queues.put(parcel_of("c"))
+    queues.delay(parcel_of("d"), 9.0)
+    settled = queues.take_abandoned()
+    assert "abcd" == "".join(sorted(item.chunk.id for item, _ in settled))
+    kinds = {verdict.error.kind for _, verdict in settled if isinstance(verdict, Failed)}
+    assert ({FailureKind.STOPPED}, False) == (kinds, bool(queues))
+
+
+def test_withdrawn_packs_are_forgotten() -> None:
+    """Queued and delayed ones; nobody gets a verdict."""
+    queues, (first, _) = queues_of()
+    for name in "ab":
+        queues.put(parcel_of(name))
+        queues.delay(parcel_of(name), 1.0)
+    queues.withdraw(lambda pack: ids_of(pack) == "a")
+    queues.wake(1.0)
+    assert ("bb", ()) == (waiting(first), queues.take_abandoned())
