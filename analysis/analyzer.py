@@ -29,6 +29,8 @@ class Estimate:
         cost_usd: By the price table for the first route's model; None if it is not listed.
         duration_s: At the limits assumed before the service states its own.
         price_date: Day of the price table.
+        alone: Chunks kept apart from their neighbours, in requests of their own: their text looks
+            like orders to the model, or is unusually long.
     """
 
     chunks: int
@@ -39,6 +41,7 @@ class Estimate:
     cost_usd: float | None
     duration_s: float
     price_date: str
+    alone: int = 0
 
 
 class Tally(Protocol):

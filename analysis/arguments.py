@@ -5,11 +5,13 @@ Pure. The analyzers call it before anything is sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from analysis.analyzer import ChunkLike
 from analysis.errors import ConfigurationError
 from analysis.records import Chunk
+from analysis.settings import Settings
 
 
 def check_count(name: str, value: int | None, *, most: int | None = None) -> None:
@@ -24,6 +26,25 @@ def check_count(name: str, value: int | None, *, most: int | None = None) -> Non
     if not is_whole or value < 1 or (most is not None and value > most):
         allowed = "at least 1" if most is None else f"1 to {most}"
         raise ConfigurationError(f"{name} is {value!r}; it must be a whole number, {allowed}.")
+
+
+AUTO = "auto"
+"""In place of a number of chunks: it is planned."""
+
+
+def check_pack_size(name: str, value: int | str | None, *, most: int) -> None:
+    """Refuse what is neither a number of chunks from 1 to `most` nor `auto`.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    if value is None or value == AUTO:
+        return
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not 1 <= int(value) <= most:
+        raise ConfigurationError(
+            f"{name} is {value!r}; allowed: a whole number from 1 to {most}, or {AUTO}."
+        )
 
 
 def check_topic(topic: str | None) -> str | None:
@@ -75,6 +96,17 @@ def as_chunk(given: ChunkLike) -> Chunk:
         )
     check_topic(chunk.topic)
     return chunk
+
+
+async def one_slice(chunks: Sequence[Chunk]) -> AsyncIterator[Sequence[Chunk]]:
+    """Yield a list as dispatch takes it, in one piece."""
+    yield chunks
+
+
+async def in_slices(chunks: Iterator[Chunk], settings: Settings) -> AsyncIterator[Sequence[Chunk]]:
+    """Yield chunks in slices, reading no further than each."""
+    while batch := list(islice(chunks, settings.slice_chunks)):
+        yield batch
 
 
 def _read_chunk(given: ChunkLike) -> Chunk:

@@ -14,7 +14,7 @@ from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import ConfigurationError
 from analysis.labels.prompt import PromptBuilder
 from analysis.settings import DIALECTS, ROUTES, SERVICE_TIERS, TEMPERATURE_RANGE, Settings
-from analysis.transport import LimitsListener, Transport
+from analysis.transport import LimitsListener, SignListener, Transport
 from analysis.wire.decisions import CACHE_PREFIX_TOKENS
 from analysis.wire.session import OUTPUT_CAP_RANGE, SessionSettings, frame_bytes
 
@@ -125,6 +125,22 @@ def _largest_frame(settings: Settings) -> int:
     )
 
 
+def _session_knobs(settings: Settings) -> dict[str, Any]:
+    """Return the arguments of the realtime route that are knobs."""
+    return {
+        "connect_timeout_s": settings.connect_timeout_s,
+        "connect_attempts": settings.connect_attempts,
+        "connect_budget_s": settings.connect_budget_s,
+        "backoff_base_s": settings.backoff_base_s,
+        "backoff_cap_s": settings.backoff_cap_s,
+        "session_age_s": settings.session_age_s,
+        "silence_s": settings.silence_s,
+        "frame_bytes": _largest_frame(settings),
+        "cancels_abandoned": settings.realtime_cancel,
+        "may_take_turns": settings.realtime_serial_fallback,
+    }
+
+
 def make_transport(
     route: str,
     *,
@@ -135,6 +151,7 @@ def make_transport(
     on_limits: LimitsListener,
     rng: random.Random,
     settings: Settings,
+    on_sign: SignListener | None = None,
     on_notice: Callable[[str], None] | None = None,
     dialect: str = "auto",
     service_tier: str | None = None,
@@ -147,18 +164,10 @@ def make_transport(
             place=endpoint.place,
             settings=session_settings(builder, model, dialect=dialect),
             on_limits=on_limits,
+            on_sign=on_sign,
             on_notice=on_notice,
-            connect_timeout_s=settings.connect_timeout_s,
-            connect_attempts=settings.connect_attempts,
-            connect_budget_s=settings.connect_budget_s,
-            backoff_base_s=settings.backoff_base_s,
-            backoff_cap_s=settings.backoff_cap_s,
-            session_age_s=settings.session_age_s,
-            silence_s=settings.silence_s,
-            frame_bytes=_largest_frame(settings),
-            cancels_abandoned=settings.realtime_cancel,
-            may_take_turns=settings.realtime_serial_fallback,
             rng=rng,
+            **_session_knobs(settings),
         )
     if route == "responses-ws":
         from analysis.transport.pool import LanesTransport
@@ -167,6 +176,7 @@ def make_transport(
             place=endpoint.place,
             rng=rng,
             on_limits=on_limits,
+            on_sign=on_sign,
             on_notice=on_notice,
             frame_bytes=_largest_frame(settings),
             service_tier=service_tier,

@@ -14,49 +14,47 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeGuard
 
-from analysis.control.decisions import Finished, Send, Settled, WaitUntil
-from analysis.control.packing import Cutter, Piece, obstacle
+from analysis.account.limits import AccountLimits
+from analysis.control.decisions import Cancel, Finished, Send, Settled, WaitUntil
+from analysis.control.packing import Cutter
+from analysis.control.planner import PACKS_REDUCED, Budgets, PackingQuality
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
+from analysis.control.sizes import Packing, PackSizes
+from analysis.control.tape import Recorder
 from analysis.errors import (
     AnalysisError,
-    AnswerDefect,
     DeadlinePassed,
-    ModelRefused,
-    TransportError,
 )
-from analysis.jobs import Job, Trip
+from analysis.feeding import Feeder, Slices
+from analysis.jobs import CLOSED, Job, Trip, cut_off, ending_of, goes_on
 from analysis.labels.answer import check
 from analysis.labels.prompt import PromptBuilder
-from analysis.labels.tokens import estimate
 from analysis.records import (
+    GIVEN_UP,
     Ask,
     Chunk,
     Ending,
-    ErrorDetail,
     Failed,
     FailureKind,
-    Item,
     Journal,
+    Labeled,
     Pack,
     RateLimit,
     Reply,
     Request,
     Settlement,
+    TextReply,
+    Usage,
     Verdict,
 )
 from analysis.settings import CHOICE_ROUTES, SETTINGS, Settings
 from analysis.telemetry import Event, Sink
 from analysis.transport import Transport
-
-Slices = AsyncIterator[Sequence[Chunk]]
-
-
-CLOSED = "The analyzer was closed."
 
 
 class Dispatcher:
@@ -76,18 +74,26 @@ class Dispatcher:
         rng: random.Random,
         settings: Settings = SETTINGS,
         has_confidence: bool = True,
+        tape: Callable[[str], None] | None = None,
+        account: AccountLimits | None = None,
     ) -> None:
         """Set up a dispatcher on the running event loop; `transports` has one entry per plan.
 
-        Without `has_confidence` no probability of a reply gets into a verdict.
+        Without `has_confidence` no probability of a reply gets into a verdict. `tape` takes the
+        lines from which the decisions of this run can be played again (`control/tape`). `account`
+        shares the limits with other processes while the loop runs.
         """
+        self._account = account
         self._has_confidence = has_confidence
         self._clock = asyncio.get_running_loop().time
         self._plans = tuple(plans)
         self._transports = transports
         self._builder = builder
         self._on_event = on_event
-        self.scheduler = Scheduler(
+        make: Callable[..., Scheduler | Recorder] = (
+            Scheduler if tape is None else partial(Recorder, write=tape)
+        )
+        self.scheduler: Scheduler | Recorder = make(
             plans,
             cost_of=self._cost_of,
             rng=rng,
@@ -100,12 +106,23 @@ class Dispatcher:
         self._settings = settings
         self.labeled = 0
         self._jobs: dict[int, Job] = {}
+        self._trips: dict[str, tuple[Trip, asyncio.Task[None]]] = {}
         self._open_jobs: list[Job] = []
-        self._ticket = 0
         self._wake = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._is_closed = False
-        self._room_packs = settings.queue_packs + sum(plan.in_flight for plan in self._plans)
+        self._feeder = Feeder(
+            jobs=self._jobs,
+            builder=builder,
+            offer=self._offer,
+            limits_of=lambda job: self.limits_of(self._first_of(job)),
+            latency_of=lambda job, size: self.scheduler.latency_s(self._first_of(job), size),
+            is_word_due=lambda: self.scheduler.awaits_limits(now=self._clock()),
+            expect=lambda requests: self.scheduler.expect(requests, now=self._clock()),
+            tell=self.tell,
+            room_packs=settings.queue_packs + sum(plan.in_flight for plan in self._plans),
+            settings=settings,
+        )
 
     # What the analyzers call
 
@@ -114,22 +131,35 @@ class Dispatcher:
         slices: Slices,
         *,
         topic: str | None,
-        chunks_per_request: int,
+        packing: Packing,
         order: tuple[int, ...] | None = None,
         journal: Journal | None = None,
+        is_whole: bool = False,
     ) -> AsyncGenerator[tuple[Chunk, Verdict], None]:
         """Yield (chunk, verdict) in the order in which they settle.
 
         Chunks that the journal already holds get none. After a stop, chunks of a job without
         journal end as `stopped`; a job with one does not read on. A source that fails ends the job
-        after what is in flight. Close the generator to give up.
+        after what is in flight. Close the generator to give up. `is_whole`: level the packs.
 
         Raises:
             LedgerError: If the journal cannot write.
             Exception: What the source raised, or a part of the package that misbehaved.
         """
         self._start()
-        job = Job(topic=topic, chunks_per_request=chunks_per_request, order=order, journal=journal)
+        knobs = self._settings
+        sizes = None if packing.job is None else PackSizes(packing, settings=knobs)
+        most = packing.plan.chunks_per_request if sizes is None else sizes.most
+        job = Job(
+            topic=topic,
+            chunks_per_request=most,
+            order=order,
+            journal=journal,
+            cutter=Cutter(chunks_per_request=most, settings=knobs, is_whole=is_whole),
+            quality=PackingQuality(chunks_per_request=most, settings=knobs),
+            sizes=sizes,
+            total=0 if packing.job is None else packing.job.chunks,
+        )
         self._open_jobs.append(job)
         feeder = asyncio.create_task(self._feed(job, slices))
         try:
@@ -146,13 +176,13 @@ class Dispatcher:
     def limit_in_flight(self, limit: int | None) -> None:
         """Allow so many requests at once on every route; None returns to each route's own."""
         in_flight = sum(limit or plan.in_flight for plan in self._plans)
-        self._room_packs = self._settings.queue_packs + in_flight
+        self._feeder.room_packs = self._settings.queue_packs + in_flight
         self.scheduler.limit_in_flight(limit)
         self._wake.set()
 
-    def room_chunks(self, chunks_per_request: int) -> int:
-        """Return how many chunks of a job may be unread: the packs in flight and those queued."""
-        return self._room_packs * chunks_per_request
+    def limits_of(self, route: str) -> Budgets | None:
+        """Return the limits of a route if the service has stated any, else None."""
+        return Budgets.stated(self.scheduler.budgets(route))
 
     def stop(self, reason: str) -> None:
         """Send nothing more; requests in flight still end and count."""
@@ -169,6 +199,12 @@ class Dispatcher:
         """Pass on what a transport heard about rate limits, with which request if it knows."""
         self.scheduler.on_limits(route, limits, now=self._clock(), request_id=request_id)
         self._wake.set()
+        for job in self._open_jobs:
+            job.news.set()
+
+    def hear_sign(self, request_id: str) -> None:
+        """Pass on that an answer begins; it makes nothing due, so the loop sleeps on."""
+        self.scheduler.on_sign(request_id, now=self._clock())
 
     async def close(self) -> None:
         """End the loop and what is in flight; unanswered chunks are `stopped`. May be repeated."""
@@ -179,79 +215,44 @@ class Dispatcher:
         if runner is not None:
             runner.cancel()
             await asyncio.wait([runner])
+        if self._account is not None:
+            await self._account.leave()
         self._deliver(self.scheduler.take_abandoned())
 
     # Feeding
 
     async def _feed(self, job: Job, slices: Slices) -> None:
+        def is_over() -> bool:
+            return self.scheduler.stop_reason is not None and job.journal is not None
+
         try:
-            await self._feed_all(job, slices)
+            await self._feeder.feed(job, slices, is_over=is_over)
         except Exception as error:  # noqa: BLE001 (task boundary: the reader of the job gets it)
             job.error = job.error or error
             self._withdraw(job)
         job.is_fed = True
         job.drop(0)
 
-    async def _feed_all(self, job: Job, slices: Slices) -> None:
-        cutter = Cutter(chunks_per_request=job.chunks_per_request, settings=self._settings)
-        async for chunks in slices:
-            if self.scheduler.stop_reason is not None and job.journal is not None:
-                return
-            wanted = await job.journal.missing(chunks) if job.journal else [True] * len(chunks)
-            unsendable = []
-            for chunk, is_wanted in zip(chunks, wanted, strict=True):
-                tokens = estimate(chunk.text)
-                problem = obstacle(chunk.text, tokens, self._settings)
-                if problem is not None:
-                    if is_wanted:
-                        verdict = _unsendable(chunk, problem, tokens, self._settings.chunk_tokens)
-                        unsendable.append((chunk, verdict))
-                    continue
-                topic = chunk.topic or job.topic
-                piece = Piece(chunk=chunk, tokens=tokens, topic=topic, is_wanted=is_wanted)
-                if window := cutter.add(piece):
-                    await self._offer(job, window)
-            await self._settle_unsendable(job, unsendable)
-        if (window := cutter.finish()) is not None:
-            await self._offer(job, window)
-
-    async def _settle_unsendable(self, job: Job, failed: list[tuple[Chunk, Failed]]) -> None:
-        if job.journal is not None:
-            await asyncio.gather(*(job.journal.fail(chunk, verdict) for chunk, verdict in failed))
-        job.waiting += len(failed)
-        job.unread += len(failed)
-        for chunk, verdict in failed:
-            job.deliver(chunk, verdict)
-
-    async def _offer(self, job: Job, window: tuple[Piece, ...]) -> None:
-        while job.unread >= self.room_chunks(job.chunks_per_request):
-            job.room.clear()
-            await job.room.wait()
-        items = []
-        for piece in window:
-            if piece.is_wanted:
-                self._ticket += 1
-                self._jobs[self._ticket] = job
-                items.append(Item(ticket=self._ticket, chunk=piece.chunk, tokens=piece.tokens))
-        if not items:
-            return
-        job.waiting += len(items)
-        job.unread += len(items)
-        pack = Pack(items=tuple(items), topic=window[0].topic)
+    def _offer(self, pack: Pack, job: Job) -> None:
         self.scheduler.offer(pack, now=self._clock(), order=job.order)
         self._wake.set()
         if self._is_closed:  # the loop that hands out what is given up has ended
             self._deliver(self.scheduler.take_abandoned())
 
+    def _first_of(self, job: Job) -> str:
+        return self._plans[job.order[0] if job.order else 0].name
+
     # Giving up
 
     async def _forget(self, job: Job, feeder: asyncio.Task[None]) -> None:
         """End whatever still works for a job whose reader has gone."""
+        job.is_left = True
         if job.waiting:
             self._withdraw(job)
+            for task in job.carriers:
+                task.cancel()
+        feeder.cancel()
         running = {task for task in (feeder, *job.carriers) if not task.done()}
-        for task in running:
-            task.cancel()
         if running:
             await asyncio.wait(running)
 
@@ -274,6 +275,7 @@ class Dispatcher:
         """Account for a request whose task has ended, in whatever way and however early."""
         job, send, left = trip.job, trip.send, trip.send.pack.items
         job.carriers.discard(task)
+        del self._trips[send.request_id]
         if trip.settled is None:
             self.scheduler.cancel(send.request_id, was_sent=trip.is_sent, now=self._clock())
             self._wake.set()
@@ -283,7 +285,7 @@ class Dispatcher:
             if self._jobs.pop(item.ticket, None) is None:
                 continue  # its verdict was handed on
             if self._is_closed:
-                job.deliver(item.chunk, _cut_off(send, item))
+                job.deliver(item.chunk, cut_off(send, item))
             else:
                 job.drop(1)
 
@@ -297,6 +299,10 @@ class Dispatcher:
         """Run the loop; an error of the loop itself ends every job with it."""
         try:
             async with asyncio.TaskGroup() as group:
+                if self._account is not None:
+                    await self._account.share(
+                        self.scheduler, self._plans, clock=self._clock, wake=self._wake.set
+                    )
                 await self._drive(group)
         except ExceptionGroup as errors:
             for job in self._open_jobs:
@@ -310,6 +316,8 @@ class Dispatcher:
             match decision:
                 case Send():
                     self._send(decision, group)
+                case Cancel(request_id=request_id):
+                    self._give_up(request_id)
                 case WaitUntil(at=at):
                     await self._sleep(at)
                 case Finished():
@@ -327,13 +335,25 @@ class Dispatcher:
 
     def _send(self, send: Send, group: asyncio.TaskGroup) -> None:
         job = self._jobs.get(send.pack.items[0].ticket)
-        if job is None:  # its reader has gone; nobody wants to pay for this
+        if job is None or job.is_left:  # nobody wants to pay for this
             self.scheduler.cancel(send.request_id, was_sent=False, now=self._clock())
+            for item in send.pack.items:
+                self._jobs.pop(item.ticket, None)
             return
         trip = Trip(send=send, job=job)
         task = group.create_task(self._boundary(job, partial(self._carry, trip)))
         job.carriers.add(task)
+        self._trips[send.request_id] = trip, task
         task.add_done_callback(partial(self._end_trip, trip))
+
+    def _give_up(self, request_id: str) -> None:
+        """End a request whose copy was answered; its task notes how, and what it may have cost."""
+        trip, task = self._trips[request_id]
+        if trip.is_given_up or trip.settled is not None:
+            return
+        trip.is_given_up = True
+        if trip.is_sent:
+            task.cancel()
 
     async def _boundary(self, job: Job, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step for a job; its error ends this job and no other."""
@@ -358,16 +378,9 @@ class Dispatcher:
             await journal.intend(request)
         if trip.job.error is not None:
             return  # the job has ended meanwhile; its reader will raise this
-        trip.is_sent = True
-        try:
-            reply, latency_s = await self._ask(request)
-        except AnalysisError as error:
-            trip.settled = self.scheduler.on_failure(send.request_id, error, now=self._clock())
-            ending, code, usage, model = *_ending_of(error), error.usage, None
-        else:
-            trip.settled = self._read(send, reply, ask, latency_s)
-            ending, code, usage, model = Ending.DONE, "", reply.usage, reply.model
+        ending, code, usage, model = await self._outcome(trip, request)
         self._wake.set()
+        trip.job.news.set()
         if journal is not None:
             await journal.settle(
                 Settlement(
@@ -376,10 +389,35 @@ class Dispatcher:
                     code=code,
                     usage=usage,
                     model=model,
-                    verdicts=tuple((item.chunk, verdict) for item, verdict in trip.settled),
+                    verdicts=tuple((item.chunk, verdict) for item, verdict in trip.settled or ()),
                 )
             )
-        self._deliver(trip.settled)
+        self._deliver(trip.settled or ())
+
+    async def _outcome(self, trip: Trip, request: Request) -> tuple[Ending, str, Usage, str | None]:
+        """Ask, and let the scheduler decide what follows; return what the journal keeps."""
+        if trip.is_given_up:
+            return self._drop(trip), GIVEN_UP, Usage(), None
+        trip.is_sent = True
+        try:
+            reply, latency_s = await self._ask(request)
+        except asyncio.CancelledError:
+            if not goes_on(trip):
+                raise
+            return self._drop(trip), GIVEN_UP, Usage(), None
+        except AnalysisError as error:
+            send = trip.send
+            trip.settled = self.scheduler.on_failure(send.request_id, error, now=self._clock())
+            return *ending_of(trip, error), error.usage, None
+        # Also where it was given up: an answer that has come is not undone by a cancellation.
+        trip.settled = self._read(trip, reply, request.ask, latency_s)
+        return Ending.DONE, "", reply.usage, reply.model
+
+    def _drop(self, trip: Trip) -> Ending:
+        """Tell the scheduler of the end of a request that was given up; return the ending."""
+        trip.settled = ()
+        self.scheduler.cancel(trip.send.request_id, was_sent=trip.is_sent, now=self._clock())
+        return Ending.UNKNOWN if trip.is_sent else Ending.UNSENT
 
     async def _ask(self, request: Request) -> tuple[Reply, float]:
         """Return the reply and its seconds from send to end; connecting is not among them."""
@@ -401,10 +439,14 @@ class Dispatcher:
         asked = self._builder.input_tokens(pack, as_choices=as_choices)
         return asked + self._builder.output_cap(count, as_choices=as_choices)
 
-    def _read(self, send: Send, reply: Reply, ask: Ask, latency_s: float) -> Settled:
+    def _read(self, trip: Trip, reply: Reply, ask: Ask, latency_s: float) -> Settled:
+        send, asked = trip.send, len(ask.tickets)
         checked = check(reply, ask, self._builder.label_set, settings=self._settings)
-        self.labeled += len(checked.labels)
-        return self.scheduler.on_answer(
+        is_cut = isinstance(reply, TextReply) and reply.is_cut
+        trip.job.answered += 1
+        if step := trip.job.watch(asked=asked, bad=len(checked.missing), is_cut=is_cut):
+            self.tell(PACKS_REDUCED, step.message, step.fields)
+        settled = self.scheduler.on_answer(
             send.request_id,
             labels=checked.labels,
             defect=checked.defect,
@@ -416,6 +458,8 @@ class Dispatcher:
             confidences=checked.confidences if self._has_confidence else {},
             refused=checked.refused,
         )
+        self.labeled += sum(isinstance(verdict, Labeled) for _, verdict in settled)
+        return settled
 
     # Handing on
 
@@ -439,33 +483,3 @@ class Dispatcher:
 
 def _is_final(verdict: Verdict) -> TypeGuard[Failed]:
     return isinstance(verdict, Failed) and verdict.error.kind is not FailureKind.STOPPED
-
-
-def _unsendable(chunk: Chunk, problem: FailureKind, tokens: int, limit: int) -> Failed:
-    message = "the text is empty; nothing was sent"
-    if problem is FailureKind.TOO_LONG:
-        message = f"the text has about {tokens} tokens, more than {limit}; cut it first"
-    return Failed(chunk_id=chunk.id, error=ErrorDetail(kind=problem, message=message))
-
-
-def _cut_off(send: Send, item: Item) -> Failed:
-    message = f"{CLOSED} A request with this chunk was in flight and may have been paid for."
-    return Failed(
-        chunk_id=item.chunk.id,
-        error=ErrorDetail(kind=FailureKind.STOPPED, message=message),
-        route=send.route,
-        model=send.model,
-        attempts=send.attempt,
-        pack=len(send.pack.items),
-    )
-
-
-def _ending_of(error: AnalysisError) -> tuple[Ending, str]:
-    """Return how a failed request ended and the code that the journal keeps."""
-    if isinstance(error, TransportError):
-        return error.ending, error.code
-    if isinstance(error, AnswerDefect):
-        return Ending.DONE, error.defect  # a reply came, so it was paid for
-    if isinstance(error, ModelRefused):
-        return Ending.DONE, error.code  # an answer in its own way, paid for like any other
-    return Ending.REFUSED, str(getattr(error, "code", ""))

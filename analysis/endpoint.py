@@ -37,6 +37,9 @@ NO_KEY = "no-key"
 EMBEDDED = "embedded"
 """Host of the local service in the same process, as ledgers name it."""
 
+OFFLINE = "offline"
+"""Host of an analyzer that sends nothing."""
+
 AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 """Ends of the hosts that take the key in the header `api-key`. Source: Microsoft Learn."""
 
@@ -84,6 +87,16 @@ class Endpoint:
     def account(self) -> str:
         """Equal for equal key and host; tells nothing about the key."""
         return hashlib.sha256(f"{self.host}\0{self.api_key}".encode()).hexdigest()[:12]
+
+    @property
+    def identity(self) -> str:
+        """Whatever decides whose limits apply, with the key: not to be stored as it is."""
+        return "\0".join((self.api_key, self.organization or "", self.project or ""))
+
+    @property
+    def has_limits(self) -> bool:
+        """A service outside of this process applies limits that others may use up, too."""
+        return self.host not in (EMBEDDED, OFFLINE)
 
     @property
     def place(self) -> Place:
@@ -159,7 +172,7 @@ class Endpoint:
     @classmethod
     def none(cls) -> Endpoint:
         """Return the endpoint of an analyzer that sends nothing."""
-        return cls(base_url="", api_key="", host="offline")
+        return cls(base_url="", api_key="", host=OFFLINE)
 
 
 def _given(name: str, value: str | None) -> str | None:

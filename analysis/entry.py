@@ -14,11 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis import __version__
+from analysis.arguments import AUTO, check_pack_size
 from analysis.connections import check_routes
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import (
@@ -30,14 +31,7 @@ from analysis.errors import (
 )
 from analysis.labelling import LARGEST_PACK
 from analysis.labels.label_set import LabelSet
-from analysis.pipeline.frames import (
-    ROLES,
-    columns_of,
-    in_words_of_frames,
-    state_ledger,
-    with_verdicts,
-    write_frame,
-)
+from analysis.pipeline import frames
 from analysis.pipeline.output import default_output
 from analysis.pipeline.report import RunSummary, StopKind, allowed_failures
 from analysis.pipeline.run import INTERRUPTED, Plan, RunPaths, TableRun
@@ -98,12 +92,12 @@ class RunOptions:
         language: Of the texts: `auto`, `en`, `ru`, `fr` or `zh`.
         route: Route names, a sequence or separated by commas.
         model: A model for a single route, or a mapping from route to model.
-        max_chunks_per_request: 1 to 20, by default 10.
+        max_chunks_per_request: 1 to 20, by default 10; `auto` plans it once for the run, from the
+            whole input and the limits in `settings`.
         max_concurrent: Requests at once on each route.
         local: Start the local service and label through it, without key and network.
         limit: Only the first so many rows.
-        max_failed: Failed rows up to which the exit code is 0: a number, or a share such as `2%`
-            or 0.02.
+        max_failed: Failed rows that leave the exit code 0: a number, or a share as `2%` or 0.02.
         ledger: By default `<output>.semfn.sqlite`.
         fresh: Ask everything again; earlier answers stay in the ledger.
         yes: Go on although the estimate is above 5 USD.
@@ -111,8 +105,7 @@ class RunOptions:
         base_url: By default the variable OPENAI_BASE_URL, else OpenAI's address.
         timeout_s: Seconds for one request; by default 60, with the service tier `flex` 900.
         settings: Knobs.
-        service_tier: `auto`, `default`, `flex`, `priority` and others of the service; by default
-            the account's own setting.
+        service_tier: `auto`, `default`, `flex`, `priority` and others; by default the account's.
         endpoint: An `Endpoint`; then `api_key` and `base_url` stay out.
     """
 
@@ -126,7 +119,7 @@ class RunOptions:
     language: str = "auto"
     route: str | Sequence[str] = DEFAULT_RUN_ROUTES
     model: str | Mapping[str, str] | None = None
-    max_chunks_per_request: int | None = None
+    max_chunks_per_request: int | str | None = None
     max_concurrent: int | None = None
     local: bool = False
     limit: int | None = None
@@ -142,22 +135,13 @@ class RunOptions:
     endpoint: Endpoint | None = None
 
     def __post_init__(self) -> None:
-        size = self.max_chunks_per_request
-        if size is not None and not 1 <= size <= LARGEST_PACK:
-            raise ConfigurationError(
-                f"max_chunks_per_request is {size}; allowed: 1 to {LARGEST_PACK} chunks."
-            )
+        check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)
         allowed_failures(self.max_failed, 0)
 
     @property
     def routes(self) -> tuple[str, ...]:
         """The routes as a checked tuple."""
         return check_routes(self.route)
-
-    @property
-    def per_request(self) -> int:
-        """Chunks in one request."""
-        return self.max_chunks_per_request or self.settings.chunks_per_request
 
 
 def analyze_file(
@@ -241,20 +225,22 @@ def analyze_dataframe(
         if name in options:
             raise ConfigurationError(f"A DataFrame has no {name}; leave the option out.")
     chosen = _options(options)
-    columns = columns_of(frame, {role: options.pop(f"{role}_column", None) for role in ROLES})
+    columns = frames.columns_of(
+        frame, {role: options.pop(f"{role}_column", None) for role in frames.ROLES}
+    )
     frame = frame[: chosen.limit]
     with tempfile.TemporaryDirectory(prefix="semfn-") as folder:
         source = Path(folder) / "DataFrame"
-        digest = write_frame(source, frame, columns)
-        options.setdefault("ledger", state_ledger(digest))
+        digest = frames.write_frame(source, frame, columns)
+        options.setdefault("ledger", frames.state_ledger(digest))
         output = source.with_name("labeled.csv")
         try:
             summary = analyze_file(source, output, topic=topic, hooks=hooks, **options)
         except InputError as error:
-            raise InputError(in_words_of_frames(str(error), source)) from None
+            raise InputError(frames.in_words_of_frames(str(error), source)) from None
         if summary.stopped and not summary.labeled:
             raise AnalysisError(summary.stopped)
-        labeled = with_verdicts(frame, Path(summary.paths["output"]))
+        labeled = frames.with_verdicts(frame, Path(summary.paths["output"]))
     labeled.attrs["semfn"] = summary.to_dict() | {"paths": {"ledger": summary.paths["ledger"]}}
     return labeled
 
@@ -286,18 +272,38 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
             settings=options.settings,
             service_tier=options.service_tier,
         )
+        per_request, packing = _packing(table, analyzer, options, hooks)
         run = TableRun(
             table=table,
             paths=RunPaths(output=output, ledger=Path(ledger)),
             analyzer=analyzer,
-            chunks_per_request=options.per_request,
+            chunks_per_request=per_request,
             fresh=options.fresh,
             max_failed=options.max_failed,
             clock=time.monotonic,
-            settings_record=_record(analyzer, options, endpoint),
+            settings_record=_record(analyzer, options, endpoint) | {"chunks_per_request": packing},
         )
         held.callback(run.close)
         return _drive(run, analyzer, hooks, options)
+
+
+def _packing(
+    table: Table, analyzer: HybridSemanticAnalyzer, options: RunOptions, hooks: Hooks
+) -> tuple[int, str]:
+    """Return the chunks in one request of a run, and the same for its record.
+
+    A plan is made of all rows, also beyond `limit` or held, before anything is heard of the
+    service: so a run after a pilot or a stop sends the same requests.
+    """
+    asked = options.max_chunks_per_request or options.settings.chunks_per_request
+    if isinstance(asked, int):
+        return asked, str(asked)
+    slices = ([row.chunk for row in rows] for rows in replace(table, limit=None).slices())
+    plan = analyzer.plan(slices, topic=table.topic)
+    words = f"{plan.chunks_per_request} ({AUTO}: {plan.because})"
+    if hooks.on_notes is not None:
+        hooks.on_notes((f"chunks in one request: {words}",))
+    return plan.chunks_per_request, words
 
 
 def _drive(
@@ -448,7 +454,6 @@ def _record(
         "models": ",".join(f"{route}={model}" for route, model in analyzer.models.items()),
         "label_set": f"{analyzer.label_set.name} {analyzer.label_set.version}",
         "language": options.language,
-        "chunks_per_request": str(options.per_request),
         "fresh": "yes" if options.fresh else "no",
         "service_tier": options.service_tier or "",
     }

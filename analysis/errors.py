@@ -77,6 +77,10 @@ class TransportError(AnalysisError):
         return self.ending is not Ending.UNSENT
 
 
+AT_ONCE = "requests at once"
+"""`RateLimited.dimension` where too many requests are on their way at the same time."""
+
+
 class RateLimited(TransportError):
     """The service refused the request because of a rate limit; nothing was generated.
 

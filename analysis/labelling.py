@@ -10,29 +10,28 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, fields
-from itertools import islice
 from typing import Any, Self
 
+from analysis.account.limits import AccountLimits
 from analysis.analyzer import ChunkLike, Estimate
-from analysis.arguments import as_chunk, as_chunks, check_count, check_topic
+from analysis.arguments import as_chunk, as_chunks, check_count, check_topic, in_slices, one_slice
 from analysis.connections import (
-    TIER_ROUTES,
     check_dialect,
     check_service_tier,
     check_timeout,
     make_transport,
 )
-from analysis.control.packing import chunks_per_request
-from analysis.control.routes import RoutePlan
+from analysis.control.planner import PACKS_REDUCED, Plan
+from analysis.control.sizes import PACKS_REPLANNED, Packing, fixed
 from analysis.dispatch import Dispatcher
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import AnalysisError, ConfigurationError, LocalProtocolError
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
-from analysis.prices import DEFAULT_TIER
+from analysis.planning import Planning
 from analysis.records import (
     Chunk,
     Failed,
@@ -46,7 +45,6 @@ from analysis.settings import (
     DEFAULT_MODELS,
     LANGUAGES,
     SETTINGS,
-    UNSTATED_LIMITS,
     Settings,
 )
 from analysis.tally import PackTally
@@ -58,6 +56,9 @@ logger.addHandler(logging.NullHandler())
 
 LARGEST_PACK = 20
 """Most chunks in one request until an audit with a live model shows that more is safe."""
+
+SAMPLED_CHUNKS = 256
+"""So many chunks of a list at least are measured to plan its packs; all of a shorter one."""
 
 Results = AsyncGenerator[tuple[Chunk, Verdict], None]
 
@@ -99,7 +100,6 @@ class RoutedAnalyzer:
         self._dialect = check_dialect(dialect)
         self._service_tier = check_service_tier(service_tier, self.routes)
         self._timeout_s = check_timeout(timeout_s, service_tier, settings)
-        self._max_concurrent = max_concurrent
         self._on_event = on_event
         self._rng = random.Random(seed)
         self._settings = settings
@@ -110,9 +110,29 @@ class RoutedAnalyzer:
             settings=settings,
             has_choices=not CHOICE_ROUTES.isdisjoint(self.routes),
         )
+        self._planning = Planning(
+            self._builder,
+            models=self.models,
+            account=endpoint.account,
+            max_concurrent=max_concurrent,
+            service_tier=self._service_tier,
+            settings=settings,
+        )
         self._transports: dict[str, Transport] = {}
         self._dispatcher: Dispatcher | None = None
+        self._packing: Plan | None = None
+        self._repacked: dict[str, list[str]] = {PACKS_REDUCED: [], PACKS_REPLANNED: []}
         self._is_closed = False
+        self._early: list[tuple[str, str, Mapping[str, str | float]]] = []
+        self._is_recalled = False
+        self._account: AccountLimits | None = None
+        if endpoint.has_limits:
+            self._account = AccountLimits(
+                host=endpoint.host,
+                secret=endpoint.identity,
+                notify=self._tell,
+                settings=settings,
+            )
 
     # The interface of all analyzers
 
@@ -125,7 +145,7 @@ class RoutedAnalyzer:
             AnalysisError: If the service stopped the work before it ever answered.
         """
         chunk = as_chunk((chunk_id, chunk_text))
-        return (await self._collect([chunk], topic=topic, per_request=1, order=None))[0]
+        return (await self._collect([chunk], topic=topic, packing=fixed(1), order=None))[0]
 
     async def analyze_batch(
         self,
@@ -139,8 +159,9 @@ class RoutedAnalyzer:
         Args:
             chunks: `Chunk`s, mappings with `id` and `text`, or pairs (id, text).
             topic: Beats the topic of the session and of the constructor.
-            chunks_per_request: Chunks in one request; by default one for small jobs (up to 50
-                chunks) and ten for larger ones.
+            chunks_per_request: Chunks in one request, up to 20. By default it is planned once for
+                the call, by the size of the job and what is known of the limits: one for small
+                jobs (up to 50 chunks) while no limit holds them back.
 
         Raises:
             ConfigurationError: If `chunks` cannot be read.
@@ -148,8 +169,8 @@ class RoutedAnalyzer:
                 was paid, chunks without answer come back as `Failed` of kind `stopped`.
         """
         listed = list(as_chunks(chunks))
-        per_request = self._per_request(chunks_per_request, len(listed))
-        return await self._collect(listed, topic=topic, per_request=per_request, order=None)
+        packing = self._pack(chunks_per_request, listed, topic)
+        return await self._collect(listed, topic=topic, packing=packing, order=None)
 
     async def stream(
         self,
@@ -164,14 +185,16 @@ class RoutedAnalyzer:
 
         Raises: As `analyze_batch`.
         """
-        size = len(chunks) if isinstance(chunks, Sequence) else None
-        per_request = (
-            self._settings.chunks_per_request
-            if size is None and chunks_per_request is None
-            else self._per_request(chunks_per_request, size or 0)
-        )
-        slices = _slices(as_chunks(chunks), self._settings)
-        async with aclosing(self._run(slices, topic, per_request)) as found:
+        if isinstance(chunks, Sequence):
+            listed = list(as_chunks(chunks))
+            packing = self._pack(chunks_per_request, listed, topic)
+            slices = in_slices(iter(listed), self._settings)
+        else:
+            check_count("chunks_per_request", chunks_per_request, most=LARGEST_PACK)
+            packing = fixed(chunks_per_request or self._settings.chunks_per_request)
+            slices = in_slices(as_chunks(chunks), self._settings)
+        is_whole = isinstance(chunks, Sequence)
+        async with aclosing(self._run(slices, topic, packing, is_whole=is_whole)) as found:
             async for _, verdict in found:
                 yield verdict
 
@@ -184,16 +207,22 @@ class RoutedAnalyzer:
     ) -> Estimate:
         """Return what labelling these chunks will take; nothing is sent."""
         listed = list(as_chunks(chunks))
-        per_request = self._per_request(chunks_per_request, len(listed))
-        tally = self._tally(self._first_route(len(listed)), topic, per_request)
+        plan = self._choose(chunks_per_request, listed, topic).plan
+        route, topic = self._first_route(len(listed)), topic or self.topic
+        tally = self._planning.tally(route, topic, plan.chunks_per_request, is_whole=True)
         tally.add(listed)
         return tally.estimate()
 
     def statistics(self) -> dict[str, Any]:
         """Return counters of the analyzer, of each route and of each connection."""
         found: dict[str, Any] = {"label_set": self.label_set.name, "prompt": self._builder.digest}
+        found |= {name: tuple(messages) for name, messages in self._repacked.items()}
+        if self._packing is not None:
+            found["packing"] = asdict(self._packing)
         if self._dispatcher is not None:
             found |= self._dispatcher.scheduler.statistics()
+        if self._account is not None and (shared := self._account.statistics()) is not None:
+            found["limits_shared"] = shared
         connections = {
             route: asdict(counters)
             for route, transport in self._transports.items()
@@ -216,9 +245,12 @@ class RoutedAnalyzer:
 
     async def close(self) -> None:
         """End the work and all connections; may be called more than once."""
-        self._is_closed = True
+        is_first, self._is_closed = not self._is_closed, True
         if self._dispatcher is not None:
             await self._dispatcher.close()
+            if is_first and self._account is not None:
+                known = self._dispatcher.scheduler.learned()
+                await self._account.save(self._planning.routes, known)
         for transport in self._transports.values():
             await transport.close()
 
@@ -261,7 +293,7 @@ class RoutedAnalyzer:
         found = self._ready().run(
             slices,
             topic=topic or self.topic,
-            chunks_per_request=chunks_per_request,
+            packing=fixed(chunks_per_request),
             journal=journal,
         )
         async with aclosing(found):
@@ -270,7 +302,12 @@ class RoutedAnalyzer:
 
     def tally(self, *, topic: str | None, chunks_per_request: int) -> PackTally:
         """Return a counter for an estimate."""
-        return self._tally(self.routes[0], topic, chunks_per_request)
+        return self._planning.tally(self.routes[0], topic or self.topic, chunks_per_request)
+
+    def plan(self, slices: Iterable[Sequence[Chunk]], *, topic: str | None) -> Plan:
+        """Return the packing of a file run: limits are assumed, so it depends on the chunks."""
+        topic, route = topic or self.topic, self.routes[0]
+        return self._planning.packing(slices, topic=topic, route=route).plan
 
     # Inside
 
@@ -278,34 +315,42 @@ class RoutedAnalyzer:
         """Return the route that a job of this size goes over first."""
         return self.routes[0]
 
-    def _tally(self, route: str, topic: str | None, per_request: int) -> PackTally:
-        return PackTally(
-            self._builder,
-            topic=topic or self.topic,
-            chunks_per_request=per_request,
-            model=self.models[route],
-            in_flight=self._in_flight(route),
-            settings=self._settings,
-            as_choices=route in CHOICE_ROUTES,
-            tier=(self._service_tier if route in TIER_ROUTES else None) or DEFAULT_TIER,
-        )
+    def _pack(self, asked: int | None, chunks: Sequence[Chunk], topic: str | None) -> Packing:
+        """Return how a call is packed; the reason is kept for `statistics`."""
+        packing = self._choose(asked, chunks, topic)
+        self._packing = packing.plan if asked is None else None
+        return packing
 
-    def _per_request(self, asked: int | None, job_size: int) -> int:
+    def _choose(self, asked: int | None, chunks: Sequence[Chunk], topic: str | None) -> Packing:
+        """Return how a call is packed: as asked for, or as planned."""
         check_count("chunks_per_request", asked, most=LARGEST_PACK)
-        return chunks_per_request(job_size, self._settings) if asked is None else asked
+        if asked is not None:
+            return fixed(asked)
+        every = 1 + len(chunks) // SAMPLED_CHUNKS
+        route = self._first_route(len(chunks))
+        known = self._dispatcher.limits_of(route) if self._dispatcher is not None else None
+        self._recall()
+        return self._planning.packing(
+            [chunks],
+            topic=topic or self.topic,
+            route=route,
+            known=known or self._planning.learned(route),
+            every=every,
+        )
 
     async def _collect(
         self,
         chunks: list[Chunk],
         *,
         topic: str | None,
-        per_request: int,
+        packing: Packing,
         order: tuple[int, ...] | None,
     ) -> list[Verdict]:
         """Run chunks and sort their verdicts back into input order."""
         places = {id(chunk): place for place, chunk in enumerate(chunks)}
         verdicts: list[Verdict | None] = [None] * len(chunks)
-        async with aclosing(self._run(_one_slice(chunks), topic, per_request, order)) as found:
+        whole = self._run(one_slice(chunks), topic, packing, order, is_whole=True)
+        async with aclosing(whole) as found:
             async for chunk, verdict in found:
                 verdicts[places.pop(id(chunk))] = verdict
         if places:
@@ -316,8 +361,10 @@ class RoutedAnalyzer:
         self,
         slices: AsyncIterator[Sequence[Chunk]],
         topic: str | None,
-        per_request: int,
+        packing: Packing,
         order: tuple[int, ...] | None = None,
+        *,
+        is_whole: bool = False,
     ) -> Results:
         """Run slices; raise what stopped the service unless something was answered.
 
@@ -327,7 +374,7 @@ class RoutedAnalyzer:
         dispatcher = self._ready()
         topic = check_topic(topic) or self.topic
         held: list[tuple[Chunk, Verdict]] = []
-        found = dispatcher.run(slices, topic=topic, chunks_per_request=per_request, order=order)
+        found = dispatcher.run(slices, topic=topic, packing=packing, order=order, is_whole=is_whole)
         async with aclosing(found):
             async for result in found:
                 if dispatcher.labeled or not _is_stopped(result[1]):
@@ -351,24 +398,21 @@ class RoutedAnalyzer:
         if self._is_closed:
             raise ConfigurationError("This analyzer is closed. Make a new one.")
         if self._dispatcher is None:
+            self._recall()
             self._dispatcher = self._make_dispatcher()
+            for told in self._early:
+                self._dispatcher.tell(*told)
         return self._dispatcher
 
+    def _recall(self) -> None:
+        """Plan with what earlier runs learned of the account; looked up once."""
+        if self._account is not None and not self._is_recalled:
+            self._is_recalled = True
+            self._planning.routes = self._account.warm(self._planning.routes)
+
     def _make_dispatcher(self) -> Dispatcher:
-        plans = [
-            RoutePlan(
-                name=route,
-                model=self.models[route],
-                account=self._endpoint.account if route != "offline" else "offline",
-                in_flight=self._in_flight(route),
-                most_chunks=self._settings.decision_questions if route in CHOICE_ROUTES else None,
-                states_limits=route not in UNSTATED_LIMITS,
-                prompt="choices" if route in CHOICE_ROUTES else "text",
-            )
-            for route in self.routes
-        ]
         return Dispatcher(
-            plans,
+            self._planning.routes,
             transports={route: self._transport(route) for route in self.routes},
             builder=self._builder,
             timeout_s=self._timeout_s,
@@ -377,6 +421,7 @@ class RoutedAnalyzer:
             settings=self._settings,
             # The local service in this process makes its probabilities up.
             has_confidence=self._endpoint.host != EMBEDDED,
+            account=self._account,
         )
 
     def _transport(self, route: str) -> Transport:
@@ -388,6 +433,7 @@ class RoutedAnalyzer:
                 builder=self._builder,
                 timeout_s=self._timeout_s,
                 on_limits=self._hear_limits,
+                on_sign=self._hear_sign,
                 on_notice=self._hear_notice,
                 rng=self._rng,
                 settings=self._settings,
@@ -395,6 +441,13 @@ class RoutedAnalyzer:
                 service_tier=self._service_tier,
             )
         return self._transports[route]
+
+    def _tell(self, name: str, message: str, fields: Mapping[str, str | float]) -> None:
+        """Make a run event; before there is a dispatcher it is kept."""
+        if self._dispatcher is None:
+            self._early.append((name, message, fields))
+        else:
+            self._dispatcher.tell(name, message, fields)
 
     def _hear_notice(self, message: str) -> None:
         self._ready().tell("notice", message, {})
@@ -405,12 +458,14 @@ class RoutedAnalyzer:
         if self._dispatcher is not None:
             self._dispatcher.hear_limits(route, limits, request_id)
 
-    def _in_flight(self, route: str) -> int:
-        own: int = getattr(self._settings, f"{route.replace('-', '_')}_in_flight")
-        return own if self._max_concurrent is None or route == "offline" else self._max_concurrent
+    def _hear_sign(self, request_id: str) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.hear_sign(request_id)
 
     def _hear(self, event: Event) -> None:
         logger.info("%s", event.message)
+        if event.name in self._repacked:
+            self._repacked[event.name].append(event.message)
         if self._on_event is not None:
             self._on_event(event)
 
@@ -426,12 +481,3 @@ def _effective(facts: Any) -> dict[str, Any]:
         asked = ("instructions", "tools")
         found["settings"] = {k: v for k, v in found["settings"].items() if k not in asked}
     return found
-
-
-async def _one_slice(chunks: Sequence[Chunk]) -> AsyncIterator[Sequence[Chunk]]:
-    yield chunks
-
-
-async def _slices(chunks: Iterator[Chunk], settings: Settings) -> AsyncIterator[Sequence[Chunk]]:
-    while batch := list(islice(chunks, settings.slice_chunks)):
-        yield batch

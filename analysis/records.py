@@ -42,6 +42,10 @@ class Ending(StrEnum):
     UNKNOWN = "unknown"
 
 
+GIVEN_UP = "given_up"
+"""Code of a request that was cancelled because another one with its chunks was answered first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """One piece of text with the id under which its label is reported.

@@ -91,9 +91,10 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             chunks: `Chunk`s, mappings with `id` and `text`, or pairs (id, text).
             topic: Beats the topic of the constructor.
             chunks_per_request: Fixes the packing.
-            adaptive_batching: Choose packing and first route by the size of the job: up to 50
-                chunks go one by one over the routes as ordered; more go ten by ten, and over REST
-                before realtime. False: ten by ten, routes as ordered.
+            adaptive_batching: Plan packing and first route once for the call, by the size of the
+                job and what is known of the limits: up to 50 chunks go over the routes as ordered,
+                one by one while no limit holds them back; more share requests, up to 20 in one,
+                and go over REST before realtime. False: ten by ten, routes as ordered.
             max_concurrent: Requests at once on each route from now on.
 
         Raises: As `RoutedAnalyzer.analyze_batch`.
@@ -102,14 +103,15 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         listed = list(as_chunks(chunks))
         if chunks_per_request is None and not adaptive_batching:
             chunks_per_request = self._settings.chunks_per_request
-        per_request = self._per_request(chunks_per_request, len(listed))
         if max_concurrent is not None:
             self._ready().limit_in_flight(max_concurrent)
+            self._planning.limit_in_flight(max_concurrent)
+        packing = self._pack(chunks_per_request, listed, topic)
         order = self._order(len(listed)) if adaptive_batching else None
-        return await self._collect(listed, topic=topic, per_request=per_request, order=order)
+        return await self._collect(listed, topic=topic, packing=packing, order=order)
 
     def _first_route(self, job_size: int) -> str:
-        is_large = self._per_request(None, job_size) > 1
+        is_large = job_size > self._settings.small_job
         is_slow = self.routes[0] == "realtime"
         return "rest" if is_large and is_slow and "rest" in self.routes else self.routes[0]
 

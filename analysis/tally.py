@@ -1,14 +1,18 @@
-"""Count packs, tokens, cost and time of chunks that stream by, before anything is sent.
+"""Count chunks that stream by, before anything is sent: what a job holds, and what it will take.
 
-Pure. The analyzers make it, a run's estimate feeds it.
+Pure. The analyzers make both counters, a run feeds them. `JobSizer` gives the planner its figures,
+`PackTally` counts packs, tokens, cost and time at the packing that was chosen.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from analysis.analyzer import Estimate
-from analysis.control.packing import Cutter, Piece, obstacle
+from analysis.control.packing import Cutter, Piece, Window, kept_apart, obstacle, parts
+from analysis.control.planner import JobSize
+from analysis.labels.orders import looks_like_orders
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate as estimate_tokens
 from analysis.prices import DEFAULT_TIER, price_table
@@ -18,8 +22,82 @@ from analysis.settings import Settings
 ANSWER_TOKENS = 20
 """Expected output tokens per chunk, for estimates: short id, one label, JSON marks."""
 
+ANSWER_FRAME_TOKENS = 8
+"""Expected output tokens around the answers of a request."""
+
 REQUEST_S = 1.0
 """Seconds per request assumed for estimates of time."""
+
+
+class JobSizer:
+    """Counts what a job holds, as far as packing is concerned; see `planner.JobSize`."""
+
+    def __init__(
+        self,
+        builder: PromptBuilder,
+        *,
+        topic: str | None,
+        settings: Settings,
+        as_choices: bool = False,
+        every: int = 1,
+    ) -> None:
+        """Count for one run; the tokens of each `every`-th chunk stand for those of all."""
+        self._builder = builder
+        self._topic = topic
+        self._settings = settings
+        self._as_choices = as_choices
+        self._every = every
+        self._stretches = Counter[int]()
+        self._length = 0
+        self._last: tuple[str | None, str | None] | None = None
+        self._seen = self._measured = self._tokens = 0
+
+    def add(self, chunks: Sequence[Chunk]) -> None:
+        """Count chunks; those that cannot be sent are left out where their tokens are looked at."""
+        for chunk in chunks:
+            self._seen += 1
+            if self._seen % self._every == 0:
+                tokens = estimate_tokens(chunk.text)
+                if obstacle(chunk.text, tokens, self._settings) is not None:
+                    continue
+                self._measured += 1
+                self._tokens += tokens
+            place = (chunk.document, chunk.topic or self._topic)
+            if place != self._last:
+                self._end_stretch()
+                self._last = place
+            self._length += 1
+
+    def size(self) -> JobSize:
+        """Return the figures for everything counted so far; nothing is added after it."""
+        self._end_stretch()
+        once, each = self._frame_tokens()
+        knobs, is_text = self._settings, not self._as_choices
+        return JobSize(
+            stretches=tuple(sorted(self._stretches.items())),
+            chunk_tokens=self._tokens / max(1, self._measured),
+            item_tokens=each,
+            request_tokens=once,
+            answer_tokens=ANSWER_TOKENS * is_text,
+            request_answer_tokens=ANSWER_FRAME_TOKENS * is_text,
+            largest_answer_tokens=knobs.output_tokens_per_chunk * is_text,
+        )
+
+    def _end_stretch(self) -> None:
+        if self._length:
+            self._stretches[self._length] += 1
+        self._length = 0
+
+    def _frame_tokens(self) -> tuple[int, int]:
+        """Return what a request and what a chunk takes beside its text, as the prompt counts."""
+        item = Item(ticket=0, chunk=Chunk(id="", text=""), tokens=0)
+        one, two = (
+            self._builder.input_tokens(
+                Pack(items=(item,) * count, topic=self._topic), as_choices=self._as_choices
+            )
+            for count in (1, 2)
+        )
+        return 2 * one - two, two - one
 
 
 class PackTally:
@@ -36,16 +114,20 @@ class PackTally:
         settings: Settings,
         as_choices: bool = False,
         tier: str = DEFAULT_TIER,
+        is_whole: bool = False,
     ) -> None:
         self._builder = builder
         self._as_choices = as_choices
         self._topic = topic
-        self._cutter = Cutter(chunks_per_request=chunks_per_request, settings=settings)
+        self._are_packed = chunks_per_request > 1
+        self._cutter = Cutter(
+            chunks_per_request=chunks_per_request, settings=settings, is_whole=is_whole
+        )
         self._model = model
         self._tier = tier
         self._in_flight = in_flight
         self._settings = settings
-        self._chunks = self._unsendable = self._requests = 0
+        self._chunks = self._unsendable = self._requests = self._alone = 0
         self._usage = Usage()
 
     def add(self, chunks: Sequence[Chunk], is_wanted: Sequence[bool] | None = None) -> None:
@@ -56,14 +138,20 @@ class PackTally:
             if obstacle(chunk.text, tokens, self._settings) is not None:
                 self._unsendable += flag
                 continue
-            topic = chunk.topic or self._topic
-            self._count(
-                self._cutter.add(Piece(chunk=chunk, tokens=tokens, topic=topic, is_wanted=flag))
+            piece = Piece(
+                chunk=chunk,
+                tokens=tokens,
+                topic=chunk.topic or self._topic,
+                is_wanted=flag,
+                is_alone=self._are_packed and looks_like_orders(chunk.text, self._builder.language),
             )
+            if window := self._cutter.add(piece):
+                self._count(window)
 
     def estimate(self) -> Estimate:
         """Return the figures for everything counted so far."""
-        self._count(self._cutter.finish())
+        while window := self._cutter.finish():
+            self._count(window)
         knobs, table, usage = self._settings, price_table(), self._usage
         tokens = usage.input_tokens + usage.output_tokens
         return Estimate(
@@ -79,15 +167,17 @@ class PackTally:
                 self._requests * REQUEST_S / self._in_flight,
             ),
             price_date=table.date,
+            alone=self._alone,
         )
 
-    def _count(self, window: tuple[Piece, ...] | None) -> None:
-        items = tuple(
-            Item(ticket=place, chunk=piece.chunk, tokens=piece.tokens)
-            for place, piece in enumerate(window or ())
-            if piece.is_wanted
-        )
-        if window and items:
+    def _count(self, window: Window) -> None:
+        """Count the requests that a window makes."""
+        self._alone += len(kept_apart(window, self._settings))
+        for pieces in parts(window, self._settings):
+            items = tuple(
+                Item(ticket=place, chunk=piece.chunk, tokens=piece.tokens)
+                for place, piece in enumerate(pieces)
+            )
             pack = Pack(items=items, topic=window[0].topic)
             asked = self._builder.input_tokens(pack, as_choices=self._as_choices)
             written = 0 if self._as_choices else ANSWER_TOKENS * len(items)

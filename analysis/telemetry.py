@@ -16,7 +16,9 @@ class Event:
     """One thing that happened.
 
     Attributes:
-        name: `route_down`, `route_up`, `route_closed`, `rate_limited`, `stopped` or `notice`.
+        name: `route_down`, `route_up`, `route_closed`, `route_preferred`, `rate_limited`,
+            `in_flight_limit`, `packs_reduced`, `packs_replanned`, `limits_shared`, `suspended`,
+            `stopped` or `notice`.
         at: Monotonic seconds of the run's clock.
         message: One sentence for people.
         fields: The same as values: route names, codes, seconds.
@@ -29,3 +31,5 @@ class Event:
 
 
 Sink: TypeAlias = Callable[[Event], None]
+Tell: TypeAlias = Callable[[str, str, Mapping[str, str | float]], None]
+"""Takes name, message and fields of an event that happens now."""

@@ -2,9 +2,10 @@
 
 The real scheduler and the designs of common scripts send the same jobs to a simulated service on
 virtual time, so every figure is simulated: it measures decisions, and neither machine nor model.
-Only the part `scale` measures this machine.
+The part `scale` measures this machine, `sockets` the same scheduler over real sockets against the
+local service, `pair` two processes with one account.
 
-    python benchmarks/makespan.py                         all, a few minutes
+    python benchmarks/makespan.py                         all, ten minutes
     python benchmarks/makespan.py --regimes rpm,tpm --only ours --seeds 10 --set tuning
 
 What is simulated stands in benchmarks/score/constants.py. Seeds of the set `unseen` are for the
@@ -30,23 +31,13 @@ sys.path.insert(0, str(ROOT))
 
 from analysis import __version__  # noqa: E402 (the checkout comes before an installed package)
 from benchmarks.scale import machine  # noqa: E402
-from benchmarks.score import constants, plot, scale, table  # noqa: E402
+from benchmarks.score import constants, plot, scale, sockets, table  # noqa: E402
 from benchmarks.score.constants import Regime  # noqa: E402
-from benchmarks.score.naive import PAUSE_S, WORKERS, TokenBucket, Workers  # noqa: E402
-from benchmarks.score.ours import Ours, told  # noqa: E402
-from benchmarks.score.stage import Contestant, Run, Stage  # noqa: E402
+from benchmarks.score.entrants import ENTRANTS  # noqa: E402
+from benchmarks.score.stage import Run  # noqa: E402
 
-OURS = ("ours", "ours-told")
-CONTESTANTS: dict[str, Callable[[Stage, Regime, int], Contestant]] = {
-    "ours": lambda stage, regime, seed: Ours(stage, seed=seed),
-    "ours-told": lambda stage, regime, seed: Ours(stage, seed=seed, settings=told(regime)),
-    "one-session-pause": lambda stage, regime, seed: Workers(stage, workers=1, pause_s=PAUSE_S),
-    "semaphore-backoff": lambda stage, regime, seed: Workers(stage, workers=WORKERS, pause_s=0.0),
-    "token-bucket-k1": lambda stage, regime, seed: TokenBucket(stage, pack=1),
-    "token-bucket-k10": lambda stage, regime, seed: TokenBucket(stage, pack=10),
-}
 SETS = {"tuning": constants.TUNING_SEEDS, "unseen": constants.UNSEEN_SEEDS}
-PARTS = ("score", "scale")
+PARTS = ("score", "scale", "sockets", "pair")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -56,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
     now = datetime.now(UTC)
     regimes = []
     if "score" in options.parts:
-        chosen = [regime for regime in constants.REGIMES if regime.name in options.regimes]
+        chosen = [regime for regime in constants.ALL_REGIMES if regime.name in options.regimes]
         regimes = [score(regime, options) for regime in chosen]
     document: dict[str, Any] = {
         "question": "makespan / shortest time that the limits allow, on virtual time",
@@ -72,27 +63,37 @@ def main(words: Sequence[str] | None = None) -> int:
     if "scale" in options.parts:
         document["scale"] = scale.measure()
         print_scale(document["scale"])
+    seeds = SETS[options.set][: options.seeds or 30]
+    if "sockets" in options.parts:
+        document["sockets"] = sockets.measure(options.regimes, seeds, options.runs)
+    if "pair" in options.parts:
+        document["pair"] = sockets.measure_pair(seeds, options.runs)
     document["took_s"] = round(time.perf_counter() - started, 1)
     write(document, options.results, f"makespan_{now:%Y%m%dT%H%M%SZ}")
-    ours = [one for regime in regimes for one in regime["contestants"] if one["contestant"] in OURS]
-    return 1 if any(one["lost"] or one["doubled"] for one in ours) else 0
+    ours = [one for regime in regimes for one in regime["contestants"] if "goals" in one]
+    real = [*document.get("sockets", []), *document.get("pair", [])]
+    is_bad = any(one["doubled"] for one in ours) or any(one["lost"] for one in [*ours, *real])
+    return 1 if is_bad else 0
 
 
 def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the options."""
-    names = [regime.name for regime in constants.REGIMES]
+    names = [regime.name for regime in constants.ALL_REGIMES]
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--regimes", type=list_of(names), default=names, help=",".join(names))
     parser.add_argument("--seeds", type=int, help="runs of each; by default 30, or 200 of small")
     parser.add_argument("--set", choices=sorted(SETS), default="unseen", help="which seeds")
     parser.add_argument(
-        "--only", type=list_of(list(CONTESTANTS)), default=list(CONTESTANTS), help="contestants"
+        "--only", type=list_of(list(ENTRANTS)), default=list(ENTRANTS), help="contestants"
     )
     parser.add_argument("--parts", type=list_of(PARTS), default=list(PARTS), help=",".join(PARTS))
+    parser.add_argument("--runs", type=int, default=sockets.RUNS, help="of each, over sockets")
     parser.add_argument("--results", type=Path, default=ROOT / "performance_results")
     options = parser.parse_args(words)
     if options.seeds is not None and not 1 <= options.seeds <= len(SETS[options.set]):
         parser.error(f"--seeds is {options.seeds}; allowed: 1 to {len(SETS[options.set])}.")
+    if options.runs < 1:
+        parser.error(f"--runs is {options.runs}; at least 1 is needed.")
     return options
 
 
@@ -112,25 +113,19 @@ def score(regime: Regime, options: argparse.Namespace) -> dict[str, Any]:
     """Let every contestant play a regime; print its table and return its figures."""
     count = options.seeds or max(30, regime.least_seeds)
     seeds = SETS[options.set][:count]
-    played = {name: [play(name, regime, seed) for seed in seeds] for name in options.only}
+    playing = [name for name in options.only if ENTRANTS[name].plays(regime)]
+    played = {name: ENTRANTS[name].runs(regime, seeds) for name in playing}
     figures = [table.summarize(name, runs) for name, runs in played.items()]
-    print("\n".join(table.regime_lines(regime, figures)))
+    if figures:
+        print("\n".join(table.regime_lines(regime, figures)))
     for one in figures:
-        if one["contestant"] in OURS:
-            runs = played[one["contestant"]]
-            one["goals"] = table.goals(regime, one)
+        entrant, runs = ENTRANTS[one["contestant"]], played[one["contestant"]]
+        if entrant.is_ours:
+            one["goals"] = table.goals(
+                regime, one, largest_pack=entrant.largest_pack, is_warm=entrant.is_warm
+            )
             one["by_window"] = table.by_window(runs)
-            one["per_seed"] = [
-                {
-                    "seed": run.seed,
-                    "window_s": run.window_s,
-                    "is_silent": run.is_silent,
-                    "ratio": round(run.ratio, 4),
-                    "limited": run.limited,
-                    "requests": run.requests,
-                }
-                for run in runs
-            ]
+            one["per_seed"] = [per_seed(run) for run in runs]
             print(f"  {one['contestant']}:")
             print("\n".join(table.goal_lines(one["goals"])))
             print(table.window_line(one["by_window"]))
@@ -144,10 +139,19 @@ def score(regime: Regime, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def play(name: str, regime: Regime, seed: int) -> Run:
-    """Play one run."""
-    stage = Stage(regime, seed)
-    return stage.run(CONTESTANTS[name](stage, regime, seed))
+def per_seed(run: Run) -> dict[str, Any]:
+    """Return what tells one run of a regime from the others."""
+    return {
+        "seed": run.seed,
+        "window_s": run.window_s,
+        "is_silent": run.is_silent,
+        "ratio": round(run.ratio, 4),
+        "own_ratio": round(run.own_ratio, 4),
+        "limited": run.limited,
+        "requests": run.requests,
+        "cancelled": run.cancelled,
+        "late": run.late,
+    }
 
 
 def named_constants() -> dict[str, Any]:

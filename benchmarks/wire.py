@@ -57,7 +57,13 @@ LATENCY_MS = {"cpu": 0, "rate": 50, "lone": 0}
 CORE_LIMIT = 0.70
 """Largest share of a core that the service may take while a client is measured."""
 
-UNPACED = replace(SETTINGS, requests_per_minute=10_000_000, tokens_per_minute=10_000_000_000)
+UNPACED = replace(
+    SETTINGS,
+    requests_per_minute=10_000_000,
+    tokens_per_minute=10_000_000_000,
+    share_limits=False,
+    learned_limits_days=0.0,
+)
 TEXT = "The night train was late again, as everyone on the platform had expected it to be. " * 4
 """About 85 tokens."""
 

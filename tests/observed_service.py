@@ -21,8 +21,16 @@ from analysis.simulator.service import Answerer, Job, Question, Service, digest_
 
 LABELS = LabelSet.load("ten_functions").keys
 
-UNPACED = replace(SETTINGS, requests_per_minute=10_000_000, tokens_per_minute=10_000_000_000)
-"""Knobs of an account without limits to speak of."""
+UNPACED = replace(
+    SETTINGS,
+    requests_per_minute=10_000_000,
+    tokens_per_minute=10_000_000_000,
+    hedge_share=0.0,
+    hedge_extra=0,
+    share_limits=False,
+    learned_limits_days=0.0,
+)
+"""Knobs of an account without limits to speak of, so that nothing is shared or learned."""
 
 Analyzer: TypeAlias = SemanticRestAnalyzer | SemanticRealtimeAnalyzer | HybridSemanticAnalyzer
 

@@ -10,6 +10,7 @@ import pytest
 
 from analysis.errors import AccountClosed, AnalysisError, ConfigurationError
 from analysis.records import Chunk, Failed, FailureKind, Labeled, Usage
+from analysis.settings import SETTINGS
 from tests.observed_service import (
     ANALYZERS,
     UNPACED,
@@ -197,13 +198,31 @@ async def test_usage_shares_sum_to_what_was_paid(kind: str) -> None:
 @every_analyzer
 @virtual
 async def test_packing_follows_the_size_of_the_job(kind: str) -> None:
-    """Up to 50 chunks go alone, more go ten by ten, and the caller can fix it."""
+    """Up to 50 chunks go alone, more fill the places in flight once, and the caller can fix it."""
+    requests, largest = (8, 7) if kind == "realtime" else (26, 2)
     async with serving(kind) as (analyzer, service):
         await analyzer.analyze_batch(chunks_of(50))
+        assert [1] * 50 == [paid["chunks"] for paid in service.payments]
         await analyzer.analyze_batch(chunks_of(51))
-        await analyzer.analyze_batch(chunks_of(4), chunks_per_request=3)
-        expected = [1] * 50 + [10] * 5 + [1] + [3, 1]
-        assert sorted(expected) == sorted(paid["chunks"] for paid in service.payments)
+        packs = [paid["chunks"] for paid in service.payments[50:]]
+        assert (requests, largest, 51) == (len(packs), max(packs), sum(packs))
+        await analyzer.analyze_batch(chunks_of(4), chunks_per_request=2)
+        assert [2, 2] == [paid["chunks"] for paid in service.payments[50 + requests :]]
+
+
+@every_analyzer
+@virtual
+async def test_a_small_job_is_packed_where_requests_are_scarce(kind: str) -> None:
+    """Three requests a minute: fifty chunks take three requests, as the estimate said, and why."""
+    knobs = replace(SETTINGS, requests_per_minute=3)
+    async with serving(kind, settings=knobs) as (analyzer, service):
+        assert 3 == analyzer.estimate(chunks_of(50)).requests
+        verdicts = await analyzer.analyze_batch(chunks_of(50))
+        assert [] == wrong_labels(chunks_of(50), verdicts)
+        assert 3 == len(service.payments)
+        packing = analyzer.statistics()["packing"]
+        expected = (17, "requests are scarce: 3 a minute")
+        assert expected == (packing["chunks_per_request"], packing["because"])
 
 
 @every_analyzer

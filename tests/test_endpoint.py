@@ -149,6 +149,20 @@ def test_the_account_is_equal_for_equal_key_and_host_only() -> None:
     assert KEY not in repr(one) + one.account
 
 
+def test_limits_are_those_of_key_organization_and_project() -> None:
+    """A service in this process, and none at all, have no limits that others may use."""
+    found = Endpoint.find(api_key=KEY)
+    others = [
+        Endpoint.find(api_key=KEY, organization="org-1"),
+        Endpoint.find(api_key=KEY, project="org-1"),
+        Endpoint.find(api_key=f"{KEY}1"),
+    ]
+    assert 4 == len({found.identity, *(other.identity for other in others)})
+    assert found.has_limits
+    assert not Endpoint.none().has_limits
+    assert not Endpoint.find(api_key=KEY, host=EMBEDDED).has_limits
+
+
 def test_the_local_service_has_a_name_of_its_own() -> None:
     """Its port differs from run to run, the name in ledgers does not."""
     found = Endpoint.find(api_key="local", base_url="http://127.0.0.1:5000/v1", host=EMBEDDED)

@@ -176,14 +176,14 @@ async def test_each_route_is_asked_for_its_own_model() -> None:
 
 @virtual
 async def test_the_size_of_the_job_chooses_packing_and_first_route() -> None:
-    """Up to 50 chunks: alone, realtime first. More: ten by ten, REST first, and that is said."""
+    """Up to 50 chunks: alone, realtime first. More: in packs, REST first, and that is said."""
     events: list[Event] = []
     async with serving("hybrid", on_event=events.append) as (analyzer, _):
         small = await analyzer.analyze_batch(chunks_of(50))
         assert {("realtime", 1)} == {(one.route, one.pack) for one in small}
         assert [] == events
         large = await analyzer.analyze_batch(chunks_of(60))
-        assert {("rest", 10)} == {(one.route, one.pack) for one in large}
+        assert {("rest", 2)} == {(one.route, one.pack) for one in large}
         (event,) = events
         assert "60 chunks are no small job: rest goes first, with the model gpt-6" in event.message
         for size in (5, 60):

@@ -334,7 +334,7 @@ async def test_sessions_are_replaced_under_load_and_nothing_is_paid_twice() -> N
         analyzer,
         service,
     ):
-        verdicts = await analyzer.analyze_batch(chunks)
+        verdicts = await analyzer.analyze_batch(chunks, chunks_per_request=10)
         assert [] == wrong_labels(chunks, verdicts)
         assert 600 == service.paid_chunks()
         counters = analyzer.statistics()["connections"]["realtime"]

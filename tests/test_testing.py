@@ -116,7 +116,12 @@ def test_the_fixture_takes_its_options_from_the_marker(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": "", "NO_PROXY": "*"},
+        env={
+            "PYTHONPATH": str(ROOT),
+            "PATH": "",
+            "NO_PROXY": "*",
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+        },
         capture_output=True,
         text=True,
         timeout=120,

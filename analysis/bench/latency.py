@@ -36,13 +36,16 @@ from analysis.records import Chunk, Verdict
 from analysis.semantic_function import SemanticRestAnalyzer
 from analysis.semantic_function_hybrid import DEFAULT_ROUTES, HybridSemanticAnalyzer
 from analysis.semantic_function_realtime import SemanticRealtimeAnalyzer
-from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS
+from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS, SETTINGS
 from analysis.simulator.profile import DEFAULT_SEED
 from analysis.simulator.service import digest_answerer
 
 SAMPLE = "long_english.csv"
 DEFAULT_SIZES = (1, 10, 30, 300)
 DEFAULT_ROUNDS = 5
+
+ALONE = replace(SETTINGS, share_limits=False, learned_limits_days=0.0)
+"""Each analyzer is measured as if it were the only one, and the first time."""
 
 DEFAULT_LATENCY_MS = 518.0
 """From `response.create` to `response.done` in a capture of the Realtime API, with a round trip of
@@ -262,6 +265,7 @@ def _make(kind: str, endpoint: Endpoint, options: Options) -> RoutedAnalyzer:
         endpoint=endpoint,
         max_concurrent=options.max_concurrent,
         seed=options.seed,
+        settings=ALONE,
     )
 
 

@@ -43,9 +43,7 @@ WIDTH = 100
     help="Median of the scripted latency, the same for all routes. [default: 518]",
 )
 @click.option("--seed", type=int, help="Of latencies and order of jobs; default fixed.")
-@click.option(
-    "--chunks-per-request", type=int, help="1 to 20. [default: 1 up to 50 chunks, above that 10]"
-)
+@click.option("--chunks-per-request", type=int, help="1 to 20. [default: planned by job size]")
 @click.option("--max-concurrent", type=int, help="Requests at once. [default: by route]")
 @click.option(
     "--live", is_flag=True, help="Measure the endpoint of OPENAI_API_KEY and OPENAI_BASE_URL."

@@ -21,7 +21,7 @@ from analysis.entry import check_cost
 from analysis.errors import ConfigurationError
 from analysis.pipeline.report import unanswered
 from analysis.pipeline.run import INTERRUPTED
-from analysis.records import FailureKind
+from analysis.records import GIVEN_UP, FailureKind
 from analysis.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -142,12 +142,12 @@ class Display:
         self._tick(verdict.route)
 
     def on_event(self, event: Event) -> None:
-        """Say what happens to routes; each rate limit would be too much.
+        """Say what happens to routes; each turn of pacing and of limits would be too much.
 
         What closes a route waits for the next event: if that stops the run, the end says it.
         """
         match event.name:
-            case "rate_limited":
+            case "rate_limited" | "in_flight_limit" | "route_preferred":
                 self._tick(None)
             case "route_closed":
                 self._pending.append(event.message)
@@ -298,11 +298,19 @@ def summary_lines(summary: RunSummary) -> list[str]:
         lines.append(f"Labels{mark}: {labels}.")
     lines.extend(f"Not labelled: {line}" for line in failure_lines(summary))
     lines.extend(_route_line(entry, mark) for entry in summary.routes)
+    lines.extend(copy_lines(summary))
     lines.extend(unknown_lines(summary))
     if summary.other_model_rows:
         lines.append(
             f"Exception: {_count(summary.other_model_rows, 'row')} labelled by another model than "
             "the first route asks for; semfn_route and semfn_model name it row by row."
+        )
+    if reduced := summary.record.get("packs_reduced"):
+        lines.append(f"Exception: {reduced}")
+    if summary.labeled_now and (alone := summary.estimate.get("alone")):
+        lines.append(
+            f"{_count(alone, 'chunk')} sent alone: the text looks like orders to the model, or is "
+            "unusually long."
         )
     if summary.labeled_now and summary.label_s:
         rate = summary.labeled_now / summary.label_s
@@ -318,14 +326,33 @@ def unknown_lines(summary: RunSummary) -> list[str]:
 
     The cost is that of as many answered requests of this run.
     """
-    unknown, answered = unanswered(summary.requests), summary.requests.get("done", 0)
+    unknown = unanswered(summary.requests)
     if not unknown:
         return []
     line = f"{_count(unknown, 'request')} ended without an answer and may have been paid for"
+    return [f"{line}{_possible_cost(summary, unknown)}."]
+
+
+def copy_lines(summary: RunSummary) -> list[str]:
+    """Return how many requests were given up because a second one was answered first."""
+    count = summary.requests.get(GIVEN_UP, 0)
+    if not count:
+        return []
+    were = "was" if count == 1 else "were"
+    line = (
+        f"{_count(count, 'request')} {were} sent a second time because they took long; "
+        "the slower one of the two may have been paid for"
+    )
+    return [f"{line}{_possible_cost(summary, count)}."]
+
+
+def _possible_cost(summary: RunSummary, requests: int) -> str:
+    """Return what so many requests may have cost: as much as answered ones, or nothing known."""
+    answered = summary.requests.get("done", 0)
     if summary.simulated or not answered or not summary.cost_usd:
-        return [f"{line}{' (simulated)' if summary.simulated else ''}."]
-    possible = dollars(summary.cost_usd / answered * unknown)
-    return [f"{line}: about {possible}, not in the figures above."]
+        return " (simulated)" if summary.simulated else ""
+    possible = dollars(summary.cost_usd / answered * requests)
+    return f": about {possible}, not in the figures above"
 
 
 def path_lines(summary: RunSummary) -> list[str]:

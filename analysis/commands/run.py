@@ -30,6 +30,25 @@ _SHOWN = frozenset({"input_file", "output", "quiet", "as_json", "debug"})
 """Options that are no options of `entry.analyze_file`."""
 
 
+class PackSize(click.ParamType[int | str]):
+    """A number of chunks, or `auto`; the range is checked by `entry.RunOptions`."""
+
+    name = "N|auto"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return how the two forms are shown."""
+        return self.name
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return the number or `auto`."""
+        try:
+            return "auto" if value == "auto" else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of chunks nor auto.", param, ctx)
+
+
 @click.command(
     epilog="Example: semfn run chunks.csv --topic 'Night trains' --local",
     context_settings={
@@ -61,7 +80,11 @@ _SHOWN = frozenset({"input_file", "output", "quiet", "as_json", "debug"})
 )
 @click.option("--model", multiple=True, metavar="[ROUTE=]NAME", help="Model of a route.")
 @click.option("--service-tier", metavar="NAME", help="auto, default, flex, priority and others.")
-@click.option("--max-chunks-per-request", type=int, help="1 to 20. [default: 10]")
+@click.option(
+    "--max-chunks-per-request",
+    type=PackSize(),
+    help="1 to 20, or auto: by the size of the input and the assumed limits. [default: 10]",
+)
 @click.option("--max-concurrent", type=int, help="Requests at once. [default: by route]")
 @click.option(
     "--local",

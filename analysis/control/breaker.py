@@ -11,6 +11,8 @@ are reported as contact. Requests that were lost together, with one socket, are 
     half-open  probe failed                                      open, pause x 1.6
     half-open  the service refused the probe                     closed
     half-open  the probe was answered                            closed
+    closed     requests wait and no sign comes (`on_silence`)    open
+    open       after a silence: any answer                       closed
     any        other request, sent before it opened, ended       the same
 """
 
@@ -52,6 +54,7 @@ class Breaker:
         self._rng = rng
         self._settings = settings
         self._open_until: float | None = None
+        self._is_silent = False
         self._openings = 0
         self._in_a_row = 0
         self._window: deque[bool] = deque(maxlen=settings.breaker_window)
@@ -71,14 +74,30 @@ class Breaker:
         """When a probe may go; None while the route is closed, that is, in use."""
         return self._open_until
 
+    @property
+    def error_rate(self) -> float:
+        """Return the share of failures among the last requests; 0 without any."""
+        return self._window.count(False) / len(self._window) if self._window else 0.0
+
+    @property
+    def recent_failures(self) -> int:
+        """Return how many of the last requests failed; the window of `breaker_window`."""
+        return self._window.count(False)
+
+    @property
+    def state(self) -> str:
+        """Return `closed` while the route is in use, else `open`."""
+        return "closed" if self._open_until is None else "open"
+
     def on_success(self, *, is_probe: bool = True) -> bool:
         """Report an answer; return True if this closed the breaker.
 
         An answer to a request that was sent before it opened, so to no probe, does not close it: it
-        may have been written before the service went away.
+        may have been written before the service went away. After a silence it does: the service was
+        slow, and it speaks again.
         """
         self.ever_worked = True
-        if self._open_until is not None and not is_probe:
+        if self._open_until is not None and not (is_probe or self._is_silent):
             return False
         was_open = self.on_contact()
         self._in_a_row = 0
@@ -91,10 +110,25 @@ class Breaker:
             return False
         self.down_since = None
         self._open_until = None
+        self._is_silent = False
         self._openings = 0
         self._in_a_row = 0
         self._window.clear()
         return True
+
+    def on_silence(self, *, now: float) -> bool:
+        """Report that requests wait and no sign of life comes; return True if this opened it."""
+        if self._open_until is not None:
+            return False
+        self._is_silent = True
+        self.down_since = now
+        self._open(now)
+        return True
+
+    def excuse(self, seconds: float) -> None:
+        """Do not count so long a time as an outage: the clock ran while nobody could ask."""
+        if self.down_since is not None:
+            self.down_since += seconds
 
     def on_failure(
         self,

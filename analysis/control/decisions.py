@@ -14,7 +14,10 @@ from analysis.records import Item, Pack, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """Hand this pack to this route now, under this request id."""
+    """Hand this pack to this route now, under this request id.
+
+    `is_copy`: the chunks are on their way in another request, too, which takes too long.
+    """
 
     request_id: str
     route: str
@@ -22,6 +25,17 @@ class Send:
     pack: Pack
     attempt: int
     is_probe: bool
+    is_copy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Give up this request: another one with its chunks was answered first.
+
+    The shell ends it with `Scheduler.cancel`, or with its outcome if that comes before.
+    """
+
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +50,7 @@ class Finished:
     """Nothing is queued and nothing is in flight."""
 
 
-Decision: TypeAlias = Send | WaitUntil | Finished
+Decision: TypeAlias = Send | Cancel | WaitUntil | Finished
 Settled: TypeAlias = tuple[tuple[Item, Verdict], ...]
 Costs: TypeAlias = Callable[[str, Pack], int]
 """Takes a route's name and a pack; returns estimated input tokens plus output cap of a request."""

@@ -1,19 +1,31 @@
-"""One dimension of an account's limit, requests or tokens per minute: a level and a credit.
+"""One dimension of an account's limit, requests or tokens per minute: a level and an excess.
 
 Pure. The pacer keeps two of them. Amounts are in the unit of the dimension, rates per second.
 
-The level is our copy of the service's minute bucket. It holds at most a minute's limit, starts with
-the burst, since how full the service's own bucket is, is not known, and is set by what the service
-states: what remains, less what was drawn since, less what is on its way, plus the refill since.
+The level is our copy of the service's minute bucket. As long as nothing is known of it, it is taken
+as full; then it is what the service states as remaining, less what was drawn since, plus the refill
+since, or, after a refusal, what the stated wait says.
 
-The credit bounds bursts. It starts small and grows by half per answer that states room (slow
-start); the first refusal that comes although the minute bucket had room shows a hidden window.
-Then it holds `window_s` of the rate and refills slower than the rate by a guard.
+The excess is what was drawn above the rate, and it is kept below the burst. The burst is small at
+first and grows with each answer while the service states room. A refusal although the minute bucket
+had room shows a hidden window: it holds what was let through above the rate, and from then on the
+excess sinks slower than the rate by a guard.
+
+Where no statement is to be expected, the burst grows so that twice as much goes per round trip,
+until a refusal. After it the rate begins low and doubles every second, until the next refusal, and
+from then on it is what was let through between two refusals.
+
+A process that shares its account uses a part of everything: rate, level, burst and reserve.
 """
 
 from __future__ import annotations
 
+import math
+
+from analysis.control.claims import Claims
 from analysis.control.ease import Ease
+from analysis.control.learned import LearnedLimit
+from analysis.control.window import Window
 from analysis.records import RateLimit
 from analysis.settings import Settings
 
@@ -22,61 +34,93 @@ TINY = 1e-9
 
 
 class Dimension:
-    """Level and credit of one dimension.
+    """Level and excess of one dimension.
 
     Attributes:
         per_minute: The limit in use.
         drawn: Everything drawn so far, net of what came back.
+        is_assumed: Nobody has entered, learned, stated or named the limit.
         is_known: The service has stated what remains, so the level is more than a guess.
         remaining: What the service stated last as remaining, or None.
-        has_window: A hidden window was found: slow start is over.
-        guard: Share of the rate by which the credit refills slower.
-        others: What other users of the account draw, units per second; negative if the service
-            refills faster than its stated limit says.
+        window: The hidden one.
+        others: What other users of the account draw, units per second.
         ease: Share of the rate that is used for now.
+        claims: Which of the limits that the service states is believed.
+        was_refused: A request was refused for this limit, or may have been.
+        heard_at: When the service last stated what remains.
+        returned: Part of what was given back that was refused.
+        part: Part of the account that this process uses, 0 to 1.
+        has_turns: Processes take turns, so what others draw is none of the rate's business.
     """
 
     def __init__(
-        self, *, per_minute: float, unit: float, start_units: int, now: float, settings: Settings
+        self,
+        *,
+        per_minute: float,
+        least_burst: float,
+        is_assumed: bool,
+        now: float,
+        settings: Settings,
+        learned: LearnedLimit | None = None,
     ) -> None:
-        """Start with a full burst.
+        """Start with nothing drawn.
 
         Args:
-            per_minute: The assumed limit.
-            unit: Largest amount of one request, as far as it is known.
-            start_units: So many requests may go at once at the start.
+            per_minute: The limit, unless it was learned.
+            least_burst: So much may go at once at the start.
+            is_assumed: The limit is a default.
             now: Monotonic seconds.
             settings: Knobs.
+            learned: From an earlier run.
         """
         self.per_minute = float(per_minute)
+        self.is_assumed = is_assumed and learned is None
+        if learned is not None:
+            self.per_minute = learned.per_minute
+        self.window = Window(
+            seconds=None if learned is None else learned.window_s,
+            guard=0.0 if learned is None else learned.guard,
+            now=now,
+            settings=settings,
+        )
         self.drawn = 0.0
         self.is_known = False
         self.remaining: float | None = None
-        self.has_window = False
-        self.guard = 0.0
         self.others = 0.0
         self.ease = Ease(settings=settings)
-        self._unit = unit
-        self._start_units = start_units
+        self._least_burst = least_burst
         self._knobs = settings
         self._at = now
+        self._level = self.per_minute
+        self._begun_at = now
+        self._refused = 0.0
+        self._refused_at: float | None = None
+        self._excess = 0.0
         self._grown = 0.0
-        self._level = self._credit = self.capacity
-        self._stated: float | None = None
-        self._stated_at = now
-        self._served = 0.0
-        self._before = self.per_minute
-        self._doubted: float | None = None
-        self._episode_at = now
-        self._was_refused = False
-        self._are_refunds_counted = True
-        self._has_refunds = False
+        self.heard_at = now
+        self.returned = 0.0
+        self.part = 1.0
+        self.has_turns = False
+        self._news_at = now
+        self.claims = Claims(per_minute=self.per_minute, settings=settings)
+        self.was_refused = False
+        self._is_remaining_false = False
 
     def __repr__(self) -> str:
         return (
-            f"Dimension(level {self._level:.1f}, credit {self._credit:.1f} of {self.capacity:.1f}, "
+            f"Dimension(level {self._level:.1f}, excess {self._excess:.1f} of {self.burst:.1f}, "
             f"{self.per_minute:.0f}/min)"
         )
+
+    @property
+    def window_s(self) -> float | None:
+        """Length of the hidden window, or None if none was met."""
+        return self.window.seconds
+
+    @property
+    def guard(self) -> float:
+        """Share of the rate by which the excess sinks slower."""
+        return self.window.guard
 
     @property
     def rate(self) -> float:
@@ -84,79 +128,70 @@ class Dimension:
         return self.per_minute / 60.0
 
     @property
-    def capacity(self) -> float:
-        """Largest burst in units; never below what one request takes."""
-        return self._capacity_for(self._unit)
+    def burst(self) -> float:
+        """Most that may be drawn above the rate; a larger single amount goes when nothing is."""
+        eased = self.rate * self.ease.share(self._at)
+        if self.window_s is not None:
+            return self.part * self.window_s * eased
+        least = max(self._least_burst, self._knobs.burst_s * eased)
+        return self.part * min(self.per_minute, least + self._grown)
 
     @property
     def is_stated(self) -> bool:
         """The limit in use was stated by the service."""
-        return self._stated is not None
+        return self.claims.limit is not None
+
+    @property
+    def is_blind(self) -> bool:
+        """The service has stated neither the limit nor what remains of it."""
+        return not (self.is_known or self.is_stated)
 
     def pace(self, now: float) -> float:
         """Return the refill in units per second that this client plans with."""
-        return self._refill_rate() * self.ease.share(now)
+        return self.part * self._refill_rate() * self.ease.share(now)
 
     def level(self, now: float) -> float:
         """Return what the minute bucket is believed to hold; below zero after a refusal."""
         self._advance(now)
         return self._level
 
-    def credit(self, now: float) -> float:
-        """Return what may be drawn in one burst; below zero after a cost above the burst."""
+    def excess(self, now: float) -> float:
+        """Return what was drawn above the rate."""
         self._advance(now)
-        return self._credit
+        return self._excess
 
     def ready_at(self, amount: float, now: float) -> float:
-        """Return the earliest time at which so much may be drawn; `now` if at once.
-
-        An amount above the limit goes when all of it is there, and leaves a debt. Asking changes
-        nothing: the burst is made to hold a larger amount than before only when that is taken.
-        """
+        """Return the earliest time at which so much may be drawn; `now` if at once."""
         self._advance(now)
-        more = self._more_for(amount)
-        asked = min(amount + self._reserve(max(self._unit, amount)), self.per_minute)
-        level = asked - self._level - (0.0 if self.is_known else more)
-        credit = min(amount, self.capacity + more) - self._credit - more
-        if level <= TINY and credit <= TINY:
+        if self.part == 0.0:
+            return math.inf
+        level = min(amount + self._reserve(amount), self._most) - self._level
+        excess = self._excess + amount - max(self.burst, amount)
+        if level <= TINY and excess <= TINY:
             return now
         pace = self.pace(now)
-        return now + max(level / pace, credit / (pace * (1 - self.guard)))
+        return now + max(level / pace, excess / (pace * (1 - self.guard)))
 
-    def is_short_of(self, amount: float) -> bool:
-        """Tell whether so much cannot be drawn at the time of the last change."""
-        return self._level < amount or self._credit < amount
-
-    def take(self, amount: float, now: float) -> None:
-        """Draw; the caller asked `ready_at` before."""
+    def take(self, amount: float, now: float) -> float:
+        """Draw; the caller asked `ready_at` before. Return everything drawn up to now."""
         self._advance(now)
-        self._fit(amount)
         self._level -= amount
-        self._credit -= amount
+        self._excess += amount
         self.drawn += amount
+        return self.drawn
 
     def refund(self, amount: float, now: float) -> None:
         """Give back what was reserved and not used; a negative amount draws more."""
         self._advance(now)
-        self._level = min(self.per_minute, self._level + amount)
-        if amount < 0 or self._are_refunds_counted:
-            self._credit = min(self.capacity, self._credit + amount)
-        self._has_refunds = self._has_refunds or amount > 0
+        self._level = min(self._most, self._level + amount)
+        if amount < 0 or self.window.are_refunds_counted:
+            self._excess = max(0.0, self._excess - amount)
+        self.window.has_refunds = self.window.has_refunds or amount > 0
         self.drawn -= amount
-        self.unserve(amount)
-
-    def unserve(self, amount: float) -> None:
-        """Do not count so much as served: it came back, or was refused."""
-        self._served = max(0.0, self._served - amount)
+        self.claims.unserve(amount)
 
     def learn(
-        self,
-        limit: RateLimit,
-        now: float,
-        *,
-        amount: float,
-        sent_at: float | None,
-        not_counted: float,
+        self, limit: RateLimit, now: float, *, amount: float, sent_at: float | None, missing: float
     ) -> None:
         """Take over what the service states.
 
@@ -165,32 +200,80 @@ class Dimension:
             now: Monotonic seconds.
             amount: What the request drew that the statement belongs to, or is likely to; 0 if none.
             sent_at: When that request was sent; None if it is not known which one it is.
-            not_counted: Drawn, net of what came back, without being in what is stated.
+            missing: Drawn, net of what came back, without being in what is stated.
         """
         self._advance(now)
         if limit.limit is not None and limit.limit <= 0:
             return  # it applies no limit of this kind, so nothing remains of it either
-        if limit.limit is not None and not self._believe(
-            float(limit.limit), amount, now if sent_at is None else sent_at, now
-        ):
+        at = now if sent_at is None else sent_at
+        if limit.limit is not None and not self._believe(float(limit.limit), amount, at, now):
             return
-        if limit.remaining is None or limit.remaining < 0:
+        if limit.remaining is None or limit.remaining < 0 or self._is_remaining_false:
             return
+        self.heard_at = now
         self.remaining = float(limit.remaining)
-        since_s = 0.0 if sent_at is None else now - sent_at
-        level = self.remaining - not_counted + self._refill_rate() * since_s
-        level = min(self.per_minute, level)
-        if self.is_known and sent_at is not None and self.ease.share(now) == 1.0:
-            lacking = self._level - level  # where nothing remains it may lack more, not less
-            self._note_drift(lacking if self.remaining > 0 else max(0.0, lacking))
-        self._level, self.is_known = level, True
-        if not self.has_window and self.remaining > 0:
-            self._grow(amount)
+        if sent_at is None or sent_at >= self._news_at or not self.is_known:  # else it is old
+            level = self.part * (self.remaining + self._refill_rate() * (now - at)) - missing
+            if self.remaining == 0:  # it may lack more than nothing
+                level = min(level, self._level)
+            self._set_level(min(self._most, level), sent_at, amount, now)
+        self._let_grow(amount)
+
+    def has_room(self, amount: float, now: float) -> bool:
+        """Tell whether the minute bucket is sure to hold so much."""
+        return self.level(now) >= amount + self._doubt(amount)
+
+    def budget(self, now: float) -> tuple[float | None, float]:
+        """Return what may be drawn now, None if nothing is known, and what comes per second."""
+        level = self.level(now) if self.is_known else None
+        if self.window_s is not None:
+            room = self.burst - self.excess(now)
+            level = room if level is None else min(level, room)
+        return level, self.pace(now)
+
+    def learned(self) -> LearnedLimit | None:
+        """Return what another run can start from; None while the limit is assumed."""
+        if self.is_assumed:
+            return None
+        return LearnedLimit(per_minute=self.per_minute, window_s=self.window_s, guard=self.guard)
 
     def confirm(self, amount: float) -> None:
         """Hear that so much was let through, on a way that states nothing."""
-        if self.is_known and not self.has_window and self._level > 0:
-            self._grow(amount)
+        if self.is_known and self._level > 0:
+            self._let_grow(amount)
+
+    def allow(self, amount: float) -> None:
+        """Let so much go at once at the start, since nobody will state anything."""
+        if self.is_blind and not self.was_refused:
+            self._grown = max(self._grown, min(amount, self.per_minute))
+
+    def confirm_blindly(self, amount: float, *, most: float) -> None:
+        """Hear that so much was let through where no statement is to be expected.
+
+        Args:
+            amount: So much.
+            most: The burst grows up to this.
+        """
+        before = self.burst
+        self.ease.grow(amount / self.rate)
+        if self.window_s is None and not self.was_refused and self._grown < most:
+            more = self._knobs.blind_growth * amount - (self.burst - before)
+            grown = self._grown + max(0.0, more) / self._part_or_tiny()
+            self._grown = min(self.per_minute, most, grown)
+
+    def doubt(self, amount: float, now: float, *, later: float, wait_s: float) -> None:
+        """Hear of a refusal that shows an assumed rate to be too high, before `refuse`.
+
+        Args:
+            amount: What the refused request would have drawn.
+            now: Monotonic seconds.
+            later: Drawn after it.
+            wait_s: From now on; then the service has room for it.
+        """
+        self._advance(now)
+        start = self._knobs.start_per_s * amount / self.rate
+        asked_s = (self._asked() - later) / self.rate
+        self.ease.doubt(now, start=start, asked_s=asked_s, wait_s=wait_s)
 
     def adopt(self, per_minute: float, now: float, *, is_heard: bool) -> None:
         """Take over the limit that a refusal names.
@@ -198,133 +281,175 @@ class Dimension:
         If the statement that came with it (`is_heard`) names another one, that has another unit.
         """
         self._advance(now)
-        if per_minute == self._doubted:
-            self._doubted = None
-        if per_minute != self._stated:
-            if is_heard and self._stated is not None:
-                self._doubted = self._stated
-            self._before, self._stated, self._stated_at = self.per_minute, per_minute, now
-            self._served = 0.0
+        self.is_assumed = False
+        self.ease.lift()
+        self.claims.adopt(per_minute, now=now, in_use=self.per_minute, is_heard=is_heard)
         self._set_limit(per_minute)
 
-    def refuse(self, amount: float, now: float, *, wait_s: float, lost: float = 0.0) -> None:
-        """Hear that the minute bucket lacked so much, and is to hold it after `wait_s`.
+    def forget(self, amount: float) -> None:
+        """Hear that so much of what was drawn was refused: a hidden window does not count it."""
+        if self.is_known:
+            self._excess = max(0.0, self._excess - amount)
+        else:  # as long as nothing is known, the rate is kept by what is sent
+            self._refused += amount
 
-        Args:
-            amount: What was asked for.
-            now: Monotonic seconds.
-            wait_s: As stated.
-            lost: What the refusal itself is likely to have cost.
-        """
+    def refuse(self, amount: float, now: float, *, sent_at: float, wait_s: float) -> None:
+        """Hear that the minute bucket lacked so much, and is to hold it after `wait_s`."""
         self._advance(now)
-        self._note_refusal()
-        self._level = min(self._level, amount - self.pace(now) * wait_s - lost)
+        self.was_refused = True
+        self._news_at = max(self._news_at, sent_at)
+        if not self.is_known:
+            self._refused_at, self._grown = now, 0.0
+            if self.window_s is None:
+                self._excess = min(self._excess, self.burst)  # the level says the rest
+            self.ease.mark(now + wait_s, asked_s=self._asked() / self.rate)
+        self._level = min(self._level, amount - self.pace(now) * wait_s)
 
     def find_window(self, amount: float, now: float, *, wait_s: float) -> None:
         """Hear of a refusal although the minute bucket had room: a shorter window applies."""
         self._advance(now)
-        self._note_refusal()
-        knobs = self._knobs
-        if not self.has_window:
-            self.stop_growing()
-            self.guard = knobs.guard
-            self._episode_at = now
-        elif now - self._episode_at >= knobs.guard_every_s:
-            self._episode_at = now
-            if self._has_refunds and self._are_refunds_counted and self.guard > knobs.guard:
-                self._are_refunds_counted = False  # the hidden window keeps what was reserved
-            elif self.guard >= knobs.guard_cap:
-                self.ease.cut(now, flat_s=0.0)
-            self.guard = min(knobs.guard_cap, self.guard + knobs.guard_step)
+        self.was_refused = True
+        rate = self.rate * self._part_or_tiny()
+        if self.window.find(self._excess / rate, amount / rate, now):
+            self.ease.cut(now, flat_s=0.0)
         refilled = self.pace(now) * (1 - self.guard) * wait_s
-        self._credit = min(self._credit, self.capacity, amount - refilled)
+        self._excess = max(self._excess, self.burst - amount + refilled)
+
+    def exclude(self, amount: float, now: float) -> None:
+        """Hear that so much was refused for something else than the hidden window."""
+        self.window.exclude(amount / (self.rate * self._part_or_tiny()), now)
+
+    def distrust(self) -> None:
+        """Hear that what is stated as remaining is not true: it is ignored from now on."""
+        self._is_remaining_false, self.is_known, self.remaining = True, False, None
 
     def stop_growing(self) -> None:
-        """End slow start, after a refusal."""
-        self._note_refusal()
-        self.has_window = True
-        self._grown = 0.0
-        self._credit = min(self._credit, self.capacity)
+        """Keep to the burst of the start from now on."""
+        self.was_refused = True
+        self.window.shorten()
+
+    def share(self, part: float, now: float, *, has_turns: bool) -> None:
+        """Use this part of the account from now on.
+
+        A larger part adds nothing at once: what others left may have been used by them.
+        """
+        self._advance(now)
+        room = self.burst - self._excess
+        if part < self.part:
+            self._level = min(self._level, self._level * part / self.part)
+        self.part, self.has_turns = part, has_turns
+        if has_turns:
+            self.others = 0.0  # what the level lacks was drawn by those who have other turns
+        self._excess = self.burst - min(room, self.burst)
+
+    def note_window(self) -> None:
+        """Hear from another process that a hidden window applies."""
+        if self.window_s is None:
+            self.window.shorten()
+
+    def spacing_s(self, unit: float) -> float:
+        """Return the seconds from one request of this amount to the next, 0 if no window asks it.
+
+        That is, where the hidden window holds only one.
+        """
+        if self.window_s is None or self.window_s * self.rate > unit:
+            return 0.0
+        return unit / (self.rate * (1 - self.guard))
 
     # Inside
+
+    @property
+    def _most(self) -> float:
+        """What the minute bucket holds for this process when it is full."""
+        return self.part * self.per_minute
+
+    def _asked(self) -> float:
+        """Return what was drawn, with what was refused."""
+        return self.drawn + self.returned
+
+    def _part_or_tiny(self) -> float:
+        """Return the part as a divisor."""
+        return max(self.part, TINY)
 
     def _advance(self, now: float) -> None:
         if now > self._at:
             gained = self.pace(self._at) * (now - self._at)
-            self._level = min(self.per_minute, self._level + gained)
             self._at = now
-            self._credit = min(self.capacity, self._credit + gained * (1 - self.guard))
+            self._level = min(self._most, self._level + gained)
+            self._excess = max(0.0, self._excess - gained * (1 - self.guard))
 
     def _refill_rate(self) -> float:
         """Return what the minute bucket gains for this client in a second."""
         knobs, rate = self._knobs, self.rate
-        others = self.others if abs(self.others) > knobs.others_noise * rate else 0.0
+        is_recent = self._at - self.heard_at <= knobs.others_tau_s
+        others = self.others if is_recent and self.others > knobs.others_noise * rate else 0.0
         return max(rate - others, knobs.share_floor * rate)
 
-    def _capacity_for(self, unit: float) -> float:
-        """Return the largest burst if the largest amount of one request is `unit`."""
-        knobs = self._knobs
-        seconds, units = (
-            (knobs.window_s, 1) if self.has_window else (knobs.burst_s, self._start_units)
-        )
-        burst = max(units * unit, seconds * self.rate * self.ease.share(self._at))
-        return min(max(self.per_minute, unit), burst + self._grown)
-
-    def _more_for(self, amount: float) -> float:
-        """Return how much larger the burst is with a request of this amount."""
-        return self._capacity_for(amount) - self.capacity if amount > self._unit else 0.0
-
-    def _fit(self, amount: float) -> None:
-        """Let the burst hold the largest amount of one request."""
-        more = self._more_for(amount)
-        self._unit = max(self._unit, amount)
-        self._credit += more
-        if not self.is_known:
-            self._level += more
-
-    def _reserve(self, unit: float) -> float:
+    def _reserve(self, amount: float) -> float:
         """Return what stays in the minute bucket, for what is not seen of it in time."""
         if not self.is_known:
             return 0.0
-        return max(self._knobs.reserve_units * unit, self._knobs.reserve_s * self.rate)
+        seconds = self._knobs.reserve_s * self.part
+        return max(self._knobs.reserve_units * amount, seconds * self.rate)
 
-    def _note_refusal(self) -> None:
-        """The service refuses, so it does not refill faster than it says."""
-        self._was_refused = True
-        self.others = max(0.0, self.others)
+    def _doubt(self, amount: float) -> float:
+        """Return how far the level may be wrong."""
+        return max(amount, self._knobs.doubt_s * self.rate)
 
-    def _note_drift(self, lacking: float) -> None:
-        """Hear how much less the service's bucket holds than was believed."""
+    def _set_level(self, level: float, sent_at: float | None, amount: float, now: float) -> None:
+        more, was_known = level - self._level, self.is_known
+        self._level, self.is_known = level, True
+        if was_known and not self.window.is_episode(now):
+            # What much more is left than believed was lost on its way, not refused just now.
+            lost = max(0.0, more - self._knobs.lost_s * self.rate)
+            self._excess = max(0.0, self._excess - lost)
+        is_usual = self.ease.share(now) == 1.0 and not self.has_turns
+        if was_known and sent_at is not None and is_usual:
+            self._note_drift(-more, sent_at - self._news_at)
+        if not was_known and self._refused_at is not None:
+            self._excess = max(0.0, self._excess - self._refused)
+            self._solve(amount, now)
+        if sent_at is not None:
+            self._news_at = sent_at
+
+    def _note_drift(self, lacking: float, seconds: float) -> None:
+        """Hear how much less the service's bucket holds than was believed some time after."""
         knobs, rate = self._knobs, self.rate
-        least = 0.0 if self._was_refused else -knobs.unit_boost * rate
+        lacking = min(rate * seconds, max(-rate * seconds, lacking))
         others = self.others + lacking / knobs.others_tau_s
-        self.others = min((1 - knobs.share_floor) * rate, max(least, others))
+        self.others = min((1 - knobs.share_floor) * rate, max(0.0, others))
 
-    def _grow(self, amount: float) -> None:
-        more = self._knobs.burst_growth * amount
-        self._grown = min(self.per_minute, self._grown + more)
-        self._credit = min(self.capacity, self._credit + more)
+    def _solve(self, amount: float, now: float) -> None:
+        """Find out, at the first statement, whether a refusal before it was for a hidden window."""
+        assert self._refused_at is not None
+        if self._level - self.rate * (now - self._refused_at) >= amount > 0:
+            self.find_window(amount, now, wait_s=0.0)
 
-    def _believe(self, stated: float, amount: float, sent_at: float, now: float) -> bool:
-        """Take over a stated limit, unless more than that was just served: another unit, then."""
-        if stated == self._doubted:
+    def _let_grow(self, amount: float) -> None:
+        """Allow larger bursts, since the minute bucket has room."""
+        if self.window_s is None and self.remaining:
+            more = self._knobs.burst_growth * amount / self._part_or_tiny()
+            self._grown = min(self.per_minute, self._grown + more)
+
+    def _believe(self, stated: float, amount: float, at: float, now: float) -> bool:
+        """Take over a stated limit, unless it is false."""
+        if not self.claims.hear(stated, amount=amount, at=at, now=now, in_use=self.per_minute):
+            if self.claims.limit is None:
+                self.is_known, self.remaining, self.is_assumed = False, None, True
+                self._set_limit(self.claims.before)
             return False
-        if stated != self._stated:
-            self._before = self.per_minute
-            self._stated, self._stated_at, self._served = stated, sent_at, 0.0
-        self._served += amount
-        most = stated * (1 + max(0.0, now - self._stated_at) / 60.0)
-        if self._served > self._knobs.limit_doubt * most:
-            self._doubted, self._stated = stated, None
-            self.is_known, self.remaining = False, None
-            self._set_limit(self._before)
-            return False
+        was_assumed, self.is_assumed = self.is_assumed, False
         self.ease.lift()
         self._set_limit(stated)
+        if was_assumed:  # so far the excess sank at a rate that need not be true
+            drawn_s = now - self._begun_at
+            self._excess = max(self._excess, self.drawn - drawn_s * self.rate)
         return True
 
     def _set_limit(self, per_minute: float) -> None:
+        if per_minute == self.per_minute:
+            return
         self.per_minute = per_minute
         self._grown = min(self._grown, per_minute)
-        self._level = min(self._level, per_minute)
-        self._credit = min(self._credit, self.capacity)
+        self._level = min(self._level, self._most)
+        self._excess = min(self._excess, self.burst)

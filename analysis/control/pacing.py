@@ -3,25 +3,32 @@
 Pure. The scheduler asks `ready_at`, draws with `take`, gives back with `refund`, ends a call with
 `end`, and passes on what the service says (`learn`) or demands (`hold`).
 
-A request goes when both dimensions (`dimension.py`) have level and credit for it. Which call a
-statement belongs to decides how it is read:
+A request goes when both dimensions (`dimension.py`) allow it. Which call a statement belongs to
+decides how it is read:
 
     statement                      level of the dimension
-    of a known call                remaining - drawn since - sent before, unheard + refill since
+    of a known call                remaining - drawn since + refill
     of some call                   remaining - all drawn since the oldest recent one
     refusal, no room               what the request lacks after the wait; may be below zero
-    refusal, room                  as it is; the credit is bounded by a hidden window
-    refusal, limit never stated    as for no room, and the assumed rate is halved
+    refusal, room                  as it is; bursts are bounded by a hidden window
+    refusal, limit never stated    as for no room; an assumed rate begins low, then is measured
     refusal, slow_down             as it is; the rate is halved for a quarter of an hour
+    none, nor is one expected      taken as full; bursts double per round trip
+
+One is expected while a request is on its way over a route that states limits, unless an answer of
+such a route came without any.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis.control.dimension import Dimension
+from analysis.control.learned import Learned
+from analysis.control.leases import Share, Spacing
 from analysis.errors import RateLimited, RequestTooLarge
 from analysis.records import RateLimit
 from analysis.settings import SETTINGS, Settings
@@ -40,6 +47,7 @@ class Call:
         requests_drawn: Everything drawn of requests up to and with it.
         tokens_drawn: Everything drawn of tokens up to and with it.
         is_heard: The service has stated limits with it.
+        is_asked: It goes over a way that states limits.
     """
 
     sent_at: float
@@ -47,6 +55,7 @@ class Call:
     requests_drawn: float
     tokens_drawn: float
     is_heard: bool = False
+    is_asked: bool = False
 
 
 class Pacer:
@@ -55,37 +64,62 @@ class Pacer:
     Attributes:
         requests: Requests per minute.
         tokens: Tokens per minute.
-        is_guessed: The requests limit is assumed: no service has stated it yet.
-        is_short: A request has emptied a bucket, so that the next one had to wait.
-        is_scouted: A request was sent to a route for what it says about the limits.
+        tokens_reserved: Drawn so far.
+        tokens_refunded: Given back so far, because they were reserved and not used.
     """
 
-    def __init__(self, *, now: float, rng: random.Random, settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self,
+        *,
+        now: float,
+        rng: random.Random,
+        settings: Settings = SETTINGS,
+        learned: Learned | None = None,
+    ) -> None:
+        """Start with nothing drawn.
+
+        Args:
+            now: Monotonic seconds.
+            rng: Source of jitter.
+            settings: Knobs; limits other than the defaults are believed to be the account's.
+            learned: Limits known from an earlier run; they are believed more than the settings.
+        """
+        learned = learned or Learned()
         self.requests = Dimension(
             per_minute=settings.requests_per_minute,
-            unit=1.0,
-            start_units=settings.start_requests,
+            least_burst=settings.start_requests,
+            is_assumed=settings.requests_per_minute == SETTINGS.requests_per_minute,
             now=now,
             settings=settings,
+            learned=learned.requests,
         )
         self.tokens = Dimension(
             per_minute=settings.tokens_per_minute,
-            unit=0.0,
-            start_units=1,
+            least_burst=0.0,
+            is_assumed=settings.tokens_per_minute == SETTINGS.tokens_per_minute,
             now=now,
             settings=settings,
+            learned=learned.tokens,
         )
-        self.is_guessed = True
-        self.is_short = False
-        self.is_scouted = False
+        self.tokens_reserved = 0
+        self.tokens_refunded = 0
         self._rng = rng
         self._settings = settings
         self._calls: dict[Call, None] = {}
         self._held_until = now
+        self._spaced_until = now
         self._holds_in_a_row = 0
         self._refused_since: float | None = None
         self._eased_at = now
         self._slowed_at = -settings.slow_down_every_s + now
+        self._bound_until = now
+        self._is_begun = False
+        self._asked_at: float | None = None
+        self._is_asking = False
+        self._asked = 0
+        self._is_mute = False
+        self._turn_at: float | None = None
+        self._unit_tokens = 0.0
 
     def ready_at(self, *, cost_tokens: int, now: float) -> float:
         """Return the earliest time at which a request of this cost may be sent.
@@ -103,34 +137,42 @@ class Pacer:
                 f"The request needs about {cost_tokens} tokens, and the limit is {most:.0f} tokens "
                 "a minute. Ask for fewer or shorter chunks at once, or for a higher limit."
             )
-        return max(
-            self._held_until,
-            self.requests.ready_at(1, now),
-            self.tokens.ready_at(cost_tokens, now),
-        )
+        ready_at = self.ready_apart_from_turns(cost_tokens=cost_tokens, now=now)
+        return ready_at if self._turn_at is None else max(ready_at, self._turn_at)
 
     def take(self, *, cost_tokens: int, now: float) -> Call:
         """Draw one request and its tokens; hand the call to `end` when it has ended."""
-        requests, tokens = self.requests, self.tokens
-        requests.take(1, now)
-        tokens.take(cost_tokens, now)
-        self.is_short = self.is_short or requests.is_short_of(1) or tokens.is_short_of(cost_tokens)
         call = Call(
             sent_at=now,
             tokens=cost_tokens,
-            requests_drawn=requests.drawn,
-            tokens_drawn=tokens.drawn,
+            requests_drawn=self.requests.take(1, now),
+            tokens_drawn=self.tokens.take(cost_tokens, now),
+            is_asked=self._is_asking,
         )
         self._calls[call] = None
+        self._asked += self._is_asking
+        self._is_asking = False
+        if self._turn_at is not None:
+            self._turn_at = math.inf
+        self._unit_tokens = max(float(cost_tokens), self._unit_tokens)
+        self.tokens_reserved += cost_tokens
+        if self._holds_in_a_row > 1:  # one request at a time finds out whether it goes on
+            self._spaced_until = now + self._settings.spaced_s
+        next_at = max(self.requests.ready_at(1, now), self.tokens.ready_at(cost_tokens, now))
+        if next_at > now:
+            self._bound_until = next_at + self._settings.bound_s
         return call
 
     def refund(self, *, tokens: int, now: float) -> None:
         """Give back tokens that were reserved and not used (negative: used beyond it)."""
         self.tokens.refund(tokens, now)
+        self.tokens_refunded += tokens
 
     def end(self, call: Call) -> None:
         """Hear that a call is not on its way any more."""
-        self._calls.pop(call, None)
+        if call in self._calls:
+            del self._calls[call]
+            self._asked -= call.is_asked
 
     def learn(self, limits: Iterable[RateLimit], now: float, *, call: Call | None = None) -> None:
         """Take over what the service says about its limits.
@@ -141,28 +183,17 @@ class Pacer:
             call: The one on its way that they were stated with; None if that is not known.
         """
         likely = call or self._oldest(now)
-        requests, tokens = self._not_counted(call, likely)
+        requests, tokens = self._missing(call, likely)
         if call is not None:
             call.is_heard = True
         sent_at = None if call is None else call.sent_at
         for limit in limits:
             if limit.name == "requests":
-                self.requests.learn(
-                    limit,
-                    now,
-                    amount=0.0 if likely is None else 1.0,
-                    sent_at=sent_at,
-                    not_counted=requests,
-                )
-                self.is_guessed = self.is_guessed and not self.requests.is_stated
+                amount = 0.0 if likely is None else 1.0
+                self.requests.learn(limit, now, amount=amount, sent_at=sent_at, missing=requests)
             elif limit.name == "tokens":
-                self.tokens.learn(
-                    limit,
-                    now,
-                    amount=0.0 if likely is None else likely.tokens,
-                    sent_at=sent_at,
-                    not_counted=tokens,
-                )
+                amount = 0.0 if likely is None else likely.tokens
+                self.tokens.learn(limit, now, amount=amount, sent_at=sent_at, missing=tokens)
 
     def hold(
         self,
@@ -175,8 +206,8 @@ class Pacer:
         """Send nothing for as long as a rate limit demands; return until when.
 
         Without a stated time (or with one of zero) the pause doubles from refusal to refusal;
-        refusals of requests that were on their way together count once. Up to a tenth is added by
-        chance, so that waiting processes do not come back together.
+        refusals of requests that were on their way together count once. Up to a tenth, at most five
+        seconds, is added by chance, so that waiting processes do not come back together.
 
         Args:
             retry_after_s: As stated, or None.
@@ -197,7 +228,8 @@ class Pacer:
             retry_after_s = max(retry_after_s, backoff_s)
         if call is not None:
             self._weigh(call, refusal or RateLimited(""), now, retry_after_s)
-        until = now + retry_after_s * (1 + self._rng.uniform(0, 0.1))
+        jitter_s = min(knobs.hold_jitter_s, 0.1 * retry_after_s)
+        until = now + retry_after_s + self._rng.uniform(0, jitter_s)
         self._held_until = max(self._held_until, until)
         return self._held_until
 
@@ -205,17 +237,126 @@ class Pacer:
         """Return the seconds from the first refusal after the last answer, or after `since`."""
         return 0.0 if self._refused_since is None else now - max(self._refused_since, since)
 
+    def excuse(self, seconds: float) -> None:
+        """Do not count so many seconds in `refused_for`: nothing was asked in them."""
+        if self._refused_since is not None:
+            self._refused_since += seconds
+
     def confirm(self, call: Call | None = None) -> None:
         """Hear that a request passed the limits.
 
         Where its service states nothing with answers, the answer itself lets the bursts grow, as
-        far as what was stated elsewhere leaves room.
+        far as what was stated elsewhere leaves room, or freely where nothing will be stated.
         """
         self._holds_in_a_row = 0
         self._refused_since = None
-        if call is not None and not call.is_heard:
-            self.requests.confirm(1.0)
-            self.tokens.confirm(call.tokens)
+        if call is None:
+            return
+        if call.is_asked and self.requests.is_blind:
+            self._is_mute = True
+        is_free = self._is_mute or not self._asked
+        is_news = call.sent_at >= self._eased_at  # else a later request was refused since
+        most = float(self._settings.blind_most) if self.is_guessed else math.inf
+        for one, amount, allowed in (
+            (self.requests, 1.0, most),
+            (self.tokens, float(call.tokens), math.inf),
+        ):
+            if one.is_blind and is_free and is_news:
+                one.confirm_blindly(amount, most=allowed)
+            elif not call.is_heard:
+                one.confirm(amount)
+
+    # For the scheduler and the planner
+
+    @property
+    def is_guessed(self) -> bool:
+        """The requests limit is a default: nobody has entered, learned, stated or named one."""
+        return self.requests.is_assumed
+
+    def is_rate_bound(self, now: float) -> bool:
+        """Tell whether a request had to wait for a limit just now."""
+        return now < max(self._bound_until, self._held_until)
+
+    def begin(self, *, requests: int, tokens: int, is_mute: bool) -> None:
+        """Hear how much waits: long work on limits that nobody has stated starts slowly.
+
+        Nothing changes once a service has stated or refused something.
+
+        Args:
+            requests: That wait.
+            tokens: Of all of them.
+            is_mute: No route states limits, so a statement need not be waited for.
+        """
+        if self._is_begun or not self.requests.is_blind or self.requests.was_refused:
+            return
+        if not self.is_long(requests=requests, tokens=tokens):
+            return
+        self._is_begun, knobs = True, self._settings
+        if self.is_guessed:
+            self.requests.ease.start(knobs.start_per_s / self.requests.rate)
+        if is_mute:
+            self._is_mute = True
+            for one, amount in ((self.requests, 1.0), (self.tokens, tokens / requests)):
+                count = knobs.blind_requests if one.is_assumed else knobs.blind_entered
+                one.allow(amount * count)
+
+    def is_long(self, *, requests: int, tokens: int) -> bool:
+        """Tell whether so much takes a while at the limits in use."""
+        least_s = max(requests / self.requests.rate, tokens / self.tokens.rate)
+        return least_s >= self._settings.long_s
+
+    def wants_statement(self, now: float) -> bool:
+        """Tell whether a request should take a route that states limits, if there is one."""
+        if self._asked_at is None:
+            return not self.requests.is_known
+        is_old = now - max(self._asked_at, self.requests.heard_at) >= self._settings.scout_every_s
+        return is_old and self.is_rate_bound(now)
+
+    def note_asked(self, now: float) -> None:
+        """Hear that the next request takes such a route."""
+        self._asked_at = now
+        self._is_asking = True
+
+    def budget(self, now: float) -> dict[str, tuple[float | None, float]]:
+        """Return (left now or None, units per second) of `requests` and `tokens`."""
+        return {"requests": self.requests.budget(now), "tokens": self.tokens.budget(now)}
+
+    def learned(self) -> Learned:
+        """Return what another run can start from."""
+        return Learned(requests=self.requests.learned(), tokens=self.tokens.learned())
+
+    # For the leases
+
+    @property
+    def has_turn(self) -> bool:
+        """A turn was given and not used yet."""
+        return self._turn_at is not None and self._turn_at < math.inf
+
+    def ready_apart_from_turns(self, *, cost_tokens: int, now: float) -> float:
+        """Return the earliest time that limits and pauses allow."""
+        return max(
+            self._held_until,
+            self._spaced_until,
+            self.requests.ready_at(1, now),
+            self.tokens.ready_at(cost_tokens, now),
+        )
+
+    def spacing(self) -> Spacing | None:
+        """Return the spacing of requests where a hidden window holds only one."""
+        seconds, dimension = max(
+            (self.requests.spacing_s(1.0), "requests"),
+            (self.tokens.spacing_s(self._unit_tokens), "tokens"),
+        )
+        return Spacing(dimension=dimension, seconds=seconds) if seconds > 0 else None
+
+    def share(self, share: Share, now: float) -> None:
+        """Use this part of the account from now on, and turns; other processes use the rest."""
+        has_turns = share.turn_in_s is not None
+        for name, one in (("requests", self.requests), ("tokens", self.tokens)):
+            one.share(share.part, now, has_turns=has_turns)
+            if share.window == name:
+                one.note_window()
+        self._turn_at = None if share.turn_in_s is None else now + share.turn_in_s
 
     # Inside
 
@@ -224,66 +365,82 @@ class Pacer:
         since = now - self._settings.statement_age_s
         return next((call for call in self._calls if call.sent_at >= since), None)
 
-    def _not_counted(self, call: Call | None, likely: Call | None) -> tuple[float, float]:
+    def _missing(self, call: Call | None, likely: Call | None) -> tuple[float, float]:
         """Return requests and tokens drawn that a statement may not have counted.
 
-        Of a known call: what was drawn after it, and by calls sent before it of which the service
-        has said nothing. Without one it may be as old as the oldest call of the last moment.
+        Of a known call: what was drawn after it. Without one it may be as old as the oldest call
+        of the last moment.
         """
         if likely is None:
             return 0.0, 0.0
         requests = self.requests.drawn - likely.requests_drawn
         tokens = self.tokens.drawn - likely.tokens_drawn
-        if call is None:
-            return requests + 1.0, tokens + likely.tokens
-        for other in self._calls:
-            if other is call:
-                break
-            if not other.is_heard:
-                requests += 1.0
-                tokens += other.tokens
-        return requests, tokens
+        return (requests + 1.0, tokens + likely.tokens) if call is None else (requests, tokens)
 
     def _weigh(self, call: Call, refusal: RateLimited, now: float, wait_s: float) -> None:
         """Find out which limit a refusal is about, and how."""
         name, _, period = refusal.dimension.partition(" per ")
-        costs = [(self.requests, "requests", 1.0), (self.tokens, "tokens", float(call.tokens))]
+        both = [("requests", self.requests, 1.0), ("tokens", self.tokens, float(call.tokens))]
+        self.tokens.returned += call.tokens
         if call.is_heard:
-            self.requests.unserve(1.0)  # tokens were given back
+            self.requests.claims.unserve(1.0)
         if refusal.code == SLOW_DOWN:
-            for one, _, _ in costs:
-                one.stop_growing()
-            if call.sent_at >= self._slowed_at + self._settings.slow_down_every_s:
-                self._slowed_at = now
-                for one, _, _ in costs:
-                    one.ease.cut(now, flat_s=self._settings.slow_down_s)
+            self._slow_down(call, now)
             return
         if period == "day" or refusal.code not in ("", "rate_limit_exceeded"):
             return  # the pause says it all: the limits of a minute are as they were
-        if name:
-            costs = [cost for cost in costs if cost[1] == name]
+        about = [(one, cost) for one_name, one, cost in both if name in ("", one_name)]
         if name and refusal.limit:
-            for one, _, _ in costs:
+            for one, _ in about:
                 one.adopt(float(refusal.limit), now, is_heard=call.is_heard)
-        rooms = [(one, cost, _room(one, cost, call, refusal, now)) for one, _, cost in costs]
-        if all(room for _, _, room in rooms):
-            for one, cost, _ in rooms:
+        lacking = [(one, cost) for one, cost in about if not _room(one, cost, call, refusal, now)]
+        for _, one, cost in both:
+            if lacking or (one, cost) not in about:
+                one.exclude(cost, now)
+        if not (lacking and self.requests.is_known):
+            self.requests.forget(1.0)  # tokens were given back
+        if not lacking:
+            for one, cost in about:
                 one.find_window(cost, now, wait_s=wait_s)
             return
-        lacking = [(one, cost) for one, cost, room in rooms if not room]
-        self._ease([one for one, _ in lacking if not one.is_stated], call, now)
+        self._doubt([(one, cost) for one, cost in lacking if not one.is_stated], call, now, wait_s)
         for one, cost in lacking:
-            one.refuse(cost, now, wait_s=wait_s, lost=1.0 if one is self.requests else 0.0)
+            # A service that lets a refusal itself cost a request may leave that out of the wait.
+            lost = self._holds_in_a_row - 1.0 if one is self.requests else 0.0
+            one.refuse(cost - lost, now, sent_at=call.sent_at, wait_s=wait_s)
             if call.is_heard and (one.remaining or 0.0) >= cost:  # what remains is not true
-                one.find_window(cost, now, wait_s=wait_s)
+                one.distrust()
 
-    def _ease(self, dimensions: list[Dimension], call: Call, now: float) -> None:
-        """Halve rates, once for requests that were on their way together."""
-        if not dimensions or call.sent_at < self._eased_at:
+    def _slow_down(self, call: Call, now: float) -> None:
+        """Halve the rate for a quarter of an hour, once a minute at most."""
+        for one in (self.requests, self.tokens):
+            one.stop_growing()
+            if call.sent_at >= self._slowed_at + self._settings.slow_down_every_s:
+                one.ease.cut(now, flat_s=self._settings.slow_down_s)
+        if call.sent_at >= self._slowed_at + self._settings.slow_down_every_s:
+            self._slowed_at = now
+
+    def _doubt(
+        self, lacking: list[tuple[Dimension, float]], call: Call, now: float, wait_s: float
+    ) -> None:
+        """Lower rates that may be wrong, once for requests that were on their way together.
+
+        An assumed limit is doubted from the first refusal after an answer on: those after it may be
+        for what the first ones cost. One that somebody has entered is doubted from the second
+        refusal in a row on.
+        """
+        if call.sent_at < self._eased_at:
             return
+        is_first = self._holds_in_a_row <= 1
+        for one, cost in lacking:
+            if one.is_assumed and is_first:
+                later = one.drawn - (
+                    call.requests_drawn if one is self.requests else call.tokens_drawn
+                )
+                one.doubt(cost, now, later=later, wait_s=wait_s)
+            elif not (one.is_assumed or is_first):
+                one.ease.cut(now, flat_s=0.0, is_for_guess=True)
         self._eased_at = now
-        for one in dimensions:
-            one.ease.cut(now, flat_s=0.0, is_for_guess=True)
 
 
 def _room(one: Dimension, cost: float, call: Call, refusal: RateLimited, now: float) -> bool | None:
@@ -292,4 +449,4 @@ def _room(one: Dimension, cost: float, call: Call, refusal: RateLimited, now: fl
         return refusal.limit - refusal.used >= (refusal.requested or cost)
     if not one.is_known or one.remaining is None:
         return None
-    return one.remaining >= cost if call.is_heard else one.level(now) >= cost
+    return one.remaining >= cost if call.is_heard else one.has_room(cost, now)

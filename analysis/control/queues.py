@@ -9,7 +9,8 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 
 from analysis.control.decisions import Settled
-from analysis.control.routes import NEVER, Parcel, RouteState, fail_items, stop_items
+from analysis.control.parcels import Parcel, fail_items, stop_items
+from analysis.control.routes import NEVER, RouteState
 from analysis.records import Item, Pack, Verdict
 
 
@@ -57,17 +58,24 @@ class Queues:
         while self._delayed and self._delayed[0][0] <= now:
             self.put(heapq.heappop(self._delayed)[2], at_front=True)
 
-    def leave(self, parcel: Parcel) -> None:
-        """Move a parcel to its next route, or give it up if this was the last one."""
+    def leave(self, parcel: Parcel, *, at_front: bool = True, until: float = 0.0) -> None:
+        """Move a parcel to its next route, or give it up if this was the last one.
+
+        It is not sent there before `until`.
+        """
         if parcel.stage + 1 < len(parcel.order):
             parcel.move_to(parcel.stage + 1)
-            self.put(parcel, at_front=True)
+            if until:
+                self.delay(parcel, until)
+            else:
+                self.put(parcel, at_front=at_front)
         else:
             self.abandon(self.give_up(parcel))
 
     def give_up(self, parcel: Parcel) -> Settled:
         """Return the verdicts on chunks that nothing helped."""
-        return fail_items(parcel, self._routes[parcel.route_index].plan)
+        plan = self._routes[parcel.route_index].plan
+        return fail_items(parcel, route=plan.name, model=plan.model)
 
     def abandon(self, settled: Iterable[tuple[Item, Verdict]]) -> None:
         """Keep verdicts that belong to no ending, until they are taken."""
@@ -97,3 +105,24 @@ class Queues:
             kept = [parcel for parcel in route.queue if not is_unwanted(parcel.pack)]
             route.queue.clear()
             route.queue.extend(kept)
+
+
+def bring_fresh(route: RouteState) -> None:
+    """Put parcels that were sent before to the end of a queue, until its head is another one."""
+    for _ in range(len(route.queue)):
+        if not route.queue[0].attempts:
+            return
+        route.queue.rotate(-1)
+
+
+def turns(routes: Sequence[RouteState]) -> Sequence[RouteState]:
+    """Return the routes in the order in which their queues are served.
+
+    A queue whose head was sent before comes first, so that no chunk waits for the end.
+    """
+    for place in range(1, len(routes)):
+        if routes[place].queue and routes[place].peers:
+            return sorted(
+                routes, key=lambda one: not (one.peers and one.queue and one.queue[0].attempts)
+            )
+    return routes

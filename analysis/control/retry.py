@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from analysis.control.routes import Parcel, cut, singles
+from analysis.control.parcels import Parcel, cut, singles
 from analysis.errors import (
     AccountClosed,
     AnalysisError,

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from analysis.control.breaker import Breaker, Gate
+from analysis.control.concurrency import Concurrency
 from analysis.control.decisions import Costs
-from analysis.control.pacing import Call, Pacer
+from analysis.control.latency import Latency
+from analysis.control.learned import Learned
+from analysis.control.pacing import Pacer
+from analysis.control.parcels import Flight, Parcel, cut
 from analysis.errors import RequestTooLarge, TransportError
-from analysis.records import ErrorDetail, Failed, FailureKind, Item, Labeled, Pack, Usage, Verdict
+from analysis.records import Usage
 from analysis.settings import Settings
-
-SCOUT_WORTH_S = 0.5
-"""Seconds that what is queued takes at the assumed rate, from which on a scout is sent: about what
-a first request over HTTPS takes, the import of its client included."""
 
 NEVER = float("inf")
 """Not at any time that is known yet: only an outcome or an offer can change it."""
@@ -37,6 +37,9 @@ class RoutePlan:
         most_chunks: Most chunks in one request; None leaves the packs as they are.
         states_limits: Its service tells requests and tokens per minute with its answers.
         prompt: Name of the form in which it asks; rows of one run should share it.
+        may_copy: A request that takes too long may be sent a second time.
+        learned: Limits of its model at its account that an earlier run ended with, or None.
+        latency_s: Usual seconds of an answer in an earlier run, or None.
     """
 
     name: str
@@ -46,114 +49,72 @@ class RoutePlan:
     most_chunks: int | None = None
     states_limits: bool = True
     prompt: str = "text"
+    may_copy: bool = True
+    learned: Learned | None = None
+    latency_s: float | None = None
 
     def asks_like(self, other: RoutePlan) -> bool:
         """Tell whether both ask the same model the same question, so that no label differs."""
         return (self.model, self.prompt) == (other.model, other.prompt)
 
 
-@dataclass(slots=True, kw_only=True)
-class Parcel:
-    """Chunks that share one history: a pack as offered, or what is left of it.
-
-    Attributes:
-        pack: The chunks.
-        order: Indexes of the routes to try, first one first.
-        stage: Place in `order`.
-        attempts: Requests sent so far in which these chunks travelled.
-        way_failures: Failures of the way on the present route; a shared one counts in part.
-        answers: Unusable answers on the present route.
-        lone_failures: Failures on the present route, while alone, that the chunk itself caused.
-        failed_routes: Routes left because of such failures.
-        last: Why the last request failed.
-        since: When it was offered, monotonic seconds.
-    """
-
-    pack: Pack
-    order: tuple[int, ...]
-    since: float
-    stage: int = 0
-    attempts: int = 0
-    way_failures: float = 0
-    answers: int = 0
-    lone_failures: int = 0
-    failed_routes: int = 0
-    last: ErrorDetail | None = None
-
-    @property
-    def route_index(self) -> int:
-        """Index of the route that this parcel waits for."""
-        return self.order[self.stage]
-
-    @property
-    def has_failed_here(self) -> bool:
-        """Whether these chunks failed on, or were refused by, the present route."""
-        return bool(self.way_failures or self.answers or self.lone_failures)
-
-    def with_pack(self, pack: Pack) -> Parcel:
-        """Return a parcel of the same history with fewer chunks."""
-        return Parcel(
-            pack=pack,
-            order=self.order,
-            since=self.since,
-            stage=self.stage,
-            attempts=self.attempts,
-            way_failures=self.way_failures,
-            answers=self.answers,
-            lone_failures=self.lone_failures,
-            failed_routes=self.failed_routes,
-            last=self.last,
-        )
-
-    def part(self, tickets: Collection[int]) -> Parcel | None:
-        """Return a parcel of the same history with these chunks only; None if there are none."""
-        items = tuple(item for item in self.pack.items if item.ticket in tickets)
-        return self.with_pack(Pack(items=items, topic=self.pack.topic)) if items else None
-
-    def move_to(self, stage: int) -> None:
-        """Turn to a later route of the order, with a clean record there."""
-        self.stage = stage
-        self.way_failures = self.answers = self.lone_failures = 0
-
-
-@dataclass(slots=True, kw_only=True)
-class Flight:
-    """A request that was handed out and has not ended yet."""
-
-    parcel: Parcel
-    route_index: int
-    cost_tokens: int
-    is_probe: bool
-    call: Call
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class RouteState:
     """A route during a run: health, pace, queue and counters.
 
     Attributes:
+        index: Place among the routes of the run.
+        peers: Indexes of the other routes that ask the same model the same question on the same
+            account, so that a request may go over any of them.
+        flights: Requests on their way over it, in the order in which they were sent.
         is_probed: A probe is on its way.
+        signed_at: When it gave the last sign of life: an answer, or the first event of one.
+        used_at: When a request was handed to it last.
         closed: Why the route is out, or None.
         opens_at: When a closed route is open again; `NEVER`: it is out for the whole run.
         last_error: What was wrong the last time that a request got lost.
     """
 
+    index: int
     plan: RoutePlan
     breaker: Breaker
     pacer: Pacer
-    limit: int
+    latency: Latency
+    concurrency: Concurrency
+    peers: tuple[int, ...] = ()
     queue: deque[Parcel] = field(default_factory=deque)
-    in_flight: int = 0
+    flights: dict[str, Flight] = field(default_factory=dict)
     is_probed: bool = False
+    signed_at: float = 0.0
+    used_at: float = 0.0
     closed: str | None = None
     opens_at: float = NEVER
     last_error: str = ""
     sent: int = 0
     answered: int = 0
     failed: int = 0
+    copied: int = 0
+    rescued: int = 0
+    late: int = 0
+    cancelled: int = 0
     rate_limited: int = 0
     chunks_labeled: int = 0
     usage: Usage = field(default_factory=Usage)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on their way over it."""
+        return len(self.flights)
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether one more request may be on its way."""
+        return len(self.flights) < self.concurrency.limit
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is in use: neither closed nor away."""
+        return self.closed is None and self.breaker.opens_at is None
 
     def ready_at(self, parcel: Parcel, *, cost_of: Costs, now: float) -> float:
         """Return when a request for this parcel, or a probe of it, may go; `now` if at once.
@@ -166,7 +127,7 @@ class RouteState:
         gate = self.breaker.gate(now)
         if gate is Gate.SHUT:
             return self.breaker.opens_at or now
-        if self.in_flight >= self.limit or (gate is Gate.PROBE and self.is_probed):
+        if not self.has_slot or (gate is Gate.PROBE and self.is_probed):
             return NEVER
         sent = self.portion(parcel, is_probe=gate is Gate.PROBE)[0]
         return self.pacer.ready_at(cost_tokens=cost_of(self.plan.name, sent.pack), now=now)
@@ -212,29 +173,25 @@ class RouteState:
             "requests_sent": self.sent,
             "requests_answered": self.answered,
             "requests_failed": self.failed,
+            "requests_copied": self.copied,
+            "requests_rescued": self.rescued,
+            "requests_cancelled": self.cancelled,
+            "answers_late": self.late,
             "rate_limited": self.rate_limited,
             "chunks_labeled": self.chunks_labeled,
             **self.usage.to_dict(),
             "in_flight": self.in_flight,
-            "in_flight_limit": self.limit,
+            "in_flight_limit": self.concurrency.limit,
+            "latency_s": self.latency.predict(1) if self.latency.samples else None,
+            "seconds_per_chunk": self.latency.seconds_per_chunk,
+            "tokens_reserved": self.pacer.tokens_reserved,
+            "tokens_refunded": self.pacer.tokens_refunded,
             "requests_per_minute": self.pacer.requests.per_minute,
             "tokens_per_minute": self.pacer.tokens.per_minute,
+            "breaker": self.breaker.state,
             "is_open": self.closed is None,
             "closed_because": self.closed,
         }
-
-
-def cut(parcel: Parcel, first: int) -> list[Parcel]:
-    """Divide a parcel after its first so many chunks."""
-    items, topic = parcel.pack.items, parcel.pack.topic
-    parts = [items[:first], items[first:]]
-    return [parcel.with_pack(Pack(items=part, topic=topic)) for part in parts if part]
-
-
-def singles(parcel: Parcel) -> list[Parcel]:
-    """Divide a parcel into one per chunk."""
-    topic = parcel.pack.topic
-    return [parcel.with_pack(Pack(items=(item,), topic=topic)) for item in parcel.pack.items]
 
 
 def open_routes(
@@ -243,95 +200,31 @@ def open_routes(
     """Return the state of each route; those of one account and model share a pacer."""
     pacers: dict[tuple[str, str], Pacer] = {}
     states = []
-    for plan in plans:
+    for index, plan in enumerate(plans):
         share = (plan.account, plan.model)
         if share not in pacers:
-            pacers[share] = Pacer(now=now, rng=rng, settings=settings)
-        breaker = Breaker(rng=rng, settings=settings)
-        state = RouteState(plan=plan, breaker=breaker, pacer=pacers[share], limit=plan.in_flight)
-        states.append(state)
-    return states
-
-
-def label_items(
-    parcel: Parcel,
-    route: str,
-    labels: Mapping[int, tuple[str, ...]],
-    usage: Usage,
-    model: str,
-    latency_s: float,
-    confidences: Mapping[int, float],
-) -> Iterator[tuple[Item, Verdict]]:
-    """Yield the verdict on each chunk of an answered request that got a label."""
-    shares = usage.shares(len(parcel.pack.items))
-    for item, share in zip(parcel.pack.items, shares, strict=True):
-        if item.ticket in labels:
-            yield (
-                item,
-                Labeled(
-                    chunk_id=item.chunk.id,
-                    labels=labels[item.ticket],
-                    confidence=confidences.get(item.ticket),
-                    route=route,
-                    model=model,
-                    attempts=parcel.attempts,
-                    pack=len(parcel.pack.items),
-                    latency_s=latency_s,
-                    usage=share,
-                ),
-            )
-
-
-def fail_items(parcel: Parcel, plan: RoutePlan) -> tuple[tuple[Item, Verdict], ...]:
-    """Return the verdicts on chunks that nothing helped, with what went wrong last."""
-    detail = parcel.last or ErrorDetail(kind=FailureKind.UNAVAILABLE, message="no answer")
-    return tuple(
-        (
-            item,
-            Failed(
-                chunk_id=item.chunk.id,
-                error=detail,
-                route=plan.name,
-                model=plan.model,
-                attempts=parcel.attempts,
-                pack=len(parcel.pack.items),
-            ),
+            known = [one.learned for one in plans if share == (one.account, one.model)]
+            learned = next((one for one in known if one is not None), None)
+            pacers[share] = Pacer(now=now, rng=rng, settings=settings, learned=learned)
+        peers = tuple(
+            place
+            for place, other in enumerate(plans)
+            if place != index and other.account == plan.account and other.asks_like(plan)
         )
-        for item in parcel.pack.items
-    )
-
-
-def scout_of(route: RouteState, routes: Sequence[RouteState], now: float) -> RouteState:
-    """Return the route that sends the head of this one's queue: itself, or one that tells limits.
-
-    A route that does not state its limits is paced by assumed ones. Once these hold a request back,
-    one request goes over a later route of the same model and account that states them, and what it
-    hears paces both. Small jobs never get there. If the scout fails, its own route is the next one.
-    What is queued has to be worth it: a first request over another route has to connect.
-    """
-    parcel, pacer = route.queue[0], route.pacer
-    if len(route.queue) < pacer.requests.rate * SCOUT_WORTH_S:
-        return route
-    if route.plan.states_limits or pacer.is_scouted or not (pacer.is_guessed and pacer.is_short):
-        return route
-    for index in parcel.order[parcel.stage + 1 :]:
-        other = routes[index]
-        is_free = not other.queue and other.in_flight < other.limit and other.closed is None
-        is_telling = other.plan.states_limits and other.plan.asks_like(route.plan)
-        if other.pacer is pacer and is_telling and is_free and other.breaker.gate(now) is Gate.PASS:
-            pacer.is_scouted = True
-            parcel.order = (index, *(one for one in parcel.order[parcel.stage :] if one != index))
-            parcel.move_to(0)
-            other.queue.appendleft(route.queue.popleft())
-            return other
-    return route
-
-
-def stop_items(parcel: Parcel, reason: str) -> Iterator[tuple[Item, Verdict]]:
-    """Yield the verdicts on chunks that are not sent any more because the run was stopped."""
-    detail = ErrorDetail(kind=FailureKind.STOPPED, message=reason)
-    for item in parcel.pack.items:
-        yield item, Failed(chunk_id=item.chunk.id, error=detail, attempts=parcel.attempts)
+        states.append(
+            RouteState(
+                index=index,
+                plan=plan,
+                breaker=Breaker(rng=rng, settings=settings),
+                pacer=pacers[share],
+                latency=Latency(settings=settings, usual_s=plan.latency_s),
+                concurrency=Concurrency(cap=plan.in_flight, settings=settings),
+                peers=peers,
+                signed_at=now,
+                used_at=now,
+            )
+        )
+    return states
 
 
 def lets_go_at(route: RouteState, other: RouteState, *, has_failed: bool, after_s: float) -> float:
@@ -353,9 +246,14 @@ def lets_go_at(route: RouteState, other: RouteState, *, has_failed: bool, after_
 
 def all_down_since(routes: Sequence[RouteState]) -> float | None:
     """Return when the last usable route went down; None if one is up or none is usable."""
-    usable = [route.breaker.down_since for route in routes if route.closed is None]
-    downs = [down for down in usable if down is not None]
-    return max(downs) if downs and len(downs) == len(usable) else None
+    latest = None
+    for route in routes:
+        if route.closed is None:
+            down_since = route.breaker.down_since
+            if down_since is None:
+                return None
+            latest = down_since if latest is None else max(latest, down_since)
+    return latest
 
 
 def has_open_route_after(parcel: Parcel, routes: Sequence[RouteState]) -> bool:
@@ -385,3 +283,22 @@ def way_out(
             best, stage = room_at, later
         here, has_failed = other, False
     return best, stage
+
+
+def way_back(parcel: Parcel, routes: Sequence[RouteState]) -> int | None:
+    """Return an earlier stage whose route is up again, for chunks that were never sent.
+
+    Only to a route that asks alike: they had left it because it was away.
+    """
+    if parcel.attempts:
+        return None
+    here = routes[parcel.route_index]
+    stages = range(parcel.stage)
+    return next(
+        (
+            one
+            for one in stages
+            if parcel.order[one] in here.peers and routes[parcel.order[one]].is_up
+        ),
+        None,
+    )

@@ -49,7 +49,7 @@ from analysis.pipeline.ledger_file import (
     roll_back,
     stamps,
 )
-from analysis.records import Chunk, Failed, Request, Settlement, Usage, Verdict
+from analysis.records import GIVEN_UP, Chunk, Failed, Request, Settlement, Usage, Verdict
 from analysis.settings import SETTINGS, Settings
 
 _KEY_SIZES = range(16, 33)
@@ -130,7 +130,8 @@ class LedgerTotals:
     Attributes:
         run: Sums of this run, ordered by route and model.
         overall: The same over all runs.
-        run_states: State of a request -> number of requests of this run.
+        run_states: State of a request -> number of requests of this run. Those that were given up
+            because their chunks were answered are `given_up` here, and not `unknown`.
         overall_states: The same over all runs.
         late: Second labels that this run dropped because the chunk had one.
     """
@@ -336,12 +337,15 @@ class Ledger:
             )
 
     def unknown_requests(self) -> UnknownRequests:
-        """Return the requests of earlier runs that may have been paid without an answer kept."""
+        """Return the requests of earlier runs that may have been paid without an answer kept.
+
+        Without those that were given up because their chunks were answered.
+        """
         with self._reading() as connection:
             requests, chunks = connection.execute(
                 "SELECT count(*), coalesce(sum(chunks), 0) FROM request "
-                "WHERE state = 'unknown' AND run < ?",
-                (self.run,),
+                "WHERE state = 'unknown' AND code <> ? AND run < ?",
+                (GIVEN_UP, self.run),
             ).fetchone()
         return UnknownRequests(requests=requests, chunks=chunks)
 
@@ -481,6 +485,8 @@ def _route_totals(connection: sqlite3.Connection, *, since: int) -> tuple[RouteT
 def _states(connection: sqlite3.Connection, *, since: int) -> dict[str, int]:
     return dict(
         connection.execute(
-            "SELECT state, count(*) FROM request WHERE run >= ? GROUP BY state", (since,)
+            "SELECT CASE WHEN state = 'unknown' AND code = ? THEN ? ELSE state END AS named, "
+            "count(*) FROM request WHERE run >= ? GROUP BY named",
+            (GIVEN_UP, GIVEN_UP, since),
         ).fetchall()
     )

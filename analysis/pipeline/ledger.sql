@@ -39,7 +39,9 @@ CREATE TABLE request (
                    CHECK (state IN ('intended', 'done', 'refused', 'unsent', 'unknown')),
     sent_at        TEXT NOT NULL,            -- when the intent was written
     ended_at       TEXT,                     -- when the ending was written, or the death of the run was noticed
-    code           TEXT NOT NULL DEFAULT '', -- error code; 'run_died' where a later run found it in flight
+    -- error code; 'run_died' where a later run found it in flight; 'given_up' where another request
+    -- with the same chunks was answered first
+    code           TEXT NOT NULL DEFAULT '',
     input_tokens   INTEGER NOT NULL DEFAULT 0,
     cached_tokens  INTEGER NOT NULL DEFAULT 0, -- a part of input_tokens
     output_tokens  INTEGER NOT NULL DEFAULT 0,

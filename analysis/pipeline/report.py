@@ -203,13 +203,14 @@ def summarize(
         simulated=bool(models & SIMULATED_MODELS) or is_simulated(analyzer),
         stopped=reason,
         paths={name: str(path) for name, path in paths.items()},
-        record=record,
+        record={**record, **_reductions(analyzer)},
         notes=table.notes,
         estimate={
             "requests": estimate.requests,
             "input_tokens": estimate.input_tokens,
             "output_tokens": estimate.output_tokens,
             "cost_usd": estimate.cost_usd,
+            "alone": estimate.alone,
         },
     )
     if stop is None and summary.failed > allowed_failures(max_failed, plan_rows):
@@ -247,8 +248,8 @@ def unanswered(states: Mapping[str, int]) -> int:
     """Count the requests of an ended run that may have been paid for without an answer.
 
     Args:
-        states: State of a request, as in the ledger -> number. What is still `intended` at the end
-            was in flight when the run was interrupted.
+        states: State of a request -> number, as `LedgerTotals` has it. What is still `intended` at
+            the end was in flight when the run was interrupted.
     """
     return states.get("unknown", 0) + states.get("intended", 0)
 
@@ -261,6 +262,12 @@ def is_simulated(analyzer: Analyzer) -> bool:
 def first_route(analyzer: Analyzer) -> str:
     """Return the name of the first route of a run."""
     return analyzer.run_key["routes"].split("=", 1)[0]
+
+
+def _reductions(analyzer: Analyzer) -> Mapping[str, str]:
+    """Return how packs became smaller within the run, if they did: an exception to its rule."""
+    found = analyzer.statistics().get("packs_reduced")
+    return {"packs_reduced": " ".join(found)} if found else {}
 
 
 def _with_exit_code(summary: RunSummary, code: int) -> RunSummary:

@@ -14,6 +14,10 @@ LimitsListener: TypeAlias = Callable[[str, tuple[RateLimit, ...], str | None], N
 """Called with (route, limits, request id) whenever a service says something about its rate limits;
 the id is None where it is not known which request the statement belongs to."""
 
+SignListener: TypeAlias = Callable[[str], None]
+"""Called with a request id when the service has begun to answer it. Only WebSockets show that; an
+id may be unknown to the listener, such as that of a warm-up."""
+
 
 class Transport(Protocol):
     """A route's way to the service. Several `ask` calls may run at once."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -25,14 +25,15 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from analysis.errors import AnalysisError, RouteClosed, TransportError
 from analysis.records import Ending, Request, TextReply, Usage
 from analysis.settings import SETTINGS, Settings
-from analysis.transport import LimitsListener
+from analysis.transport import LimitsListener, SignListener
 from analysis.transport.connects import ConnectBudget
 from analysis.transport.handshake import FRAME_BYTES, dial
+from analysis.transport.hearing import Hearing
 from analysis.transport.lanes import LanesCounters, LanesFacts, LaneSocket
 from analysis.wire import forms
-from analysis.wire.events import Breach, Ignored, LimitsSeen, Violation
+from analysis.wire.events import Breach
 from analysis.wire.forms import STRICTEST, Form
-from analysis.wire.lane_frames import AskAgain, LaneEvent
+from analysis.wire.lane_frames import AskAgain
 from analysis.wire.lanes import LANES, LanesConnection
 from analysis.wire.places import Place
 
@@ -55,6 +56,7 @@ class LanesTransport:
         place: Where the service is and how it is shown who asks.
         rng: Draws waits and rotation ages.
         on_limits: Told about each statement of rate limits.
+        on_sign: Told when the answer to a request begins.
         on_notice: Told, once each, what the server cannot do and what is done instead.
         frame_bytes: Largest frame that is taken.
         temperature: Sent to models that take one.
@@ -70,6 +72,7 @@ class LanesTransport:
         place: Place,
         rng: random.Random,
         on_limits: LimitsListener | None = None,
+        on_sign: SignListener | None = None,
         on_notice: Callable[[str], None] | None = None,
         frame_bytes: int = FRAME_BYTES,
         temperature: float = 0.0,
@@ -78,7 +81,7 @@ class LanesTransport:
     ) -> None:
         self._place = place
         self._rng = rng
-        self._on_limits = on_limits
+        self._hearing = Hearing(self.route, on_limits=on_limits, on_sign=on_sign)
         self._on_notice = on_notice
         self._frame_bytes = frame_bytes
         self._temperature = temperature
@@ -102,8 +105,6 @@ class LanesTransport:
         self._tiers: set[str] = set()
         self._lost = 0
         self._connections = self._rotations = self._reconnects = self._silences = 0
-        self._ignored: Counter[str] = Counter()
-        self._violations: Counter[str] = Counter()
 
     @property
     def facts(self) -> LanesFacts | None:
@@ -126,9 +127,9 @@ class LanesTransport:
             rotations=self._rotations,
             reconnects=self._reconnects,
             silences=self._silences,
-            late_replies=self._violations[Breach.LATE_REPLY],
-            ignored=dict(self._ignored),
-            violations=dict(self._violations),
+            late_replies=self._hearing.violations[Breach.LATE_REPLY],
+            ignored=dict(self._hearing.ignored),
+            violations=dict(self._hearing.violations),
         )
 
     async def open(self) -> None:
@@ -310,7 +311,7 @@ class LanesTransport:
         socket = LaneSocket(
             opened,
             connection,
-            on_event=self._hear,
+            on_event=self._hearing.hear,
             on_change=self._changed,
             silence_s=self._settings.silence_s,
         )
@@ -441,17 +442,6 @@ class LanesTransport:
     def _tell(self, message: str) -> None:
         if self._on_notice is not None:
             self._on_notice(message)
-
-    def _hear(self, event: LaneEvent) -> None:
-        """Count or pass on what concerns no single request."""
-        match event:
-            case LimitsSeen():
-                if self._on_limits is not None:
-                    self._on_limits(self.route, event.limits, None)
-            case Violation():
-                self._violations[event.reason] += 1
-            case Ignored():
-                self._ignored[event.type] += 1
 
     async def _warmed(self, request: Request) -> None:
         """Warm the service up before the first request.

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +23,9 @@ from analysis.errors import (
 )
 from analysis.records import Ending, Request, TextReply
 from analysis.settings import SETTINGS
-from analysis.transport import LimitsListener
+from analysis.transport import LimitsListener, SignListener
 from analysis.transport.handshake import FRAME_BYTES
+from analysis.transport.hearing import Hearing
 from analysis.transport.link import SILENT, Link, SessionFacts
 from analysis.transport.opening import Opening, OpeningLimits
 from analysis.wire import dialects
@@ -33,12 +33,9 @@ from analysis.wire.events import (
     Breach,
     ConnectionFault,
     Event,
-    Ignored,
     ItemConfirmed,
-    LimitsSeen,
     OutOfBandIgnored,
     SessionEnding,
-    Violation,
 )
 from analysis.wire.lifetime import Backoff, rotate_after_s
 from analysis.wire.places import Place
@@ -80,6 +77,7 @@ class RealtimeTransport:
         settings: The session and its dialect; `configure` and `update` change it.
         rng: Draws the waits, and when a session is replaced.
         on_limits: Told about each statement of rate limits.
+        on_sign: Told when the answer to a request begins.
         on_notice: Told once about what was found out about the server.
         connect_timeout_s: For the handshake, for the greeting, and for the settings, each.
         connect_attempts: How often a lost handshake is tried in a row.
@@ -103,6 +101,7 @@ class RealtimeTransport:
         settings: SessionSettings,
         rng: random.Random,
         on_limits: LimitsListener | None = None,
+        on_sign: SignListener | None = None,
         on_notice: Callable[[str], None] | None = None,
         connect_timeout_s: float = SETTINGS.connect_timeout_s,
         connect_attempts: int = SETTINGS.connect_attempts,
@@ -118,7 +117,7 @@ class RealtimeTransport:
         self._place = place
         self._settings = settings
         self._rng = rng
-        self._on_limits = on_limits
+        self._hearing = Hearing(self.route, on_limits=on_limits, on_sign=on_sign)
         self._on_notice = on_notice
         self._connect_timeout_s = connect_timeout_s
         self._opening = Opening(
@@ -144,8 +143,6 @@ class RealtimeTransport:
         self._failed_openings = 0
         self._last_failure: TransportError | RequestRejected | None = None
         self._facts: SessionFacts | None = None
-        self._ignored: Counter[str] = Counter()
-        self._violations: Counter[str] = Counter()
         self._rotations = self._silences = self._operations = 0
 
     @property
@@ -157,9 +154,9 @@ class RealtimeTransport:
     def counters(self) -> RealtimeCounters:
         """A snapshot of what happened beside the answers."""
         return RealtimeCounters(
-            ignored=dict(self._ignored),
-            violations=dict(self._violations),
-            late_replies=self._violations[Breach.LATE_REPLY],
+            ignored=dict(self._hearing.ignored),
+            violations=dict(self._hearing.violations),
+            late_replies=self._hearing.violations[Breach.LATE_REPLY],
             connections=self._opening.connections,
             reconnects=max(0, self._opening.connections - 1),
             rotations=self._rotations,
@@ -428,12 +425,6 @@ class RealtimeTransport:
     def _hear(self, link: Link, event: Event) -> None:
         """Count, tell and remember what an event says beside the answers."""
         match event:
-            case LimitsSeen() if self._on_limits is not None:
-                self._on_limits(self.route, event.limits, None)
-            case Violation():
-                self._violations[event.reason] += 1
-            case Ignored():
-                self._ignored[event.type] += 1
             case SessionEnding():
                 self._start(self._rotated(link))
             case OutOfBandIgnored():
@@ -442,7 +433,7 @@ class RealtimeTransport:
                 self._silences += event.error.code == SILENT
                 self._opening.note_end(link, event.error)
             case _:
-                pass  # the link has woken whoever waits
+                self._hearing.hear(event)
 
     def _take_turns(self) -> None:
         self._opening.takes_turns = True

@@ -54,6 +54,13 @@ class SessionRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The service has begun to answer the request of this id: its first sign, given once."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """The answer to the request of this id arrived."""
 
@@ -142,6 +149,7 @@ Event: TypeAlias = (
     SessionGreeted
     | SessionConfigured
     | SessionRefused
+    | Begun
     | Answered
     | RequestEnded
     | FrameDue

@@ -18,6 +18,7 @@ from typing import TypeAlias
 import msgspec
 
 from analysis.errors import (
+    AT_ONCE,
     AccountClosed,
     AnalysisError,
     RateLimited,
@@ -55,6 +56,10 @@ _STEP = r"(\d{1,9}(?:\.\d+)?)(ms|us|µs|ns|h|m|s)"
 _DURATION = re.compile(rf"(?:{_STEP})+")
 _STEPS = re.compile(_STEP)
 _TRY_AGAIN = re.compile(r"try again in ([0-9a-zµ.]+)", re.IGNORECASE)
+_CROWD = re.compile(r"\b(at once|in progress|concurren\w+|simultaneous\w*|in parallel)\b", re.I)
+"""A service that takes no further request before another one has ended. Source: G (no text is
+documented); servers of others say "too many concurrent requests"."""
+
 _DIMENSION = re.compile(r"\b(requests|tokens)\w* per (min|day)")
 _COUNTS = {
     name: re.compile(rf"\b{name.capitalize()}:? (\d{{1,15}})\b")
@@ -142,6 +147,13 @@ def spoken(message: str) -> str:
     """Return a service's words in a form fit for logs: without keys, on one line, cut."""
     plain = _SECRETS.sub("[key]", " ".join(message.split()))
     return plain if len(plain) <= MESSAGE_LIMIT else plain[:MESSAGE_LIMIT] + " [cut]"
+
+
+def unsent(failure: Failure) -> Failure:
+    """Return a failure as it is for somebody who has sent no request."""
+    if isinstance(failure, TransportError) and failure.ending is Ending.UNKNOWN:
+        failure.ending = Ending.UNSENT
+    return failure
 
 
 def from_code(*, code: str, kind: str, message: str, request_id: str | None = None) -> Failure:
@@ -257,6 +269,8 @@ def _note_counts(limited: RateLimited, message: str) -> None:
     """Note which limit was met, and the counts that the service names with it."""
     if named := _DIMENSION.search(message):
         limited.dimension = f"{named[1]} per {named[2]}"
+    elif _CROWD.search(message):
+        limited.dimension = AT_ONCE
     found = {name: pattern.search(message) for name, pattern in _COUNTS.items()}
     counts = {name: int(match[1]) for name, match in found.items() if match is not None}
     limited.limit, limited.used = counts.get("limit"), counts.get("used")

@@ -16,6 +16,7 @@ from analysis.errors import AccountClosed, RouteClosed
 from analysis.wire import failures, forms
 from analysis.wire.events import (
     Answered,
+    Begun,
     ConnectionFault,
     Ignored,
     LimitsSeen,
@@ -128,7 +129,7 @@ class AskAgain:
 
 
 LaneEvent: TypeAlias = (
-    Answered | RequestEnded | AskAgain | LimitsSeen | ConnectionFault | Ignored | Violation
+    Begun | Answered | RequestEnded | AskAgain | LimitsSeen | ConnectionFault | Ignored | Violation
 )
 Events: TypeAlias = tuple[LaneEvent, ...]
 

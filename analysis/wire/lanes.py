@@ -10,7 +10,7 @@ and again, and a lane has one request at a time:
 
     lane      input                                   next      events
     free      ask()                                   asked     (frame)
-    asked     response.created of ours                begun     -
+    asked     response.created of ours                begun     Begun
     asked, begun   terminal event of ours             free      Answered | RequestEnded
     asked, begun   error that names the lane          free      RequestEnded | AskAgain
     asked, begun   forget()                           left      -
@@ -50,10 +50,11 @@ from analysis.errors import (
     RouteClosed,
     TransportError,
 )
-from analysis.records import Ending, Request, TextReply
+from analysis.records import Request, TextReply
 from analysis.wire import failures, responses
 from analysis.wire.events import (
     Answered,
+    Begun,
     Breach,
     ConnectionFault,
     Ignored,
@@ -263,10 +264,11 @@ class LanesConnection:
     def _on_created(self, frame: bytes | str, name: str | None) -> Events:
         ids = ids_of(response_of(frame))
         lane, events = self._owner(name, ids, is_end=False)
-        if lane is not None and ids.id is not None:
-            lane.response_id = ids.id
-            self._bound[ids.id] = lane
-        return events
+        if lane is None or lane.rid is None or ids.id is None or lane.response_id is not None:
+            return events
+        lane.response_id = ids.id
+        self._bound[ids.id] = lane
+        return () if lane.is_left else (Begun(request_id=lane.rid),)
 
     def _owner(self, name: str | None, ids: Ids, *, is_end: bool) -> tuple[_Lane | None, Events]:
         """Return the lane that a response belongs to, or None and what is wrong with it."""
@@ -402,10 +404,7 @@ class LanesConnection:
         self.is_closed = True
         self._busy.clear()
         self._bound.clear()
-        error = fault()
-        if isinstance(error, TransportError) and error.ending is Ending.UNKNOWN:
-            error.ending = Ending.UNSENT
-        return (*endings, ConnectionFault(error=error))
+        return (*endings, ConnectionFault(error=failures.unsent(fault())))
 
     def _spoiled(self, kind: str, name: str | None, detail: str) -> Events:
         """Count a frame that cannot be read; if it ended a request, say so to whoever waits."""

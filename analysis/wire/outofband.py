@@ -18,6 +18,7 @@ from analysis.errors import AnswerDefect, LocalProtocolError
 from analysis.records import Request
 from analysis.wire import replies
 from analysis.wire.events import (
+    Begun,
     Breach,
     Event,
     FrameDue,
@@ -157,7 +158,7 @@ class OutOfBand:
             return self._crossed(rid, response_id)
         self._waiting[rid].response_id = response_id
         self._requests[response_id] = rid
-        return ()
+        return (Begun(request_id=rid),)
 
     def done(self, response: replies.Response, terms: Terms) -> tuple[Event, ...]:
         """Return the events of a `response.done`."""

@@ -24,6 +24,7 @@ out-of-band responses (`wire/outofband.py`), or one after the other where a serv
     seeding      all items confirmed            ready        SessionConfigured
     seeding      an item refused                greeted      SessionRefused
     ready        ask()                          ready        (frames)
+    any but closed  response.created of ours    same         Begun
     any but closed  response.done               same         Answered | RequestEnded | Violation
     any but closed  error for a request         same         RequestEnded
     any but closed  error session_expired       same         SessionEnding
@@ -303,13 +304,15 @@ class RealtimeConnection:
         self._state = _State.CLOSED
         unsent = set(self._asking.unsent)
         endings = [
-            RequestEnded(request_id=rid, error=_unsent(fault()) if rid in unsent else fault())
+            RequestEnded(
+                request_id=rid, error=failures.unsent(fault()) if rid in unsent else fault()
+            )
             for rid in self.waiting
         ]
         for rid in self.waiting:
             self._asking.forget(rid)
         refusals = [ItemRefused(event_id=name, error=fault()) for name in self._items.waiting]
-        return (*endings, *refusals, ConnectionFault(error=_unsent(fault())))
+        return (*endings, *refusals, ConnectionFault(error=failures.unsent(fault())))
 
     def _checked(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
         """Add the end of the connection, if these events have led to it."""
@@ -475,13 +478,6 @@ _ITEM_EVENTS = items.CREATED | {items.DELETED, items.RETRIEVED}
 def _name_of_model(session: dict[str, Any]) -> str:
     model = session.get("model")
     return model if isinstance(model, str) else ""
-
-
-def _unsent(error: failures.Failure) -> failures.Failure:
-    """Return an error as it is for somebody who has sent no request."""
-    if isinstance(error, TransportError) and error.ending is Ending.UNKNOWN:
-        error.ending = Ending.UNSENT
-    return error
 
 
 def _cannot_match() -> RouteClosed:

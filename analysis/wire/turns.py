@@ -13,7 +13,7 @@ empty conversation.
     idle      ask()                              creating  item.create
     creating  item confirmed                     asked     response.create
     creating  item refused, error without id     cleaning  RequestEnded
-    asked     response.created                   running
+    asked     response.created                   running   Begun
     asked     create refused, error without id   cleaning  RequestEnded, item.delete...
     running   response.done of that response     cleaning  Answered | RequestEnded, item.delete...
     cleaning  all deletions settled              idle      (the next turn)
@@ -33,6 +33,7 @@ from analysis.errors import LocalProtocolError, RouteClosed, TransportError
 from analysis.records import Ending, Request
 from analysis.wire import replies
 from analysis.wire.events import (
+    Begun,
     Breach,
     Event,
     FrameDue,
@@ -140,14 +141,14 @@ class Turns:
             return None
         if response.id in self._used:
             return ()
-        if self._state is not _State.ASKED:
+        if self._active is None or self._state is not _State.ASKED:
             stray = self._stray(response.id)
             self._use(response.id)
             return (stray,)
         self._response_id = response.id
         self._state = _State.RUNNING
         self._use(response.id)
-        return ()
+        return (Begun(request_id=self._active[0].request_id),)
 
     def done(self, response: replies.Response, terms: Terms) -> tuple[Event, ...]:
         """Return the events of a `response.done`."""

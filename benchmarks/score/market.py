@@ -15,8 +15,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from benchmarks.score import constants
@@ -59,6 +58,8 @@ class Fate:
         kind: How it ends.
         after_s: The client learns it so long after the request arrived; infinite if never.
         missing: Places of the chunks that the answer leaves out.
+        first_s: The first event of the answer comes so long after the request arrived, on a way
+            that streams; None if none comes or the way does not stream.
         wait_s: What a 429 asks to wait.
         stated: What the answer says about the limits.
     """
@@ -66,6 +67,7 @@ class Fate:
     kind: Kind
     after_s: float
     missing: frozenset[int] = frozenset()
+    first_s: float | None = None
     wait_s: float | None = None
     stated: tuple[Stated, ...] = ()
 
@@ -145,21 +147,22 @@ class Market:
         paid_tokens: Billed so far, used or not.
     """
 
-    def __init__(self, regime: Regime, seed: int, ways: Sequence[Way] = constants.WAYS) -> None:
+    def __init__(self, regime: Regime, seed: int) -> None:
         self.regime = regime
-        self._ways = {way.name: way for way in ways}
-        self._first = ways[0].name
+        self._ways = {way.name: way for way in regime.ways}
+        self._first = regime.ways[0].name
         self._chance = random.Random(f"{regime.name} {seed}")
-        self.window_s = self._chance.choice(constants.HIDDEN_WINDOWS_S)
+        self.window_s = self._chance.choice(regime.windows_s)
         self.fills = (
-            self._chance.uniform(*constants.FILL),
-            self._chance.uniform(*constants.FILL),
+            self._chance.uniform(*regime.fill),
+            self._chance.uniform(*regime.fill),
         )
-        self.is_outage_silent = self._chance.random() < 0.5
+        is_silent = self._chance.random() < 0.5
+        self.is_outage_silent = is_silent if (told := regime.is_outage_silent) is None else told
         self.limited = 0
         self.paid_tokens = 0
         self._requests = self._limit("requests", regime.rpm, self.fills[0], least=1.0)
-        least = constants.reserved_tokens(constants.LARGEST_PACK)
+        least = regime.sizes.reserved_tokens(constants.LARGEST_PACK)
         self._tokens = self._limit("tokens", regime.tpm, self.fills[1], least=least)
 
     def _limit(self, name: str, per_minute: int, fill: float, *, least: float) -> Limit:
@@ -184,7 +187,7 @@ class Market:
             return self._lost(way, now)
         for limit in (self._requests, self._tokens):
             limit.bring_up(now)
-        reserve, used = constants.reserved_tokens(chunks), constants.used_tokens(chunks)
+        reserve, used = regime.sizes.reserved_tokens(chunks), regime.sizes.used_tokens(chunks)
         wait_s = max(self._requests.lacks_s(1), self._tokens.lacks_s(reserve))
         if wait_s > ROUNDING:
             self.limited += 1
@@ -199,23 +202,28 @@ class Market:
         self._requests.draw(1)
         self._tokens.draw(reserve)
         stated = self._stated(place)
-        output = constants.OUTPUT_PER_REQUEST + constants.OUTPUT_PER_CHUNK * chunks
-        end_s = first_s + output / constants.TOKENS_PER_S
+        end_s = first_s + regime.sizes.output_tokens(chunks) / regime.tokens_per_s
         kind = self._kind(fault)
         if kind is Kind.SERVER_ERROR:
             self._give_back(now + constants.REFUSAL_S, reserve)
             return Fate(kind=kind, after_s=constants.REFUSAL_S, stated=stated)
         self.paid_tokens += used
         self._give_back(now + end_s, reserve - used)
+        sign_s = first_s if place.streams else None
         if self._dies_between(way, now, now + end_s):
-            return self._lost(way, now)
+            lost = self._lost(way, now)
+            return (
+                lost
+                if self._dies_between(way, now, now + first_s)
+                else replace(lost, first_s=sign_s)
+            )
         match kind:
             case Kind.SILENT:
                 return Fate(kind=kind, after_s=math.inf)
             case Kind.DROPPED:
                 return Fate(kind=kind, after_s=first_s)
             case _:
-                return Fate(kind=kind, after_s=end_s, missing=bad, stated=stated)
+                return Fate(kind=kind, after_s=end_s, missing=bad, first_s=sign_s, stated=stated)
 
     def _stated(self, way: Way) -> tuple[Stated, ...]:
         if not way.tells_limits:
@@ -226,10 +234,10 @@ class Market:
         heapq.heappush(self._tokens.returns, (at, amount))
 
     def _first_token_s(self, way: Way) -> float:
-        if self._chance.random() < constants.TAIL_CHANCE:
+        if self._chance.random() < self.regime.tail_chance:
             slow = constants.TAIL_START * self._chance.paretovariate(constants.TAIL_ALPHA)
             return min(constants.TAIL_CAP_S, way.ttft_s * slow)
-        return way.ttft_s * self._chance.lognormvariate(0.0, constants.TTFT_SIGMA)
+        return way.ttft_s * self._chance.lognormvariate(0.0, self.regime.ttft_sigma)
 
     def _kind(self, draw: float) -> Kind:
         faults = self.regime.faults
@@ -273,19 +281,19 @@ class Market:
 
     def job(self, largest_pack: int = constants.LARGEST_PACK) -> Job:
         """Return what the bound has to know, with the true levels at the start."""
-        fastest = min(way.ttft_s for way in self._ways.values())
-        floor = math.exp(constants.TTFT_SIGMA * constants.FLOOR_QUANTILE_Z)
+        regime, sizes = self.regime, self.regime.sizes
+        floor = math.exp(regime.ttft_sigma * constants.FLOOR_QUANTILE_Z)
         return Job(
-            chunks=self.regime.chunks,
+            chunks=regime.chunks,
             largest_pack=largest_pack,
-            instruction=constants.INSTRUCTION,
-            chunk=constants.CHUNK,
-            extra=constants.EXTRA_PER_CHUNK,
-            output=constants.OUTPUT_PER_CHUNK,
-            output_request=constants.OUTPUT_PER_REQUEST,
-            ttft_s=fastest * floor,
-            tokens_per_s=constants.TOKENS_PER_S,
-            connect_s=constants.CONNECT_S,
+            instruction=sizes.instruction,
+            chunk=sizes.chunk,
+            extra=sizes.extra_per_chunk,
+            output=sizes.output_per_chunk,
+            output_request=sizes.output_per_request,
+            ttft_s=fastest_s(regime) * floor,
+            tokens_per_s=regime.tokens_per_s,
+            connect_s=regime.connect_s,
             slots=sum(way.in_flight for way in self._ways.values()),
             requests=limiters_of(self._requests, self.regime.rpm, self.fills[0]),
             tokens=limiters_of(self._tokens, self.regime.tpm, self.fills[1]),
@@ -301,16 +309,21 @@ def limiters_of(limit: Limit, per_minute: int, fill: float) -> tuple[Limiter, ..
     return tuple(Limiter(level=level, rate=rate) for level in levels)
 
 
-def survival(ttft_s: float, seconds: float) -> float:
-    """Return the chance that the first token takes longer, for a way with this median."""
+def fastest_s(regime: Regime) -> float:
+    """Return the least median of the time to the first token."""
+    return min(way.ttft_s for way in regime.ways)
+
+
+def survival(regime: Regime, seconds: float) -> float:
+    """Return the chance that the first token takes longer on the fastest way."""
     if seconds <= 0:
         return 1.0
     if seconds >= constants.TAIL_CAP_S:
         return 0.0
-    x = seconds / ttft_s
-    usual = 0.5 * math.erfc(math.log(x) / (constants.TTFT_SIGMA * math.sqrt(2)))
+    x = seconds / fastest_s(regime)
+    usual = 0.5 * math.erfc(math.log(x) / (regime.ttft_sigma * math.sqrt(2)))
     tail = min(1.0, math.pow(x / constants.TAIL_START, -constants.TAIL_ALPHA))
-    return (1 - constants.TAIL_CHANCE) * usual + constants.TAIL_CHANCE * tail
+    return (1 - regime.tail_chance) * usual + regime.tail_chance * tail
 
 
 def bound_of(market: Market, largest_pack: int = constants.LARGEST_PACK) -> float:
@@ -323,9 +336,8 @@ def bound_of(market: Market, largest_pack: int = constants.LARGEST_PACK) -> floa
     shortest = strict(job)
     if job.chunks > SMALL:
         return shortest
-    fastest = min(way.ttft_s for way in constants.WAYS)
     slowest = expected_max(
-        lambda seconds: survival(fastest, seconds),
+        lambda seconds: survival(market.regime, seconds),
         draws=job.chunks,
         copies=2,
         cap=constants.TAIL_CAP_S,
@@ -334,6 +346,6 @@ def bound_of(market: Market, largest_pack: int = constants.LARGEST_PACK) -> floa
     return max(shortest, job.connect_s + slowest + output / job.tokens_per_s)
 
 
-def cheapest_of(market: Market) -> float:
+def cheapest_of(market: Market, largest_pack: int = constants.LARGEST_PACK) -> float:
     """Return the fewest tokens for the regime of a market."""
-    return cheapest(market.job())
+    return cheapest(market.job(largest_pack))

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
-from benchmarks.score import constants
 from benchmarks.score.market import Fate, Kind
 from benchmarks.score.stage import Stage
 
@@ -28,8 +27,8 @@ class Queue:
 
     def __init__(self, stage: Stage, *, pack: int) -> None:
         self.stage = stage
-        self.way = constants.WAYS[0].name
-        count = stage.market.regime.chunks
+        regime = stage.market.regime
+        self.way, count = regime.ways[0].name, regime.chunks
         self.packs = deque(
             tuple(range(first, min(first + pack, count))) for first in range(0, count, pack)
         )
@@ -93,6 +92,7 @@ class TokenBucket:
         self._queue = Queue(stage, pack=pack)
         self._stage = stage
         regime = stage.market.regime
+        self._sizes = regime.sizes
         self._limits = (float(regime.rpm), float(regime.tpm))
         self._left = [float(regime.rpm), float(regime.tpm)]
         self._at = 0.0
@@ -114,7 +114,7 @@ class TokenBucket:
                 return
             chunks = self._queue.packs.popleft()
             self._left[0] -= 1
-            self._left[1] -= constants.reserved_tokens(len(chunks))
+            self._left[1] -= self._sizes.reserved_tokens(len(chunks))
             stage.send(self._queue.way, chunks, partial(self._hear, chunks))
 
     def _wake(self, at: float) -> None:
@@ -125,7 +125,7 @@ class TokenBucket:
     def _ready_at(self, chunks: Sequence[int]) -> float:
         now = self._stage.now
         ready = self._held_until
-        needs = (1, constants.reserved_tokens(len(chunks)))
+        needs = (1, self._sizes.reserved_tokens(len(chunks)))
         for place, (limit, need) in enumerate(zip(self._limits, needs, strict=True)):
             grown = self._left[place] + limit / 60.0 * (now - self._at)
             self._left[place] = min(limit, grown)

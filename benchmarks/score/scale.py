@@ -17,7 +17,8 @@ from analysis.control.decisions import Send, WaitUntil
 from analysis.control.scheduler import Scheduler
 from analysis.records import Chunk, Item, Pack, Usage
 from analysis.settings import SETTINGS
-from benchmarks.score.ours import LABEL, MODEL, cost_of, plans, windows
+from benchmarks.score import constants
+from benchmarks.score.ours import LABEL, MODEL, costs_of, plans, windows
 
 SIZES = (10_000, 100_000, 1_000_000)
 REPEATS = {10_000: 5, 100_000: 2}
@@ -37,8 +38,8 @@ def new_scheduler(count: int) -> Scheduler:
     """Return a scheduler that no limit holds back."""
     ids = iter(range(10 * count))
     return Scheduler(
-        plans(),
-        cost_of=cost_of,
+        plans(constants.WAYS),
+        cost_of=costs_of(constants.SIZES),
         rng=random.Random(0),
         new_id=lambda: str(next(ids)),
         notify=lambda name, message, fields: None,
@@ -50,7 +51,7 @@ def new_scheduler(count: int) -> Scheduler:
 def drive(count: int) -> int:
     """Label so many chunks, one per request, and return how many got a verdict."""
     scheduler, packs = new_scheduler(count), windows(count, 1, UNPACED)
-    room = UNPACED.queue_packs + sum(plan.in_flight for plan in plans())
+    room = UNPACED.queue_packs + sum(way.in_flight for way in constants.WAYS)
     flights: deque[tuple[float, Send]] = deque()
     now, unread, settled = 0.0, 0, 0
     while True:

@@ -2,6 +2,7 @@
 
     python -m tests.attribution                              10,000 chunks per route
     python -m tests.attribution --chunks 1000 --seeds 20     less, more often
+    python -m tests.attribution --hasty                      requests sent a second time, often
     python -m tests.attribution --clock real                 without the jumps of the clock
 
 Client and a simulated service share one process and one event loop, by default one whose clock
@@ -34,7 +35,7 @@ CLOCKS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "real": asyncio.new_event_loop,
 }
 
-COLUMNS = ("labelled", "given_up", "wrong", "lost", "unended", "requests")
+COLUMNS = ("labelled", "given_up", "wrong", "lost", "unended", "requests", "copies")
 
 
 def main() -> int:
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--chunks", type=int, default=10_000, help="per suite and seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--hasty", action="store_true", help="send very many a second time")
     parser.add_argument("--clock", choices=CLOCKS, default="virtual")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result")
     options = parser.parse_args()
@@ -53,7 +55,7 @@ def main() -> int:
     is_good = True
     for name in options.suites or SUITES:
         for seed in seeds:
-            found = _played(name, chunks=options.chunks, seed=seed, clock=options.clock)
+            found = _played(name, seed=seed, options=options)
             runs.append({"suite": name, "seed": seed, **found.to_dict()})
             print(_line(runs[-1]), *(f"  {key}: {what}" for key, what in found.problems().items()))
             is_good &= not found.problems()
@@ -65,6 +67,7 @@ def main() -> int:
         "version": __version__,
         "machine": machine(),
         "clock": options.clock,
+        "is_hasty": options.hasty,
         "is_good": is_good,
         "faults_asked_for": {name: dict(suite.faults) for name, suite in SUITES.items()},
         "runs": runs,
@@ -76,9 +79,10 @@ def main() -> int:
     return 0 if is_good else 1
 
 
-def _played(name: str, *, chunks: int, seed: int, clock: str) -> Count:
-    with asyncio.Runner(loop_factory=CLOCKS[clock]) as runner:
-        return runner.run(play(SUITES[name], chunks=chunks, seed=seed))
+def _played(name: str, *, seed: int, options: argparse.Namespace) -> Count:
+    with asyncio.Runner(loop_factory=CLOCKS[options.clock]) as runner:
+        played = play(SUITES[name], chunks=options.chunks, seed=seed, is_hasty=options.hasty)
+        return runner.run(played)
 
 
 def _line(run: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ class Count:
         lost: Ids of chunks without verdict, with more than one, or without label for no reason.
         unended: Ids of requests that did not end exactly once.
         in_flight: Requests that the schedulers still counted when all jobs were over.
+        copies: Requests that were sent a second time because they took long.
         overpaid: Ids of chunks that were paid more often than the client's record allows.
         underpaid: Ids of chunks that were paid less often than answers came for them.
         requests: Requests sent for the chunks given.
@@ -60,6 +61,7 @@ class Count:
     lost: list[str]
     unended: list[str]
     in_flight: int
+    copies: int
     overpaid: list[str]
     underpaid: list[str]
     requests: int
@@ -96,6 +98,7 @@ def count(
     journal: Endings,
     *,
     in_flight: int,
+    copies: int,
     connections: Mapping[str, int],
     left: Leftovers,
     loop_s: float,
@@ -110,7 +113,7 @@ def count(
             anything.
         service: What the service noted.
         journal: How the requests of the first jobs ended.
-        in_flight, connections, left, loop_s, wall_s: As in `Count`.
+        in_flight, copies, connections, left, loop_s, wall_s: As in `Count`.
     """
     done, unknown = journal.times(Ending.DONE), journal.times(Ending.UNKNOWN)
     paid = {one.id: service.paid_by_digest[sha256(one.text.encode()).hexdigest()] for one in given}
@@ -126,6 +129,7 @@ def count(
         lost=list(_lost(given, found, given_up)),
         unended=journal.unended(),
         in_flight=in_flight,
+        copies=copies,
         overpaid=[name for name, times in paid.items() if times > done[name] + unknown[name]],
         underpaid=[name for name, times in paid.items() if times < done[name]],
         requests=len(journal.asked),

@@ -55,12 +55,40 @@ SETTINGS = replace(
 )
 """Patience with the way, so that no chunk is given up because of it, and short waits."""
 
+HASTY_IN_FLIGHT = 200
+
+HASTY = replace(
+    SETTINGS,
+    hedge_unknown_s=0.05,
+    hedge_blind=1.0,
+    hedge_quantile=0.5,
+    hedge_floor=1.0,
+    hedge_share=1.0,
+    hedge_extra=1_000,
+    retry_tokens=10_000,
+    concurrency_loss=1.0,
+    concurrency_inflation=1.0,
+    concurrency_after_outage=HASTY_IN_FLIGHT,
+)
+"""Whatever takes longer than the half of the requests is sent a second time."""
+
+HASTY_DELAYS = 0.3
+"""Share of the requests of which a hasty service delays the answer."""
+
+HASTY_SLICE = 20
+"""Chunks that a hasty job reads at once; then all are on their way, so that copies may go ..."""
+
+HASTY_PAUSE_S = 0.1
+"""... until it reads on."""
+
 OPTIONS: dict[str, Any] = {"label_set": LABEL_SET, "timeout_s": 3.0, "max_concurrent": 32}
 
 Wrap = Callable[[Transport], Transport]
 
 
-async def play(suite: Suite, *, chunks: int, seed: int, wrap: Wrap | None = None) -> Count:
+async def play(
+    suite: Suite, *, chunks: int, seed: int, wrap: Wrap | None = None, is_hasty: bool = False
+) -> Count:
     """Label so many chunks over a route under fire, and count what came of it.
 
     Args:
@@ -68,17 +96,20 @@ async def play(suite: Suite, *, chunks: int, seed: int, wrap: Wrap | None = None
         chunks: How many, both clients together.
         seed: Of the service and of both clients.
         wrap: Put around each transport of the clients.
+        is_hasty: Send requests a second time as soon and as often as can be.
     """
+    if is_hasty and suite.faults:
+        suite = replace(suite, faults={**suite.faults, "delay": HASTY_DELAYS})
     service, journal = FieryService(suite, seed=seed), Endings()
     loop, wall = asyncio.get_running_loop(), time.monotonic()
     begin = loop.time()
     given = [Chunk(id=f"c{n}", text=f"Text {n} over {suite.name}.") for n in range(chunks)]
     async with LocalService(service) as local:
         async with AsyncExitStack() as held:
-            clients = [_client(suite, local.base_url, n, seed, wrap) for n in range(2)]
+            clients = [_client(suite, local.base_url, n, seed, wrap, is_hasty) for n in range(2)]
             for client in clients:
                 await held.enter_async_context(client)
-            found, read = await _labelled(clients, given, journal)
+            found, read = await _labelled(clients, given, journal, is_hasty=is_hasty)
             told = [client.statistics() for client in clients]
         sockets = await client_sockets(local.base_url)
     return count(
@@ -88,6 +119,7 @@ async def play(suite: Suite, *, chunks: int, seed: int, wrap: Wrap | None = None
         service,
         journal,
         in_flight=sum(one["in_flight"] for one in told),
+        copies=sum(one["requests_copied"] + one["requests_rescued"] for one in told),
         connections=_added([one["connections"].get(suite.route, {}) for one in told]),
         left=await leftovers(sockets),
         loop_s=round(loop.time() - begin, 2),
@@ -96,7 +128,7 @@ async def play(suite: Suite, *, chunks: int, seed: int, wrap: Wrap | None = None
 
 
 def _client(
-    suite: Suite, base_url: str, number: int, seed: int, wrap: Wrap | None
+    suite: Suite, base_url: str, number: int, seed: int, wrap: Wrap | None, is_hasty: bool
 ) -> HybridSemanticAnalyzer:
     """Return the client of this number; the first one knows about the age of sessions."""
 
@@ -107,19 +139,25 @@ def _client(
                 made = self._transports[route] = wrap(made)
             return made
 
+    settings = HASTY if is_hasty else SETTINGS
+    options = OPTIONS | ({"max_concurrent": HASTY_IN_FLIGHT} if is_hasty else {})
     return Client(
         api_key=f"key-{number}",
         base_url=base_url,
         routes=(suite.route,),
         seed=seed + number,
-        settings=SETTINGS if number else replace(SETTINGS, session_age_s=PLANNED_AGE_S),
-        **OPTIONS,
+        settings=settings if number else replace(settings, session_age_s=PLANNED_AGE_S),
+        **options,
         **suite.client,
     )
 
 
 async def _labelled(
-    clients: Sequence[HybridSemanticAnalyzer], given: Sequence[Chunk], journal: Endings
+    clients: Sequence[HybridSemanticAnalyzer],
+    given: Sequence[Chunk],
+    journal: Endings,
+    *,
+    is_hasty: bool,
 ) -> tuple[Found, Found]:
     """Run all jobs at once; what has not ended after `LONGEST_S` is given up.
 
@@ -130,7 +168,7 @@ async def _labelled(
     read: Found = []
     halves = [given[place :: len(clients)] for place in range(len(clients))]
     jobs = [
-        asyncio.create_task(_job(client, part, per_request, journal, found))
+        asyncio.create_task(_job(client, part, per_request, journal, found, is_hasty=is_hasty))
         for client, half in zip(clients, halves, strict=True)
         for part, per_request in ((half[::2], 1), (half[1::2], PACK))
     ]
@@ -154,9 +192,15 @@ async def _job(
     per_request: int,
     journal: Endings,
     found: Found,
+    *,
+    is_hasty: bool,
 ) -> None:
     async def slices() -> AsyncIterator[Sequence[Chunk]]:
-        yield chunks
+        step = HASTY_SLICE if is_hasty else len(chunks)
+        for start in range(0, len(chunks), step):
+            yield chunks[start : start + step]
+            if is_hasty:
+                await asyncio.sleep(HASTY_PAUSE_S)
 
     verdicts = client.run(slices(), topic="fire", chunks_per_request=per_request, journal=journal)
     async with aclosing(verdicts):

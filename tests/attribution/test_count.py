@@ -57,6 +57,7 @@ def counted(found: Found, sides: tuple[FieryService, Endings], read: Found | Non
         service,
         journal,
         in_flight=0,
+        copies=0,
         connections={},
         left=NOTHING_LEFT,
         loop_s=1.0,

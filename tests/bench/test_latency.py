@@ -131,7 +131,8 @@ def test_the_estimate_counts_all_jobs_of_all_analyzers() -> None:
     endpoint = Endpoint.find(api_key="any", base_url="http://127.0.0.1/v1")
     figures = estimate(Options(sizes=(1, 60), rounds=2), endpoint)
     per_analyzer = (1 + 51) + 2 * (1 + 1 + 60)
-    requests = (1 + 6) + 2 * (1 + 1 + 6)
-    assert (3 * per_analyzer, 3 * requests) == (figures.chunks, figures.requests)
+    packed = {"rest": (26, 30), "realtime": (8, 8), "hybrid": (26, 30)}
+    requests = sum((1 + few) + 2 * (1 + 1 + more) for few, more in packed.values())
+    assert (3 * per_analyzer, requests) == (figures.chunks, figures.requests)
     assert figures.cost_usd is not None
     assert ("rest", "realtime", "hybrid") == tuple(KINDS)

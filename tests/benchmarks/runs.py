@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.score.constants import REGIMES, Faults, Regime
+from benchmarks.score.constants import ALL_REGIMES, Faults, Regime
 from benchmarks.score.market import Fate, Market
 from benchmarks.score.stage import Run, Stage
 
 QUIET = Faults(hang=0.0, server_error=0.0, bad_chunk=0.0)
-BY_NAME = {regime.name: regime for regime in REGIMES}
+BY_NAME = {regime.name: regime for regime in ALL_REGIMES}
 
 
 class Watched(Market):
@@ -51,11 +51,14 @@ def made(**changes: object) -> Run:
         makespan_s=11.0,
         bound_s=10.0,
         bound_ten_s=11.0,
+        own_bound_s=10.0,
         is_complete=True,
         requests=100,
         limited=1,
         paid_tokens=1_020,
         twice_tokens=51,
+        cancelled=0,
+        late=0,
         fewest_tokens=1_000.0,
         lost=0,
         doubled=0,

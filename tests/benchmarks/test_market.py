@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from benchmarks.score import constants
-from benchmarks.score.constants import REGIMES, Faults, Regime
+from benchmarks.score.constants import ALL_REGIMES, REGIMES, Faults, Regime
 from benchmarks.score.market import Fate, Kind, Market, bound_of, cheapest_of, survival
 
 QUIET = Faults(hang=0.0, server_error=0.0, bad_chunk=0.0)
@@ -58,7 +58,7 @@ def test_no_run_gets_more_tokens_than_its_limit(seed: int) -> None:
     total, count = 0, 0
     for at, fate in flood(market, every_s=0.15, count=800, pack=20):
         if fate.kind is not Kind.LIMITED:
-            total, count = total + constants.used_tokens(20), count + 1
+            total, count = total + constants.SIZES.used_tokens(20), count + 1
             assert total <= level + TPM.tpm / 60 * at + 1e-6
     assert count > 100
     assert total == market.paid_tokens
@@ -89,12 +89,12 @@ def test_what_is_not_used_comes_back_with_the_end_of_the_request() -> None:
     """A request takes its cap of output at first, and what it used in the end."""
     market = Market(quiet(TPM), 1)
     first = market.ask("rest", 20, 0.0)
-    before = TPM.tpm * market.fills[1] - constants.reserved_tokens(20)
+    before = TPM.tpm * market.fills[1] - constants.SIZES.reserved_tokens(20)
     assert {"requests", "tokens"} == {one.name for one in first.stated}
     assert math.floor(before) == first.stated[1].remaining
     later = first.after_s + 1e-3
     second = market.ask("rest", 20, later)
-    used = constants.used_tokens(20) + constants.reserved_tokens(20)
+    used = constants.SIZES.used_tokens(20) + constants.SIZES.reserved_tokens(20)
     grown = TPM.tpm / 60 * later
     expected = min(TPM.tpm, TPM.tpm * market.fills[1] - used + grown)
     assert expected == pytest.approx(second.stated[1].remaining, abs=1.0)
@@ -105,6 +105,42 @@ def test_only_some_ways_tell_the_limits() -> None:
     market = Market(quiet(SMALL), 0)
     assert () == market.ask("responses-ws", 1, 0.0).stated
     assert [SMALL.rpm, SMALL.tpm] == [one.limit for one in market.ask("rest", 1, 0.0).stated]
+
+
+def test_first_events_come_where_the_way_streams() -> None:
+    """After the first token, before the end; a hang and a broken connection have none."""
+    market = Market(replace(quiet(SMALL), rpm=10**9, tpm=10**12), 60)
+    fates = [market.ask("responses-ws", 20, float(at)) for at in range(50)]
+    for fate in fates:
+        assert fate.first_s is not None
+        assert 20 * 12 / 90 == pytest.approx(fate.after_s - fate.first_s)
+    assert market.ask("rest", 20, 60.0).first_s is None
+    for faults in (replace(QUIET, hang=1.0), replace(QUIET, drop=1.0)):
+        fate = Market(replace(SMALL, faults=faults), 0).ask("responses-ws", 1, 0.0)
+        assert fate.first_s is None
+
+
+def test_a_way_that_dies_in_the_middle_of_an_answer_has_sent_its_first_event() -> None:
+    """A request that reached its first token before the way died was heard of; others were not."""
+    market = outage_market(is_silent=True)
+    pack, begin = 20, 20.0
+    fates = [market.ask("responses-ws", pack, begin - 1.2) for _ in range(5)]
+    assert all(fate.kind is Kind.DROPPED for fate in fates)
+    heard = [fate.first_s for fate in fates if fate.first_s is not None]
+    assert heard and max(heard) <= 1.2
+    assert market.ask("responses-ws", pack, begin - 0.01).first_s is None
+
+
+def test_a_regime_has_its_own_sizes_windows_and_ways() -> None:
+    """The plain job: full buckets, no hidden window, no way tells its limits, 50 ms an answer."""
+    market = Market(constants.PLAIN, 3)
+    assert (60.0, (1.0, 1.0)) == (market.window_s, market.fills)
+    fate = market.ask("rest", 10, 0.0)
+    assert (Kind.ANSWERED, ()) == (fate.kind, fate.stated)
+    assert 270 + 10 * (85 + 8 + 12) == market.paid_tokens
+    assert fate.after_s < 0.2
+    alone = 1_500 * (270 + 85 + 12)
+    assert (alone - 250_000) / (250_000 / 60) == pytest.approx(bound_of(market, 1), rel=0.01)
 
 
 def test_same_seed_same_service() -> None:
@@ -159,15 +195,15 @@ def test_an_outage_takes_one_way_and_no_other(is_silent: bool) -> None:
 
 def test_survival_is_the_share_of_slower_draws() -> None:
     """It falls from 1 to 0 and agrees with what the market draws."""
-    grid = [survival(0.35, place * 0.05) for place in range(700)]
+    grid = [survival(SMALL, place * 0.05) for place in range(700)]
     assert all(before >= after for before, after in pairwise(grid))
     assert [1.0, 0.0] == [grid[0], grid[-1]]
     regime = replace(quiet(SMALL), rpm=10**9, tpm=10**12)
     asked = flood(Market(regime, 3), every_s=0.01, count=20_000, pack=1)
-    output_s = constants.used_tokens(1) - constants.input_tokens(1)
+    output_s = constants.SIZES.used_tokens(1) - constants.SIZES.input_tokens(1)
     for seconds in (0.3, 0.35, 0.45, 1.5):
         slower = sum(fate.after_s > seconds + output_s / 90 for _, fate in asked)
-        assert survival(0.35, seconds) == pytest.approx(slower / len(asked), abs=0.012)
+        assert survival(SMALL, seconds) == pytest.approx(slower / len(asked), abs=0.012)
 
 
 def test_the_bound_of_a_small_job_is_the_mean_of_the_slowest_of_doubled_draws() -> None:
@@ -189,7 +225,7 @@ def test_the_bound_of_a_small_job_is_the_mean_of_the_slowest_of_doubled_draws() 
 
 def test_larger_packs_never_make_the_bound_worse() -> None:
     """With packs up to twenty a job can be finished as soon as with up to ten, and as cheaply."""
-    for regime in REGIMES:
+    for regime in ALL_REGIMES:
         market = Market(regime, 2)
         assert bound_of(market) <= bound_of(market, largest_pack=10)
-        assert cheapest_of(market) <= regime.chunks * constants.used_tokens(1)
+        assert cheapest_of(market) <= regime.chunks * regime.sizes.used_tokens(1)

@@ -39,7 +39,7 @@ def test_a_token_bucket_sends_no_more_than_a_minute_holds(pack: int, requests: i
     regime, sent = stage.market.regime, 0
     run = stage.run(TokenBucket(stage, pack=pack))
     for at, chunks, _ in watched(stage).asked:
-        sent += constants.reserved_tokens(chunks)
+        sent += constants.SIZES.reserved_tokens(chunks)
         assert sent <= regime.tpm + regime.tpm / 60 * at + 1e-6
     assert (0, 0, True) == (run.lost, run.doubled, run.is_complete)
     assert requests == run.requests - run.limited

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from analysis.control.decisions import Cancel, Decision, Send
+from analysis.control.scheduler import Scheduler
 from analysis.errors import DeadlinePassed, RateLimited, TransportError
 from analysis.records import Ending
 from analysis.settings import SETTINGS
 from benchmarks.score import constants
+from benchmarks.score.entrants import settings_for
 from benchmarks.score.market import Fate, Kind
-from benchmarks.score.ours import Ours, cost_of, error_of, told, windows
+from benchmarks.score.ours import Ours, costs_of, error_of, windows
 from benchmarks.score.stage import Run, Stage
 from tests.benchmarks.runs import BY_NAME, short
 
@@ -18,7 +24,7 @@ def play(name: str, seed: int, *, chunks: int, is_told: bool = False) -> Run:
     """Play a short run of a regime."""
     regime = short(name, chunks=chunks)
     stage = Stage(regime, seed)
-    settings = told(regime) if is_told else SETTINGS
+    settings = settings_for(regime, is_told=is_told)
     return stage.run(Ours(stage, seed=seed, settings=settings))
 
 
@@ -44,7 +50,7 @@ def test_the_limits_that_a_user_enters_are_used() -> None:
     cold = sum(play("rpm", seed, chunks=200).limited for seed in range(4))
     warm = sum(play("rpm", seed, chunks=200, is_told=True).limited for seed in range(4))
     assert warm < cold
-    assert BY_NAME["rpm"].rpm == told(BY_NAME["rpm"]).requests_per_minute
+    assert BY_NAME["rpm"].rpm == settings_for(BY_NAME["rpm"], is_told=True).requests_per_minute
 
 
 def test_windows_are_those_of_the_cutter() -> None:
@@ -52,7 +58,7 @@ def test_windows_are_those_of_the_cutter() -> None:
     packs = list(windows(25, 10, SETTINGS))
     assert [10, 10, 5] == [len(pack.items) for pack in packs]
     assert list(range(25)) == [item.ticket for pack in packs for item in pack.items]
-    assert constants.reserved_tokens(5) == cost_of("rest", packs[2])
+    assert constants.SIZES.reserved_tokens(5) == costs_of(constants.SIZES)("rest", packs[2])
 
 
 def test_each_fate_becomes_the_error_of_a_transport() -> None:
@@ -73,3 +79,54 @@ def test_each_fate_becomes_the_error_of_a_transport() -> None:
         Kind.UNREACHED: Ending.UNSENT,
         Kind.SILENT: Ending.UNKNOWN,
     } == endings
+
+
+class Impatient(Scheduler):
+    """Gives every first attempt up when its first event comes, and offers its chunks again.
+
+    Attributes:
+        signs: When each first event came.
+    """
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.signs: list[float] = []
+        self._unwanted: list[Send] = []
+        self._sent: dict[str, Send] = {}
+
+    def on_sign(self, request_id: str, *, now: float) -> None:
+        """Note it; the first one of a chunk makes its request unwanted."""
+        super().on_sign(request_id, now=now)
+        self.signs.append(now)
+        packs = [send.pack for send in self._sent.values()]
+        if packs.count(self._sent[request_id].pack) == 1:
+            self._unwanted.append(self._sent[request_id])
+
+    def poll(self, *, now: float) -> Decision:
+        """Give up first; else decide as ever."""
+        if self._unwanted:
+            send = self._unwanted.pop()
+            self.offer(send.pack, now=now)
+            return Cancel(send.request_id)
+        decision = super().poll(now=now)
+        if isinstance(decision, Send):
+            self._sent[decision.request_id] = decision
+        return decision
+
+
+def test_first_events_are_told_and_a_cancelled_request_is_billed() -> None:
+    """Every chunk is asked for twice: the first request is given up and still costs all."""
+    regime = short("small", chunks=3, is_quiet=True)
+    stage = Stage(replace(regime, ways=regime.ways[:1]), 0)
+    made: list[Impatient] = []
+
+    def make(*args: Any, **named: Any) -> Scheduler:
+        made.append(Impatient(*args, **named))
+        return made[0]
+
+    run = stage.run(Ours(stage, seed=0, pack=1, make=make))
+    assert (6, 3, 0, True) == (run.requests, run.cancelled, run.late, run.is_complete)
+    assert 6 * constants.SIZES.used_tokens(1) == run.paid_tokens
+    assert 3 * constants.SIZES.used_tokens(1) == run.twice_tokens
+    assert 6 == len(made[0].signs)
+    assert sorted(made[0].signs) == made[0].signs

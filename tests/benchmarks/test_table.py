@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.score.table import (
     by_window,
     goal_lines,
+    goal_of,
     goals,
     rank,
     regime_lines,
@@ -75,3 +76,41 @@ def test_lines_for_people() -> None:
     assert ["ours", "other"] == [line.split()[0] for line in lines[2:]]
     expected = "  by hidden window: 1 s: 2.00, 9 429s (1 runs); 60 s: 1.10, 1 429s (1 runs)"
     assert expected == window_line(by_window(runs))
+
+
+def test_goals_depend_on_packs_and_on_what_was_known() -> None:
+    """The plain job has a goal for packs of ten and one for lone chunks, none for others."""
+    figures = summarize("ours", [made(makespan_s=12.0, own_bound_s=10.0)])
+    plain = BY_NAME["plain"]
+    wanted = {size: goals(plain, figures, largest_pack=size)[0] for size in (20, 10, 1)}
+    assert "429s, worst run" == wanted[20]["what"]
+    assert (1.5, True) == (wanted[10]["at_most"], wanted[10]["reached"])
+    assert (1.03, False) == (wanted[1]["at_most"], wanted[1]["reached"])
+    shares = [
+        goals(BY_NAME["tpm"], figures, is_warm=is_warm)[1]["at_most"] for is_warm in (False, True)
+    ]
+    assert [0.013, 0.004] == shares
+
+
+def test_the_goal_in_seconds_is_one_of_the_time_itself() -> None:
+    """A third of the best other client's time, whatever the bound."""
+    figures = summarize("ours", [made(makespan_s=4.2)])
+    found = goals(BY_NAME["plain-faults"], figures)[0]
+    assert ("makespan, s, median", False) == (found["what"], found["reached"])
+
+
+def test_goals_for_people() -> None:
+    """One, several or none."""
+    found = [goal_of(BY_NAME[name]) for name in ("rpm", "plain", "plain-faults")]
+    assert ["1.06", "1.5 for packs of ten, 1.03 for lone chunks", "none"] == found
+
+
+def test_hedging_is_bounded_in_large_runs() -> None:
+    """A job of ten chunks may send some of them twice."""
+    figures = summarize("ours", [made(twice_tokens=90)])
+    bounded = [
+        name
+        for name in ("small", "tpm")
+        if any("hedged" in goal["what"] for goal in goals(BY_NAME[name], figures))
+    ]
+    assert ["tpm"] == bounded

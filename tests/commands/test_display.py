@@ -13,6 +13,7 @@ from analysis.analyzer import Estimate
 from analysis.commands.display import (
     Display,
     RunConsole,
+    copy_lines,
     dollars,
     end_lines,
     path_lines,
@@ -235,6 +236,28 @@ def test_requests_without_an_answer_are_counted_with_their_possible_cost(
     assert expected == unknown_lines(summary)
 
 
+@pytest.mark.parametrize(
+    ("requests", "expected"),
+    [
+        (
+            {"done": 100, "given_up": 50},
+            [
+                "50 requests were sent a second time because they took long; the slower one of "
+                "the two may have been paid for: about 0.01 USD, not in the figures above."
+            ],
+        ),
+        ({"done": 100, "unknown": 2}, []),
+    ],
+)
+def test_requests_that_were_sent_twice_have_a_line_of_their_own(
+    requests: dict[str, int], expected: list[str]
+) -> None:
+    """They have not ended without an answer: their chunks have one."""
+    summary = replace(SUMMARY, requests=requests, simulated=False)
+    assert expected == copy_lines(summary)
+    assert bool(expected) != bool(unknown_lines(summary))
+
+
 def test_failures_are_grouped_with_one_example_each() -> None:
     """Kind, number, and id and message of the first."""
     examples = {"defect": {"id": "c" * 100, "message": "no label."}}
@@ -251,6 +274,20 @@ def test_failures_are_grouped_with_one_example_each() -> None:
     assert [line] == end_lines(summary)
     (other,) = [line for line in summary_lines(summary) if line.startswith("Exception: 2 rows")]
     assert "another model" in other
+
+
+def test_exceptions_of_packing_are_told() -> None:
+    """Smaller packs within the run, and chunks kept apart from their neighbours."""
+    reduced = "Packs reduced from 10 to 5 chunks after 3 unusable answers."
+    summary = replace(
+        SUMMARY,
+        record={"packs_reduced": reduced},
+        estimate={"alone": 2},
+    )
+    alone = "2 chunks sent alone: the text looks like orders to the model, or is unusually long."
+    assert [f"Exception: {reduced}", alone] == [
+        line for line in summary_lines(summary) if "Packs" in line or "alone" in line
+    ]
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_files_of_a_run_may_not_share_a_path(tmp_path: Path, service: Paid) -> N
         ("--max-failed", "101%", ("--max-failed '101%'",)),
         ("--max-failed", "1.5", ("--max-failed '1.5'",)),
         ("--limit", "0", ("limit of 0 rows", "1 or more")),
-        ("--max-chunks-per-request", "21", ("1 to 20",)),
+        ("--max-chunks-per-request", "21", ("1 to 20, or auto",)),
         ("--max-concurrent", "0", ("at least 1",)),
         ("--text-column", "texts", ("no column 'texts'", "Nearest: 'text'")),
         ("--topic-column", "theme", ("no column 'theme'", "found: 'id', 'text', 'topic'")),

@@ -199,7 +199,7 @@ def test_full_disk_ends_with_five_and_loses_nothing(tmp_path: Path) -> None:
         result = semfn("run", path, env=service.environment())
         assert 0 == result.exit_code, result.output
         # What was in flight when the disk was full may be paid twice, and nothing else.
-        assert 1_500 <= service.chunks <= 1_500 + 64 * 10
+        assert 1_500 <= service.chunks <= 1_500 + (64 + 32) * 10
     assert 1_500 == sum(bool(label) for label in column(tmp_path / OUT, "semantic_function"))
 
 
@@ -223,7 +223,9 @@ def test_output_folder_that_vanished_ends_with_five(tmp_path: Path) -> None:
         assert "kept in the ledger" in said
         folder.mkdir()
         result = semfn("run", *arguments, env=service.environment())
-        assert (0, 300) == (result.exit_code, service.chunks), result.output
+        assert 0 == result.exit_code, result.output
+        # Late requests may have been sent a second time: 5 in a hundred, and 2 in each run.
+        assert 300 <= service.chunks <= 300 * 1.05 + 4, result.output
 
 
 def test_closed_stderr_does_not_end_the_run(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class Bench:
         most_chunks: int | None = None,
         silent: int = 0,
         prompts: Sequence[str] = (),
+        may_copy: bool = False,
     ) -> None:
         ids = itertools.count(1)
         self.now = 0.0
@@ -45,6 +46,7 @@ class Bench:
                     most_chunks=most_chunks,
                     states_limits=place >= silent,
                     prompt=prompts[place] if prompts else "text",
+                    may_copy=may_copy,
                 )
                 for place, model in enumerate(models)
             ],

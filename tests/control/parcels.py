@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.control.routes import Parcel
+from analysis.control.pacing import Call
+from analysis.control.parcels import Flight, Parcel
 from analysis.records import Chunk, Item, Pack
 
 TOKENS = 10
@@ -26,3 +27,18 @@ def parcel_of(names: str, *, order: tuple[int, ...] = (0,), since: float = 0.0) 
 def ids_of(pack: Pack) -> str:
     """Return the ids of the chunks of a pack as one word."""
     return "".join(item.chunk.id for item in pack.items)
+
+
+def flight_of(parcel: Parcel, *, pack: Pack | None = None, route_index: int = 0) -> Flight:
+    """Return a request on its way with a parcel, or with a larger pack as it was sent."""
+    call = Call(sent_at=0.0, tokens=0, requests_drawn=1.0, tokens_drawn=0.0)
+    return Flight(
+        request_id="q",
+        parcel=parcel,
+        pack=pack or parcel.pack,
+        route_index=route_index,
+        cost_tokens=0,
+        is_probe=False,
+        call=call,
+        sent_at=0.0,
+    )

@@ -48,3 +48,63 @@ def test_a_stated_limit_lifts_only_what_allowed_for_a_guess() -> None:
     guessed.lift()
     other.lift()
     assert (1.0, 0.25) == (guessed.share(0.0), other.share(0.0))
+
+
+def test_a_share_to_start_with_is_lifted_by_a_statement() -> None:
+    """It allows for a guess only; and it is never above the whole."""
+    ease = Ease(settings=SETTINGS)
+    ease.start(0.1)
+    assert 0.1 == ease.share(0.0)
+    ease.lift()
+    assert 1.0 == ease.share(0.0)
+    ease.start(7.0)
+    assert 1.0 == ease.share(0.0)
+
+
+def test_while_nothing_is_known_the_share_grows_with_what_passes() -> None:
+    """Not with time; as much as passes in a second is added in it, so it doubles."""
+    ease = Ease(settings=SETTINGS)
+    ease.start(0.1)
+    assert 0.1 == ease.share(1e6)
+    ease.grow(0.1)
+    assert 0.2 == ease.share(0.0)
+    ease.grow(7.0)
+    assert 1.0 == ease.share(0.0)
+    ease.cut(0.0, flat_s=0.0)
+    ease.grow(0.1)
+    assert 0.5 == ease.share(0.0)
+
+
+def test_the_first_doubt_begins_low_and_the_next_one_measures() -> None:
+    """Two seconds' worth of the whole rate in ten seconds are a fifth of it."""
+    ease = Ease(settings=SETTINGS)
+    ease.doubt(0.0, start=0.1, asked_s=3.0, wait_s=1.0)
+    ease.mark(1.0, asked_s=3.0)
+    assert 0.1 == ease.share(0.0)
+    ease.grow(0.5)
+    ease.doubt(10.0, start=0.1, asked_s=5.0, wait_s=1.0)
+    assert 0.95 * 0.2 == ease.share(10.0)
+
+
+def test_a_measured_share_grows_hardly_at_first() -> None:
+    """After ten seconds by 4 %, after fifty it is doubled, as one that was halved."""
+    ease = Ease(settings=SETTINGS)
+    ease.mark(0.0, asked_s=0.0)
+    ease.doubt(9.5, start=1.0, asked_s=2.0, wait_s=0.5)
+    found = [round(ease.share(now) / ease.share(9.5), 3) for now in (19.5, 59.5)]
+    assert [1.04, 2.0] == found
+
+
+def test_a_doubt_that_comes_too_soon_changes_nothing() -> None:
+    """The measure goes on from the first of such refusals; without any traffic it is halved."""
+    ease = Ease(settings=SETTINGS)
+    ease.start(0.4)
+    ease.mark(0.0, asked_s=0.0)
+    ease.doubt(0.5, start=0.1, asked_s=0.5, wait_s=0.1)
+    ease.mark(0.6, asked_s=0.5)
+    assert 0.4 == ease.share(0.5)
+    ease.doubt(2.0, start=0.1, asked_s=0.5, wait_s=0.0)
+    assert 0.95 * 0.25 == ease.share(2.0)
+    ease.mark(2.0, asked_s=0.5)
+    ease.doubt(4.0, start=0.1, asked_s=0.5, wait_s=0.0)
+    assert 0.95 * 0.25 * (1 + 0.02 * 4 / 50) / 2 == ease.share(4.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from analysis.control.queues import Queues
+from analysis.control.queues import Queues, turns
 from analysis.control.routes import NEVER, RoutePlan, RouteState, open_routes
 from analysis.records import Failed, FailureKind
 from analysis.settings import SETTINGS
@@ -90,3 +90,25 @@ def test_withdrawn_packs_are_forgotten() -> None:
     queues.withdraw(lambda pack: ids_of(pack) == "a")
     queues.wake(1.0)
     assert ("bb", ()) == (waiting(first), queues.take_abandoned())
+
+
+def test_a_queue_of_equal_routes_whose_head_was_sent_before_is_served_first() -> None:
+    """Else chunks that came back to the second route would wait for the end of the first queue."""
+    queues, (first, second) = queues_of()
+    queues.put(parcel_of("a"))
+    assert [first, second] == list(turns((first, second)))
+    again = parcel_of("b", order=(1,))
+    queues.put(again)
+    assert [first, second] == list(turns((first, second)))
+    again.attempts = 1
+    assert [second, first] == list(turns((first, second)))
+
+
+def test_a_parcel_may_have_to_wait_at_its_next_route() -> None:
+    """It is queued there when its time has come."""
+    queues, (first, second) = queues_of()
+    queues.leave(parcel_of("a", order=(0, 1)), until=5.0)
+    queues.wake(4.9)
+    assert ("", "", 5.0) == (waiting(first), waiting(second), queues.next_at)
+    queues.wake(5.0)
+    assert ("", "a") == (waiting(first), waiting(second))

@@ -7,25 +7,21 @@ from dataclasses import replace
 
 import pytest
 
+from analysis.control.learned import Learned, LearnedLimit
+from analysis.control.parcels import Parcel
 from analysis.control.routes import (
     NEVER,
-    Parcel,
     RoutePlan,
     RouteState,
     all_down_since,
-    cut,
-    fail_items,
     has_open_route_after,
-    label_items,
     lets_go_at,
     open_routes,
-    singles,
-    stop_items,
     way_out,
 )
-from analysis.records import ErrorDetail, Failed, FailureKind, Labeled, Pack, Usage
+from analysis.records import Pack, Usage
 from analysis.settings import SETTINGS
-from tests.control.parcels import ids_of, parcel_of
+from tests.control.parcels import flight_of, ids_of, parcel_of
 
 AFTER_S = SETTINGS.other_model_after_s
 
@@ -42,6 +38,11 @@ def routes_of(*models: str, limit: int = 2, account: str = "k") -> list[RouteSta
         for place, model in enumerate(models)
     ]
     return open_routes(plans, rng=random.Random(1), now=0.0, settings=SETTINGS)
+
+
+def fly(route: RouteState, count: int) -> None:
+    """Let so many requests be on their way."""
+    route.flights = {str(place): flight_of(parcel_of("z")) for place in range(count)}
 
 
 def take_down(route: RouteState, *, at: float, has_worked: bool = True) -> RouteState:
@@ -65,27 +66,16 @@ def test_routes_share_a_pacer_by_account_and_model() -> None:
     assert one.breaker is not same.breaker
 
 
-def test_parts_of_a_parcel_share_its_history() -> None:
-    """Order of the chunks, and every counter."""
-    parcel = replace(parcel_of("abc", order=(1, 0), since=3.0), attempts=4, answers=1, last=None)
-    one, rest = cut(parcel, 1)
-    assert ["a", "bc"] == [ids_of(one.pack), ids_of(rest.pack)]
-    assert ["a", "b", "c"] == [ids_of(part.pack) for part in singles(parcel)]
-    assert parcel == replace(rest, pack=parcel.pack)
-    assert [parcel] == cut(parcel, 3)
-
-
-def test_moving_on_begins_a_clean_record() -> None:
-    """Attempts and lone failures on other routes are kept."""
-    parcel = replace(parcel_of("a", order=(2, 0)), attempts=3, failed_routes=1, way_failures=5)
-    assert (2, True) == (parcel.route_index, parcel.has_failed_here)
-    parcel.move_to(1)
-    assert (0, False, 3, 1) == (
-        parcel.route_index,
-        parcel.has_failed_here,
-        parcel.attempts,
-        parcel.failed_routes,
-    )
+def test_a_pacer_and_a_latency_begin_with_what_was_learned() -> None:
+    """Any route of an account and model may bring it; the latency is the route's own."""
+    learned = Learned(requests=LearnedLimit(per_minute=30.0))
+    bare = RoutePlan(name="r0", model="m", account="k", in_flight=1)
+    plans = [bare, replace(bare, name="r1", learned=learned, latency_s=3.0)]
+    first, second = open_routes(plans, rng=random.Random(1), now=0.0, settings=SETTINGS)
+    assert 30.0 == first.pacer.requests.per_minute
+    assert SETTINGS.tokens_per_minute == first.pacer.tokens.per_minute
+    assert pytest.approx(3.0) == second.latency.predict(1)
+    assert first.latency.predict(1) < 2.0
 
 
 def test_a_route_sends_up_to_its_limit() -> None:
@@ -93,7 +83,7 @@ def test_a_route_sends_up_to_its_limit() -> None:
     (route,) = routes_of("m")
     parcel = parcel_of("ab")
     assert 0.0 == route.ready_at(parcel, cost_of=cost_of, now=0.0)
-    route.in_flight = 2
+    fly(route, 2)
     assert NEVER == route.ready_at(parcel, cost_of=cost_of, now=0.0)
 
 
@@ -104,7 +94,7 @@ def test_a_route_that_is_shut_is_ready_for_a_probe_later() -> None:
     parcel, probe_at = parcel_of("ab"), route.breaker.opens_at
     assert probe_at is not None
     assert probe_at == route.ready_at(parcel, cost_of=cost_of, now=1.0)
-    route.in_flight = 1
+    fly(route, 1)
     assert probe_at == route.ready_at(parcel, cost_of=cost_of, now=probe_at)
     route.is_probed = True
     assert NEVER == route.ready_at(parcel, cost_of=cost_of, now=probe_at)
@@ -152,7 +142,7 @@ def test_a_parcel_leaves_only_for_a_route_that_can_send_it() -> None:
     assert (NEVER, 0) == exit_of(parcel, routes, 5.0)
     take_down(one, at=5.0)
     assert (5.0, 1) == exit_of(parcel, routes, 5.0)
-    other.in_flight = 2
+    fly(other, 2)
     assert (NEVER, 1) == exit_of(parcel, routes, 5.0)
 
 
@@ -170,9 +160,9 @@ def test_a_way_out_passes_over_routes_that_are_away_or_closed() -> None:
     one, other, third = routes = routes_of("m", "m", "n")
     parcel = parcel_of("a", order=(0, 1, 2))
     take_down(one, at=5.0)
-    other.in_flight = 2
+    fly(other, 2)
     assert (NEVER, 1) == exit_of(parcel, routes, 6.0)
-    other.in_flight = 0
+    fly(other, 0)
     take_down(other, at=7.0)
     assert (other.breaker.opens_at, 1) == exit_of(parcel, routes, 7.0)
     assert (40.0, 1) == exit_of(parcel, routes, 40.0)
@@ -197,36 +187,6 @@ def test_all_are_down_since_the_last_one_went() -> None:
     assert all_down_since(routes) is None
 
 
-def test_only_labelled_chunks_get_a_verdict_with_their_share() -> None:
-    """Each its own labels and an equal share of the usage."""
-    parcel = replace(parcel_of("abc"), attempts=2)
-    usage = Usage(input_tokens=31, output_tokens=6)
-    found = [
-        *label_items(
-            parcel, "rest", {0: ("noise",), 2: ("example",)}, usage, "m-2026", 0.5, {2: 0.75}
-        ),
-    ]
-    expected = [
-        Labeled(
-            chunk_id=name,
-            labels=(label,),
-            confidence=confidence,
-            route="rest",
-            model="m-2026",
-            attempts=2,
-            pack=3,
-            latency_s=0.5,
-            usage=Usage(input_tokens=tokens, output_tokens=2),
-        )
-        for name, label, tokens, confidence in (
-            ("a", "noise", 11, None),
-            ("c", "example", 10, 0.75),
-        )
-    ]
-    assert expected == [verdict for _, verdict in found]
-    assert ["a", "c"] == [item.chunk.id for item, _ in found]
-
-
 def test_a_request_takes_no_more_chunks_than_its_route_allows() -> None:
     """The rest stays in order; a probe takes one; without a limit the pack stays whole."""
     (route,) = routes_of("m")
@@ -240,34 +200,6 @@ def test_a_request_takes_no_more_chunks_than_its_route_allows() -> None:
     assert ["ab"] == taken(small, "ab")
     assert ["a", "bc"] == taken(route, "abc", is_probe=True)
     assert ["a", "b"] == taken(small, "ab", is_probe=True)
-
-
-def test_a_part_of_a_parcel_keeps_its_history() -> None:
-    """In the order of the pack; there is no parcel of nothing."""
-    parcel = replace(parcel_of("abc"), attempts=2)
-    part = parcel.part({2, 0})
-    assert part is not None
-    assert ("ac", 2) == (ids_of(part.pack), part.attempts)
-    assert None is parcel.part(())
-
-
-def test_chunks_that_nothing_helped_say_what_went_wrong_last() -> None:
-    """On which route, after how many requests; without any request: no answer."""
-    detail = ErrorDetail(kind=FailureKind.TIMEOUT, message="late")
-    plan = RoutePlan(name="rest", model="m", account="k", in_flight=1)
-    ((item, verdict),) = fail_items(replace(parcel_of("a"), attempts=5, last=detail), plan)
-    expected = Failed(chunk_id="a", error=detail, route="rest", model="m", attempts=5, pack=1)
-    assert ("a", expected) == (item.chunk.id, verdict)
-    ((_, verdict),) = fail_items(parcel_of("a"), plan)
-    assert isinstance(verdict, Failed)
-    assert FailureKind.UNAVAILABLE == verdict.error.kind
-
-
-def test_chunks_of_a_stopped_run_say_why() -> None:
-    """They name no route: none is to blame."""
-    ((_, verdict),) = stop_items(replace(parcel_of("a"), attempts=1), "by the user")
-    detail = ErrorDetail(kind=FailureKind.STOPPED, message="by the user")
-    assert Failed(chunk_id="a", error=detail, attempts=1) == verdict
 
 
 def test_a_route_counts_what_it_was_billed() -> None:

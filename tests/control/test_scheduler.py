@@ -72,7 +72,14 @@ def test_learned_limits_hold_for_all_routes_of_a_model() -> None:
 
 def test_tokens_are_drawn_when_sent_and_settled_by_the_usage() -> None:
     """What was not used may be drawn again."""
-    bench = Bench("m", settings=replace(SETTINGS, tokens_per_minute=1_200, burst_s=1.0))
+    bench = Bench(
+        "m",
+        settings=replace(
+            SETTINGS, tokens_per_minute=1_200, burst_s=1.0, reserve_units=0.0, reserve_s=0.0
+        ),
+    )
+    stated = RateLimit(name="tokens", limit=1_200, remaining=20)
+    bench.scheduler.on_limits("r0", [stated], now=0.0)
     bench.offer("ab", "cd")
     send = bench.send()
     assert WaitUntil(1.0) == bench.poll()

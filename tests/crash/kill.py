@@ -32,6 +32,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL_SET = ROOT / "analysis" / "labels" / "sets" / "ten_functions.toml"
@@ -51,12 +52,16 @@ LONGEST_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """How a run is done: its route, chunks per request and requests at once."""
+    """How a run is done: its route, chunks per request and requests at once.
+
+    `late` is the share of answers that come late, so that their requests are sent a second time.
+    """
 
     route: str
     pack: int
     in_flight: int
     latency_ms: int
+    late: float = 0.0
 
 
 SHAPES = (
@@ -64,15 +69,27 @@ SHAPES = (
     Shape(route="rest", pack=1, in_flight=4, latency_ms=25),
     Shape(route="realtime", pack=10, in_flight=3, latency_ms=60),
     Shape(route="rest", pack=10, in_flight=3, latency_ms=60),
+    Shape(route="rest", pack=1, in_flight=150, latency_ms=60, late=0.3),
+    Shape(route="realtime", pack=2, in_flight=100, latency_ms=60, late=0.3),
 )
 
 
 @dataclass(slots=True, kw_only=True)
 class Snapshot:
-    """What the ledger held when the process was dead: labels by id, requests in flight."""
+    """What the ledger held when the process was dead.
+
+    Attributes:
+        labels: By id.
+        open_requests: Those in flight, and those whose ending got lost.
+        second: Those that another one with the same chunks made needless: given up, or answered
+            later.
+        requests: All of them.
+    """
 
     labels: dict[str, str]
     open_requests: set[str]
+    second: set[str] = field(default_factory=set)
+    requests: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,6 +101,7 @@ class Report:
         second_payments: Chunks paid again, in all.
         in_flight_chunks: The most that may be: kills x requests at once x chunks of each.
         repaid_per_kill: Chunks of the requests open at each kill that were paid again later.
+        second: Requests that another one with the same chunks made needless.
         violations: Broken promises, in words.
     """
 
@@ -91,6 +109,7 @@ class Report:
     second_payments: int = 0
     in_flight_chunks: int = 0
     repaid_per_kill: list[int] = field(default_factory=list)
+    second: int = 0
     violations: list[str] = field(default_factory=list)
 
 
@@ -129,6 +148,8 @@ def kill_run(folder: Path, shape: Shape, seed: int) -> Report:
 def simulated_service(log: Path, shape: Shape, seed: int) -> Iterator[str]:
     """Run the service with digest labels in a process of its own; yields its base URL."""
     options = {"payment-log": log, "latency-ms": shape.latency_ms, "seed": seed}
+    if shape.late:  # limits that are stated and bind nobody, so that all may go at once
+        options |= {"fault": f"delay={shape.late}", "rpm": 1_000_000, "tpm": 1_000_000_000}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     process = subprocess.Popen(
         [sys.executable, "-m", "analysis", "simulate", "--digest-labels", *words],
@@ -147,6 +168,9 @@ def simulated_service(log: Path, shape: Shape, seed: int) -> Iterator[str]:
 
 def program(source: Path, target: Path, shape: Shape) -> list[str]:
     """Return the command of the run, the same for every start."""
+    if shape.late:
+        places = (str(source), str(target), shape.route, str(shape.in_flight), str(shape.pack))
+        return [sys.executable, "-m", "tests.crash.hasty", *places]
     return [
         *(sys.executable, "-m", "analysis", "run", str(source), "-o", str(target), "--quiet"),
         *("--topic", "crashes", "--route", shape.route, "--max-concurrent", str(shape.in_flight)),
@@ -205,21 +229,29 @@ class Child:
 
 def read_ledger(folder: Path) -> Snapshot:
     """Read a copy of the ledger, so that looking at it changes nothing."""
-    labels: dict[str, str] = {}
-    open_requests: set[str] = set()
+    found = Snapshot(labels={}, open_requests=set())
     with tempfile.TemporaryDirectory() as place:
         for path in folder.glob("out.csv.semfn.sqlite*"):
             shutil.copy(path, place)
         copy = Path(place) / "out.csv.semfn.sqlite"
         if not copy.exists():  # killed before it was made
-            return Snapshot(labels=labels, open_requests=open_requests)
+            return found
         with closing(sqlite3.connect(copy)) as ledger:
             tables = {name for (name,) in ledger.execute("SELECT name FROM sqlite_schema")}
             if {"verdict", "request"} <= tables:
-                labels |= ledger.execute("SELECT id, labels FROM verdict WHERE labels IS NOT NULL")
-                states = ledger.execute("SELECT request_id, state FROM request")
-                open_requests |= {name for name, state in states if state in OPEN}
-    return Snapshot(labels=labels, open_requests=open_requests)
+                found.labels |= ledger.execute(
+                    "SELECT id, labels FROM verdict WHERE labels IS NOT NULL"
+                )
+                of_use = {name for (name,) in ledger.execute("SELECT request_id FROM verdict")}
+                for name, state, code in ledger.execute(
+                    "SELECT request_id, state, code FROM request"
+                ):
+                    found.requests.add(name)
+                    if code == "given_up" or (state == "done" and name not in of_use):
+                        found.second.add(name)
+                    elif state in OPEN:
+                        found.open_requests.add(name)
+    return found
 
 
 def check(
@@ -241,7 +273,9 @@ def check(
     paid = Counter(digest for payment in payments for digest in payment["digests"])
     chunks_of = {payment["request"]: payment["digests"] for payment in payments}
     seen: set[str] = set()
-    lost: Counter[str] = Counter()
+    lost = Counter(digest for name in last.second for digest in chunks_of.get(name, ()))
+    report.second = len(last.second)
+    report.violations += asked_again(rows, payments, snapshots)
     for kept in snapshots:
         digests = [one for name in kept.open_requests - seen for one in chunks_of.get(name, ())]
         seen |= kept.open_requests
@@ -256,11 +290,25 @@ def check(
             report.violations.append(f"{name}: labelled without a payment")
         if times - 1 > lost[sha256(text.encode()).hexdigest()]:
             report.violations.append(f"{name}: paid {times} times")
-    if report.second_payments > report.in_flight_chunks:
+    if report.second_payments > report.in_flight_chunks + shape.pack * report.second:
         report.violations.append(f"{report.second_payments} second payments")
     if last.open_requests - seen:
         report.violations.append("requests without a kill have no ending")
     return report
+
+
+def asked_again(
+    rows: list[tuple[str, str]], payments: list[dict[str, Any]], snapshots: list[Snapshot]
+) -> list[str]:
+    """Return the chunks that a later start paid for although the ledger held their labels."""
+    texts = dict(rows)
+    return [
+        f"{payment['request']} asks again for what had a label"
+        for kept in snapshots
+        for held in [{sha256(texts[name].encode()).hexdigest() for name in kept.labels}]
+        for payment in payments
+        if payment["request"] not in kept.requests and not held.isdisjoint(payment["digests"])
+    ]
 
 
 def output_faults(rows: list[tuple[str, str]], target: Path) -> list[str]:
@@ -293,11 +341,13 @@ def summary(reports: list[Report]) -> str:
     broken = sum(bool(report.violations) for report in reports)
     repaid = [count for report in reports for count in report.repaid_per_kill] or [0]
     second = sum(report.second_payments for report in reports)
+    needless = sum(report.second for report in reports)
     bound = sum(report.in_flight_chunks for report in reports)
     return (
         f"{kills} kills (simulated service): violations in {broken}/{len(reports)} runs\n"
         f"second payments {second}/{bound} chunks; chunks in flight per kill: "
-        f"median {statistics.median(repaid):g}, worst {max(repaid)}"
+        f"median {statistics.median(repaid):g}, worst {max(repaid)}; "
+        f"{needless} requests of two with the same chunks"
     )
 
 

@@ -26,11 +26,12 @@ LONE = SHAPES[0]
 
 
 def test_thirty_kills_lose_swap_and_repay_nothing() -> None:
-    """Six runs of five kills and more, both routes, one and ten chunks per request."""
+    """Six runs of five kills and more, both routes, two of them with very many copies."""
     reports = kill_many(RUNS, jobs=2)
     print(summary(reports))
     assert [[]] * 6 == [report.violations for report in reports], summary(reports)
     assert 6 * KILLS_PER_RUN <= sum(report.kills for report in reports)
+    assert all(report.second for report in reports[4:])
 
 
 class Finished:
@@ -49,6 +50,7 @@ class Finished:
         labels = {name: digest_label(text) for name, text in ROWS}
         self.kept = Snapshot(labels=dict(list(labels.items())[:5]), open_requests={"q5"})
         self.last = Snapshot(labels=labels, open_requests={"q5"})
+        self.kept.requests |= {f"q{number}" for number in range(6)}
 
     def checked(self, folder: Path) -> Report:
         """Write the files and check them."""
@@ -121,6 +123,12 @@ def label_without_payment(run: Finished) -> None:
     del run.payments[20]
 
 
+def ask_again_for_what_was_held(run: Finished) -> None:
+    """Ask once more, in a request that was given up, for a chunk that had its label."""
+    run.payments.append(("q100", 0))
+    run.last.second.add("q100")
+
+
 def leave_a_request_open(run: Finished) -> None:
     """Leave a request of the last start without an ending."""
     run.last.open_requests.add("q39")
@@ -139,6 +147,7 @@ def leave_a_request_open(run: Finished) -> None:
         change_a_saved_label,
         lose_a_saved_label,
         label_without_payment,
+        ask_again_for_what_was_held,
         leave_a_request_open,
     ],
 )

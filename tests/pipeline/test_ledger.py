@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from analysis.errors import LocalProtocolError
 from analysis.pipeline.ledger import Ledger, LedgerTotals, RouteTotals, UnknownRequests, VerdictRow
-from analysis.records import Ending, FailureKind, Journal, Settlement, Usage
+from analysis.records import GIVEN_UP, Ending, FailureKind, Journal, Settlement, Usage
 from tests.pipeline.ledger_samples import (
     answer,
     chunk,
@@ -247,6 +247,21 @@ async def test_requests_in_flight_of_a_dead_run_become_unknown(path: Path) -> No
         assert UnknownRequests(requests=1, chunks=2) == ledger.unknown_requests()
         assert {"done": 1, "unknown": 1} == ledger.totals().overall_states
     assert [("run_died",)] == rows(path, "SELECT code FROM request WHERE state = 'unknown'")
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_was_given_up_is_no_loss(path: Path) -> None:
+    """Its chunk was answered by another one: it is counted by itself, in this run and later."""
+    one = chunk("1")
+    loser = replace(done("r1"), ending=Ending.UNKNOWN, code=GIVEN_UP, usage=Usage())
+    with opened(path) as ledger:
+        await ledger.intend(request("r1", one))
+        await answer(ledger, "r2", (one, labeled(one)))
+        await ledger.settle(loser)
+        assert {"done": 1, "given_up": 1} == ledger.totals().run_states
+    with opened(path) as ledger:
+        assert UnknownRequests(requests=0, chunks=0) == ledger.unknown_requests()
+        assert {"done": 1, "given_up": 1} == ledger.totals().overall_states
 
 
 @pytest.mark.asyncio

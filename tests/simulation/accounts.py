@@ -22,7 +22,8 @@ class Limited:
     Attributes:
         rpm: Requests per minute.
         tpm: Tokens per minute.
-        window_s: Length of the hidden window, or None.
+        window_s: Length of the hidden window, which keeps what was reserved; None or a minute:
+            there is none.
         fill: Share of the minute that is left at the start.
         lie: `""`, or what is wrong with every statement: `absent`, `negative`, `zero`, `full`
             (always all of it remains) or `unit` (a tenth of limit and rest).
@@ -58,6 +59,7 @@ class Account:
         self.served: list[tuple[float, int]] = []
         self.refused: list[float] = []
         self._rng = rng
+        self._window_s = None if spec.window_s == 60.0 else spec.window_s
         self._begin = self._at = now
         self._limit = {"requests": float(spec.rpm), "tokens": float(spec.tpm)}
         self._left = {name: limit * spec.fill for name, limit in self._limit.items()}
@@ -75,7 +77,7 @@ class Account:
         for name, asked in costs.items():
             rate = self._limit[name] / 60
             short = (asked - self._left[name]) / rate
-            if spec.window_s is not None:
+            if self._window_s is not None:
                 short = max(short, (min(asked, self._most(name)) - self._window[name]) / rate)
             if short > 1e-9:
                 waits[short] = name
@@ -97,7 +99,7 @@ class Account:
 
     def _most(self, name: str) -> float:
         smallest = 1.0 if name == "requests" else 0.0
-        return max(smallest, self._limit[name] / 60 * (self.spec.window_s or 0.0))
+        return max(smallest, self._limit[name] / 60 * (self._window_s or 0.0))
 
     def _refill(self, now: float) -> None:
         spec, passed = self.spec, now - self._at

@@ -15,8 +15,9 @@ import pytest
 from analysis.settings import SETTINGS
 from tests.simulation.accounts import Limited
 from tests.simulation.invariants import check_all
-from tests.simulation.test_scheduler_runs import CLEAN
-from tests.simulation.world import Scenario, World
+from tests.simulation.scenario import Scenario
+from tests.simulation.seeds import CLEAN
+from tests.simulation.world import World
 
 PLENTY = 10_000_000
 WINDOWS_S = (None, 1.0, 10.0, 60.0)
@@ -147,6 +148,37 @@ def test_a_limit_lowered_in_mid_run_is_kept_from_then_on() -> None:
         served = sum(at > 40.0 for at, _ in world.account.served)
         assert len(late) <= 6, f"seed {seed}: {late}"
         assert served >= 0.9 * 150 / 60 * (world.now - 42.0), f"seed {seed}"
+
+
+def test_a_limit_raised_in_mid_run_is_used_from_then_on() -> None:
+    """Twice as much after half a minute: nearly all of it is drawn."""
+    for seed in SEEDS:
+        limits = replace(rpm_bound(random.Random(seed)), lowered_at=30.0, lowered_to=2.0)
+        world = run(limits, seed, chunks=8_000, rpm=300, tpm=PLENTY, is_named=True)
+        assert world.account is not None
+        served = sum(at > 40.0 for at, _ in world.account.served)
+        assert len(world.account.refused) <= 12, f"seed {seed}: {world.account.refused}"
+        assert served >= 0.9 * 600 / 60 * (world.now - 42.0), f"seed {seed}"
+
+
+def test_slow_down_for_ever_stops_the_run_with_few_requests() -> None:
+    """Two minutes after the first one nobody waits any more; it is asked ever more rarely."""
+    for seed in SEEDS:
+        limits = replace(rpm_bound(random.Random(seed)), slow_down_above=0)
+        world = run(limits, seed, chunks=1_000, rpm=300, tpm=PLENTY, is_named=True)
+        assert world.account is not None
+        assert ([], True) == (world.account.served, len(world.account.refused) <= 26)
+        assert 120.0 <= world.now <= 140.0, f"seed {seed}: {world.now}"
+
+
+def test_without_any_word_on_limits_there_are_a_few_refusals_a_minute() -> None:
+    """Once the rate is found; in a long run, from its first half minute on."""
+    for seed in SEEDS:
+        limits = replace(rpm_bound(random.Random(seed)), lie="absent")
+        world = run(limits, seed, chunks=15_000, rpm=5_000, tpm=PLENTY, is_named=False)
+        assert world.account is not None
+        late = sum(at > 30.0 for at in world.account.refused)
+        assert late <= 6 * world.now / 60, f"seed {seed}: {late} in {world.now:.0f} s"
 
 
 def test_after_slow_down_half_the_rate_is_kept() -> None:

@@ -5,110 +5,22 @@ A failure names the seed: `play(scenario_of(SEED), SEED)` repeats the run exactl
 
 from __future__ import annotations
 
-import random
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from analysis.control.scheduler import Scheduler
+from analysis.errors import LocalProtocolError
 from analysis.settings import SETTINGS
-from tests.simulation.invariants import INVARIANTS, Trace, check_all, sends
+from tests.simulation.invariants import INVARIANTS, Invariant, check_all
 from tests.simulation.planted import PLANTED
-from tests.simulation.world import Entry, MakeScheduler, Scenario, Service, World
+from tests.simulation.scenario import Scenario, labels_of, sends
+from tests.simulation.seeds import CLEAN, scenario_of
+from tests.simulation.world import World, play
 
 SEEDS = range(320)
-FOREVER = 1e9
-
-CLEAN = Service(name="first", model="m", in_flight=8)
-
-
-def shaken(chance: random.Random, service: Service) -> Service:
-    """Return a service with faults of every kind, in chances that differ from seed to seed."""
-    return replace(
-        service,
-        in_flight=chance.choice([1, 3, 8, 32]),
-        drop=chance.choice([0, 0.02, 0.2]),
-        server_error=chance.choice([0, 0.05, 0.3]),
-        hang=chance.choice([0, 0.01, 0.05]),
-        limited=chance.choice([0, 0.02, 0.2]),
-        malformed=chance.choice([0, 0.02, 0.3]),
-        short=chance.choice([0, 0.02, 0.2]),
-        declines=chance.choice([0, 0, 0.02, 0.2]),
-        cut=chance.choice([0, 0, 0.05]),
-    )
-
-
-def some(chance: random.Random, chunks: int, *, most: int = 3) -> frozenset[int]:
-    """Return up to so many chunks."""
-    return frozenset(chance.sample(range(chunks), chance.randint(0, most)))
-
-
-def scenario_of(seed: int) -> Scenario:
-    """Return the scenario of a seed: its kind goes by turns, the rest by chance."""
-    chance = random.Random(f"scenario {seed}")
-    chunks, size = chance.randint(1, 80), chance.choice([1, 2, 5, 10])
-    first = replace(shaken(chance, CLEAN), states_limits=seed % 3 > 0)
-    second = shaken(chance, replace(CLEAN, name="second", model=chance.choice(["m", "n"])))
-    plain = Scenario(
-        services=(first, second) if chance.random() < 0.7 else (first,),
-        chunks=chunks,
-        chunks_per_request=size,
-        feed_s=chance.choice([0.0, 0.1, 3.0]),
-        refused=some(chance, chunks, most=min(3, chunks)),
-        rejected=some(chance, chunks, most=min(1, chunks)),
-        settings=replace(
-            SETTINGS,
-            requests_per_minute=chance.choice([60, 600, 6_000]),
-            tokens_per_minute=chance.choice([30_000, 2_000_000]),
-        ),
-    )
-    begin = chance.uniform(0, 5)
-    match seed % 10:
-        case 0:  # one chunk breaks the way
-            return replace(plain, deadly=some(chance, chunks, most=1))
-        case 1:  # the first route was never there
-            away = replace(first, away=((0.0, FOREVER),))
-            return replace(plain, services=(away, second))
-        case 2:  # an outage of the first route
-            away = replace(first, away=((begin, begin + 60.0),))
-            return replace(plain, services=(away, second), chunks=80, feed_s=3.0)
-        case 3:  # the money ends
-            account = chance.choice(["key", "other"])
-            closed = replace(first, closed_from=begin)
-            return replace(plain, services=(closed, replace(second, account=account)))
-        case 4:  # everything vanishes for good
-            gone = ((begin, FOREVER),)
-            both = (replace(first, away=gone), replace(second, away=gone))
-            return replace(plain, services=both, feed_s=1.0)
-        case 5:  # the second route is away while chunks need it
-            away = replace(second, away=((0.0, chance.choice([20.0, FOREVER])),))
-            return replace(plain, services=(first, away))
-        case 6:  # from some time on rate limits are all that comes
-            return replace(plain, services=(replace(first, limited_from=begin), second))
-        case 7:  # somebody stops it
-            return replace(plain, stop_at=begin)
-        case 8:  # three routes, the first two of one model
-            third = shaken(chance, replace(CLEAN, name="third", model="n", account="other"))
-            spans = ((begin, begin + chance.choice([20.0, 200.0])),)
-            both = (replace(first, away=spans), replace(second, model="m", away=spans))
-            return replace(plain, services=(*both, third), feed_s=1.0)
-        case _:
-            return plain
-
-
-def play(
-    scenario: Scenario, seed: int, make: MakeScheduler = Scheduler, start: float = 0.0
-) -> list[Entry]:
-    """Return the trace of one run."""
-    return World(scenario, seed, make, start).run()
-
-
-def labels_of(trace: list[Entry]) -> dict[int, str | None]:
-    """Return what each chunk got."""
-    return {t: label for e in trace if e.kind == "verdicts" for t, label in e.labels.items()}
 
 
 @pytest.mark.parametrize("tens", range(0, len(SEEDS), 40))
@@ -143,7 +55,9 @@ def test_without_faults_no_request_is_wasted() -> None:
     scenario = Scenario(services=(CLEAN,), chunks=100, chunks_per_request=10)
     trace = play(scenario, 1)
     failed = [entry for entry in trace if entry.kind == "failure"]
-    assert 10 + len(failed) == len(sends(trace))
+    copies = [entry for entry in sends(trace) if entry.is_copy]
+    assert 10 + len(failed) == len(sends(trace)) - len(copies)
+    assert len(copies) <= 2
     assert all(labels_of(trace).values())
 
 
@@ -178,7 +92,7 @@ def test_after_an_outage_the_first_route_is_used_again() -> None:
 
 
 def test_an_outage_does_not_hold_a_run_with_a_second_route_of_the_same_model() -> None:
-    """The work goes over at once, and is done when it would have been without the outage."""
+    """The work goes over at once; what the lost route had drawn of the limits is all it costs."""
     away = replace(CLEAN, away=((1.0, 61.0),))
     knobs = replace(SETTINGS, requests_per_minute=60)
     ends = []
@@ -186,7 +100,7 @@ def test_an_outage_does_not_hold_a_run_with_a_second_route_of_the_same_model() -
         services = (first, replace(CLEAN, name="second"))
         scenario = Scenario(services=services, chunks=90, chunks_per_request=1, settings=knobs)
         ends.append(play(scenario, 3)[-1].at)
-    assert ends[1] <= 1.15 * ends[0]
+    assert ends[1] <= 1.4 * ends[0]
 
 
 def test_one_deadly_chunk_takes_no_other_with_it() -> None:
@@ -212,24 +126,23 @@ def test_the_runs_reach_every_ending() -> None:
         reached["other model"] += any(
             entry.route == "second" and scenario.services[1].model == "n" for entry in sends(trace)
         )
+        reached["copy"] += sum(entry.is_copy for entry in trace)
         reached["declined"] += sum(bool(entry.declined) for entry in trace)
         reached["cut short"] += world.scheduler.stop_error is not None
     wanted = {"AccountClosed", "AnswerDefect", "DeadlinePassed", "ModelRefused", "RateLimited"}
     wanted |= {"RequestRejected", "TransportError", "probe", "other model", "cut short", "stop"}
-    wanted |= {"declined"}
+    wanted |= {"declined", "copy", "cancel", "sign", "stated", "night", "withdraw", "route_closed"}
     assert set() == {name for name in wanted if reached[name] < 5}
 
 
 @pytest.mark.parametrize(("bug", "invariant"), PLANTED)
-def test_a_planted_bug_is_caught(
-    bug: type[Scheduler], invariant: Callable[[Scenario, Trace], None]
-) -> None:
+def test_a_planted_bug_is_caught(bug: type[Scheduler], invariant: Invariant) -> None:
     """By the invariant about it, within a hundred seeds."""
     for seed in range(100):
         scenario = scenario_of(seed)
         world = World(scenario, seed, bug)
-        with suppress(AssertionError):  # a bug may keep the run from ending, too
-            world.run()
+        with suppress(AssertionError, LocalProtocolError):  # a bug may break the run, too
+            world.run(polls=5_000)
         try:
             invariant(scenario, world.trace)
         except AssertionError:

@@ -6,148 +6,51 @@ invariants read the trace and share no code with the scheduler.
 
 from __future__ import annotations
 
+import copy
 import heapq
 import itertools
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
-from analysis.control.decisions import Decision, Finished, Send, Settled, WaitUntil
+import pytest
+
+from analysis.control.decisions import Cancel, Decision, Finished, Send, Settled, WaitUntil
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
+from analysis.control.tape import Recorder
 from analysis.errors import (
     AccountClosed,
     AnalysisError,
     AnswerDefect,
     DeadlinePassed,
+    LocalProtocolError,
     ModelRefused,
     RateLimited,
     RequestRejected,
     TransportError,
 )
 from analysis.records import Chunk, Ending, Item, Pack, RateLimit, Usage
-from analysis.settings import SETTINGS, Settings
-from tests.simulation.accounts import Account, Limited
+from tests.simulation.accounts import Account
+from tests.simulation.scenario import (
+    COST_PER_CHUNK,
+    COST_PER_REQUEST,
+    NIGHT_S,
+    SLOWNESS,
+    Bucket,
+    Entry,
+    Scenario,
+    Service,
+    Trace,
+    is_within,
+    true_label,
+)
 
-COST_PER_REQUEST = 300
-COST_PER_CHUNK = 60
 POLLS = 200_000
 """Polls after which a run counts as endless."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """What one route meets; chances are per request, times in seconds of the run.
-
-    Attributes:
-        name: Name of the route.
-        model: Model that is asked for.
-        account: Key and host.
-        in_flight: Limit of requests at once.
-        drop: Chance that the connection breaks.
-        cut: Chance that all requests of the route are lost at once, with their one socket.
-        server_error: Chance of a 500.
-        hang: Chance that nothing comes until the time-out.
-        limited: Chance of a 429.
-        malformed: Chance that the answer is void.
-        short: Chance, per chunk, that its item is missing.
-        declines: Chance, per chunk, that it is declined while the rest is answered.
-        away: Spans (from, to) in which connections are refused.
-        closed_from: From when on the key is refused, or None.
-        limited_from: From when on every request meets a 429, or None.
-        states_limits: Its answers would tell the limits.
-        names_requests: Limits are stated with the answer; else at once, and without saying of
-            which request.
-    """
-
-    name: str
-    model: str
-    account: str = "key"
-    in_flight: int = 8
-    drop: float = 0.0
-    cut: float = 0.0
-    server_error: float = 0.0
-    hang: float = 0.0
-    limited: float = 0.0
-    malformed: float = 0.0
-    short: float = 0.0
-    declines: float = 0.0
-    away: tuple[tuple[float, float], ...] = ()
-    closed_from: float | None = None
-    limited_from: float | None = None
-    states_limits: bool = True
-    names_requests: bool = True
-
-    def is_away(self, now: float) -> bool:
-        """Tell whether connections are refused at this time."""
-        return any(begin <= now < end for begin, end in self.away)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One run: services, chunks with a nature, limits of the one account if it keeps any."""
-
-    services: tuple[Service, ...]
-    chunks: int = 60
-    chunks_per_request: int = 5
-    refused: frozenset[int] = frozenset()
-    deadly: frozenset[int] = frozenset()
-    rejected: frozenset[int] = frozenset()
-    feed_s: float = 0.0
-    stop_at: float | None = None
-    limits: Limited | None = None
-    settings: Settings = SETTINGS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One line of the trace.
-
-    Attributes:
-        kind: `offer`, `send`, `answer`, `failure`, `verdicts`, `wait`, `stop` or `finished`.
-        at: Seconds of the run.
-        request_id: Of a send or its ending.
-        route: Of a send or its ending.
-        tickets: Chunks of the request, or those that get a verdict.
-        labels: Ticket -> label given, for answers and verdicts; None stands for a failed chunk.
-        declined: Chunks that an answer declined.
-        error: Error of a failure.
-        usage_tokens: Billed tokens of an answer.
-        is_probe: The scheduler called a send a probe.
-        until: What a wait says.
-        in_flight: Requests in flight, as the scheduler counts them.
-    """
-
-    kind: str
-    at: float
-    request_id: str = ""
-    route: str = ""
-    tickets: tuple[int, ...] = ()
-    labels: Mapping[int, str | None] = field(default_factory=dict)
-    declined: frozenset[int] = frozenset()
-    error: AnalysisError | None = None
-    usage_tokens: int = 0
-    is_probe: bool = False
-    until: float | None = None
-    in_flight: int = 0
-
-    def shown(self) -> str:
-        """Return the entry as one line, for comparison of traces."""
-        return (
-            f"{self.at!r} {self.kind} {self.request_id} {self.route} {self.tickets} "
-            f"{sorted(self.labels.items())} {sorted(self.declined)} {self.error!r} "
-            f"{self.usage_tokens} {self.is_probe} "
-            f"{self.until!r} {self.in_flight}"
-        )
-
-
-def true_label(ticket: int) -> str:
-    """Return the label that every service gives to a chunk: it names the chunk itself."""
-    return f"label-of-{ticket}"
-
-
-MakeScheduler = Callable[..., Scheduler]
+MakeScheduler = Callable[..., Scheduler | Recorder]
 
 
 class World:
@@ -163,7 +66,7 @@ class World:
         self, scenario: Scenario, seed: int, make: MakeScheduler = Scheduler, start: float = 0.0
     ) -> None:
         self.scenario = scenario
-        self.trace: list[Entry] = []
+        self.trace: Trace = []
         self.now = start
         self._start = start
         self._chance = random.Random(f"world {seed}")
@@ -174,6 +77,10 @@ class World:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._asked: dict[str, Send] = {}
+        self._sent_at: dict[str, float] = {}
+        self._told: list[tuple[str, str, str]] = []
+        self._is_awake = scenario.suspended_at is None
+        self._gone: set[int] = set()
         ids = itertools.count(1)
         self.scheduler = make(
             [
@@ -189,66 +96,128 @@ class World:
             cost_of=cost_of,
             rng=random.Random(f"scheduler {seed}"),
             new_id=lambda: f"q{next(ids)}",
-            notify=lambda name, message, fields: None,
+            notify=self._hear,
             now=start,
             settings=scenario.settings,
         )
         self._feed()
 
-    def run(self) -> list[Entry]:
-        """Run to the end and return the trace."""
-        for _ in range(POLLS):
+    def run(self, polls: int = POLLS) -> Trace:
+        """Run to the end, in so many polls at most, and return the trace."""
+        for _ in range(polls):
             decision = self.scheduler.poll(now=self.now)
+            self._note_told()
             self._give(self.scheduler.take_abandoned())
             match decision:
                 case Send():
                     self._carry(decision)
                 case Finished() if not self._events:
-                    self._note("finished")
+                    self._note("finished", buckets=self._buckets())
                     return self.trace
                 case Finished():
                     self._turn(None)
                 case WaitUntil(at=at):
                     self._check_same(decision)
-                    self._note("wait", until=at)
+                    self._note("wait", until=at, crowded=self._crowded(), buckets=self._buckets())
                     self._turn(at)
+                case Cancel(request_id=request_id):
+                    self._cancel(self._asked[request_id])
         raise AssertionError(f"the run does not end; it stands at {self.now:.1f} s")
 
     # Inside
 
-    def _note(self, kind: str, **fields: object) -> None:
-        entry = Entry(kind=kind, at=self.now, in_flight=self.scheduler.in_flight, **fields)  # type: ignore[arg-type]
-        self.trace.append(entry)
+    def _note(self, kind: str, **fields: Any) -> None:
+        self.trace.append(
+            Entry(kind=kind, at=self.now, in_flight=self.scheduler.in_flight, **fields)
+        )
+
+    def _hear(self, name: str, message: str, fields: Mapping[str, str | float]) -> None:
+        """Take an event; the scheduler is in the midst of a call."""
+        self._told.append((name, str(fields.get("route", "")), message))
+
+    def _note_told(self) -> None:
+        for name, route, message in self._told:
+            self._note(name, route=route, message=message)
+        self._told.clear()
+
+    def _routes(self) -> list[Any]:
+        """Return the scheduler's own state of each route, to look at."""
+        scheduler = self.scheduler
+        inner = scheduler.scheduler if isinstance(scheduler, Recorder) else scheduler
+        return list(inner._routes)
+
+    def _crowded(self) -> frozenset[str]:
+        routes: Any = self.scheduler.statistics()["routes"]
+        return frozenset(
+            name for name, one in routes.items() if one["in_flight"] >= one["in_flight_limit"]
+        )
+
+    def _buckets(self) -> tuple[Bucket, ...]:
+        pacers = {(route.plan.account, route.plan.model): route.pacer for route in self._routes()}
+        return tuple(
+            Bucket(
+                group=group,
+                name=name,
+                drawn=one.drawn,
+                level=one.level(self.now),
+                per_minute=one.per_minute,
+            )
+            for group, pacer in pacers.items()
+            for name, at_work in (("requests", pacer.requests), ("tokens", pacer.tokens))
+            for one in [copy.copy(at_work)]  # looking must not touch the one at work
+        )
 
     def _at(self, when: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._events, (when, next(self._order), action))
 
     def _turn(self, until: float | None) -> None:
         """Move to the next event, or to the time at which the scheduler wants to be asked."""
-        if self._events and (until is None or self._events[0][0] <= until):
+        due = self._events[0][0] if self._events else None
+        upcoming = min((at for at in (due, until) if at is not None), default=None)
+        if upcoming is None:
+            raise AssertionError(f"deadlock at {self.now:.1f} s: nothing is in flight")
+        asleep_at = self._start + (self.scenario.suspended_at or 0.0)
+        if not self._is_awake and upcoming >= asleep_at:
+            self._sleep(asleep_at)
+        elif due is not None and due == upcoming:
             when, _, action = heapq.heappop(self._events)
             self.now = max(self.now, when)
             action()
-        elif until is not None:
-            self.now = until
         else:
-            raise AssertionError(f"deadlock at {self.now:.1f} s: nothing is in flight")
+            self.now = max(self.now, upcoming)
+
+    def _sleep(self, asleep_at: float) -> None:
+        """Let hours pass in which nobody does anything; sockets do not outlast them."""
+        self._is_awake = True
+        self.now = asleep_at + NIGHT_S
+        self._note("night")
+        for send in self._asked.values():
+            lost = TransportError("the connection is gone", code="1006")
+            tickets = tuple(item.ticket for item in send.pack.items)
+            self._at(self.now, partial(self._end, send, tickets, lost))
 
     def _check_same(self, decision: Decision) -> None:
         again = self.scheduler.poll(now=self.now)
         assert decision == again, f"a second poll says {again} instead of {decision}"
 
     def _feed(self) -> None:
-        size, pause_s = self.scenario.chunks_per_request, self.scenario.feed_s
-        for place, first in enumerate(range(0, self.scenario.chunks, size)):
-            tickets = range(first, min(first + size, self.scenario.chunks))
+        scenario = self.scenario
+        size, pause_s = scenario.chunks_per_request, scenario.feed_s
+        for place, first in enumerate(range(0, scenario.chunks, size)):
+            tickets = range(first, min(first + size, scenario.chunks))
             self._at(self._start + place * pause_s, partial(self._offer, tickets))
-        if self.scenario.stop_at is not None:
-            self._at(self._start + self.scenario.stop_at, self._stop)
+        if scenario.stop_at is not None:
+            self._at(self._start + scenario.stop_at, self._stop)
+        if scenario.withdraw_at is not None:
+            self._at(self._start + scenario.withdraw_at, self._withdraw)
 
     def _offer(self, tickets: range) -> None:
         items = tuple(
-            Item(ticket=ticket, chunk=Chunk(id=f"c{ticket}", text="x"), tokens=COST_PER_CHUNK)
+            Item(
+                ticket=ticket,
+                chunk=Chunk(id=f"c{ticket}", text="x"),
+                tokens=self.scenario.tokens_of(ticket),
+            )
             for ticket in tickets
         )
         self._note("offer", tickets=tuple(tickets))
@@ -257,6 +226,30 @@ class World:
     def _stop(self) -> None:
         self.scheduler.stop("the test stops it")
         self._note("stop")
+        self._note_told()
+
+    def _withdraw(self) -> None:
+        """Let the reader of every second pack go, as dispatch does: queue first, then requests."""
+        size, tickets = self.scenario.chunks_per_request, set[int]()
+
+        def is_unwanted(pack: Pack) -> bool:
+            is_odd = bool(pack.items[0].ticket // size % 2)
+            if is_odd:
+                tickets.update(item.ticket for item in pack.items)
+            return is_odd
+
+        self.scheduler.withdraw(is_unwanted, now=self.now)
+        for send in [send for send in self._asked.values() if is_unwanted(send.pack)]:
+            self._cancel(send)
+        self._gone |= tickets
+        self._note("withdraw", tickets=tuple(sorted(tickets)))
+
+    def _cancel(self, send: Send) -> None:
+        del self._asked[send.request_id]
+        self.scheduler.cancel(send.request_id, was_sent=True, now=self.now)
+        tickets = tuple(item.ticket for item in send.pack.items)
+        self._note("cancel", request_id=send.request_id, route=send.route, tickets=tickets)
+        self._note_told()
 
     def _give(self, settled: Settled) -> None:
         if settled:
@@ -272,19 +265,36 @@ class World:
     def _carry(self, send: Send) -> None:
         tickets = tuple(item.ticket for item in send.pack.items)
         self._asked[send.request_id] = send
+        self._sent_at[send.request_id] = self.now
         self._note(
             "send",
             request_id=send.request_id,
             route=send.route,
             tickets=tickets,
+            cost_tokens=cost_of(send.route, send.pack),
             is_probe=send.is_probe,
+            is_copy=send.is_copy,
         )
+        if self._gone.intersection(tickets):
+            self._cancel(send)  # nobody wants to pay for this
+            return
         if self.account is not None:
             way_s = self._chance.uniform(0.01, 0.04)
             self._at(self.now + way_s, partial(self._arrive, send, tickets, self.account))
             return
         seconds, error = self._fate(self._services[send.route], tickets)
+        self._foretell(send, seconds, error)
         self._at(self.now + seconds, lambda: self._end_or_cut(send, tickets, error))
+
+    def _foretell(self, send: Send, seconds: float, error: AnalysisError | None) -> None:
+        """Let the first event of an answer come, where the service sends any."""
+        if error is None and self._services[send.route].streams:
+            self._at(self.now + 0.3 * seconds, partial(self._sign, send))
+
+    def _sign(self, send: Send) -> None:
+        if send.request_id in self._asked:
+            self._note("sign", request_id=send.request_id, route=send.route)
+            self.scheduler.on_sign(send.request_id, now=self.now)
 
     def _end_or_cut(
         self, send: Send, tickets: tuple[int, ...], error: AnalysisError | None
@@ -312,13 +322,17 @@ class World:
             unused = cost - COST_PER_REQUEST // 2 - COST_PER_CHUNK * len(tickets)
             back_s = max(0.0, seconds - 0.02)
             self._at(self.now + back_s, lambda: account.give_back(unused, self.now))
+            self._foretell(send, seconds, error)
         service = self._services[send.route]
+        if error is not None and isinstance(error, RateLimited):
+            error.retry_after_s = misstated(error.retry_after_s, service.waits)
         if service.states_limits and not service.names_requests:
             self._at(self.now + 0.02, partial(self._state, send.route, stated, None))
             stated = ()
         self._at(self.now + seconds, lambda: self._end(send, tickets, error, stated))
 
     def _state(self, route: str, stated: tuple[RateLimit, ...], request_id: str | None) -> None:
+        self._note("stated", route=route, stated=stated)
         self.scheduler.on_limits(route, stated, now=self.now, request_id=request_id)
 
     def _end(
@@ -328,7 +342,8 @@ class World:
         error: AnalysisError | None,
         stated: tuple[RateLimit, ...] = (),
     ) -> None:
-        del self._asked[send.request_id]
+        if self._asked.pop(send.request_id, None) is None:
+            return  # it was given up, or lost, before
         before = self.scheduler.stop_reason
         if stated and self._services[send.route].states_limits:
             self._state(send.route, stated, send.request_id)
@@ -343,6 +358,7 @@ class World:
             settled = self.scheduler.on_failure(send.request_id, error, now=self.now)
         else:
             settled = self._answer(send, tickets)
+        self._note_told()
         self._give(settled)
         if before is None and self.scheduler.stop_reason is not None:
             self._note("stop")
@@ -363,17 +379,29 @@ class World:
             declined=declined,
             usage_tokens=used,
         )
-        return self.scheduler.on_answer(
+        hear = partial(
+            self.scheduler.on_answer,
             send.request_id,
             labels={ticket: (label,) for ticket, label in labels.items()},
             defect="foreign_id" if is_void else None,
             note="",
             usage=Usage(input_tokens=used),
             model=send.model,
-            latency_s=0.5,
+            latency_s=self.now - self._sent_at[send.request_id],
             now=self.now,
             refused=declined,
         )
+        settled = hear()
+        if service.twice and chance.random() < service.twice:
+            self._hear_again(hear)
+        return settled
+
+    def _hear_again(self, hear: Callable[[], Settled]) -> None:
+        """An answer that comes twice is an error of whoever passes it on, and changes nothing."""
+        before = self.scheduler.statistics()
+        with pytest.raises(LocalProtocolError):
+            hear()
+        assert before == self.scheduler.statistics(), "a second answer changed something"
 
     def _fate(
         self, service: Service, tickets: tuple[int, ...]
@@ -381,12 +409,10 @@ class World:
         """Return when a request ends, and its error unless it is answered."""
         chance, now, asked = self._chance, self.now - self._start, frozenset(tickets)
         latency_s = 0.2 + chance.lognormvariate(-1.0, 0.6)
-        if service.is_away(now):
-            return 0.05, TransportError("refused", ending=Ending.UNSENT, code="connect")
-        if service.closed_from is not None and now >= service.closed_from:
-            return 0.1, AccountClosed("no quota", code="insufficient_quota")
-        if service.limited_from is not None and now >= service.limited_from:
-            return 0.1, RateLimited("slow down", retry_after_s=chance.choice([None, 0.0, 5.0]))
+        if (certain := self._certain_fate(service, now)) is not None:
+            return certain
+        if is_within(service.slow, now):
+            latency_s *= SLOWNESS
         if asked & self.scenario.deadly:
             return latency_s, TransportError("broken", code="1011")
         if asked & self.scenario.rejected:
@@ -416,7 +442,46 @@ class World:
             draw -= share
         return latency_s, None
 
+    def _certain_fate(
+        self, service: Service, now: float
+    ) -> tuple[float, AnalysisError | None] | None:
+        """Return what happens to every request at this time of the run, if anything does."""
+        if is_within(service.away, now):
+            return 0.05, TransportError("refused", ending=Ending.UNSENT, code="connect")
+        if is_within(service.silent, now):
+            return self.scenario.settings.timeout_s, DeadlinePassed("late")
+        if service.closed_from is not None and now >= service.closed_from:
+            return 0.1, AccountClosed("no quota", code="insufficient_quota")
+        if service.limited_from is not None and now >= service.limited_from:
+            asked_s = self._chance.choice([None, 0.0, 5.0])
+            return 0.1, RateLimited("slow down", retry_after_s=asked_s)
+        if service.hour_from is not None and 0 <= now - service.hour_from < 3_600.0:
+            rest_s = service.hour_from + 3_600.0 - now
+            return 0.1, RateLimited("wait", retry_after_s=rest_s)
+        return None
+
+
+def misstated(wait_s: float | None, waits: str) -> float | None:
+    """Return what a service says in place of the time to wait."""
+    match waits:
+        case "absent":
+            return None
+        case "zero":
+            return 0.0
+        case "short":
+            return None if wait_s is None else wait_s / 4
+        case "long":
+            return None if wait_s is None else wait_s * 4
+    return wait_s
+
 
 def cost_of(route: str, pack: Pack) -> int:
     """Return the tokens that a request for a pack reserves."""
-    return COST_PER_REQUEST + COST_PER_CHUNK * len(pack.items)
+    return COST_PER_REQUEST + sum(item.tokens for item in pack.items)
+
+
+def play(
+    scenario: Scenario, seed: int, make: MakeScheduler = Scheduler, start: float = 0.0
+) -> Trace:
+    """Return the trace of one run."""
+    return World(scenario, seed, make, start).run()

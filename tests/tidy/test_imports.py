@@ -30,7 +30,9 @@ ANALYZERS = ROUTED | {"labelling", "wire"}  # wire for the value `SessionSetting
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "records": frozenset(),
     "errors": frozenset({"records"}),  # an error carries an `Ending`
-    "settings": VALUES,
+    "settings": VALUES | {"settings_control"},
+    "settings_control": frozenset(),
+    "recording": frozenset(),
     "models": VALUES,
     "prices": VALUES,
     "telemetry": VALUES,
@@ -39,14 +41,18 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "wire": VALUES,
     "evaluation": VALUES | {"labels"},
     "transport": VALUES | {"wire"},
-    "dispatch": VALUES | {"control", "jobs", "labels", "wire", "transport", "telemetry"},
+    "account": VALUES | {"control"},
+    "dispatch": VALUES
+    | {"account", "control", "feeding", "jobs", "labels", "wire", "transport", "telemetry"},
+    "feeding": VALUES | {"control", "jobs", "labels", "telemetry"},
     "jobs": VALUES | {"control"},
     "analyzer": PROMISE,
     "arguments": VALUES | {"analyzer"},
     "endpoint": VALUES | {"wire"},  # for the value `Place`
     "tally": PROMISE | {"analyzer", "control"},
     "connections": VALUES | {"endpoint", "labels", "transport", "wire"},
-    "labelling": ROUTED | {"control"},
+    "planning": PROMISE | {"connections", "control", "tally"},
+    "labelling": ROUTED | {"account", "control", "planning"},
     "semantic_function": ANALYZERS,
     "semantic_function_realtime": ANALYZERS,
     "semantic_function_hybrid": ANALYZERS,

@@ -54,7 +54,7 @@ CLOCK_MODULES = frozenset(
         "analysis.simulator.server",
     }
 )
-CLOCK_UNITS = frozenset({"transport", "commands", "bench"})
+CLOCK_UNITS = frozenset({"account", "transport", "commands", "bench"})
 
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 CHANCE_IMPORTS = frozenset({"secrets"})

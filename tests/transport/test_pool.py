@@ -421,6 +421,25 @@ async def test_limits_reach_the_listener_under_the_routes_name() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_sign_of_each_request_reaches_the_listener() -> None:
+    """Once each, and while the request still waits: this server begins and never ends."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def hesitating(session: Session) -> None:
+        while True:
+            await begin(session, await session.heard())
+
+    async with route(Service(hesitating), on_sign=heard.put_nowait) as transport:
+        asking = [asyncio.create_task(transport.ask(one)) for one in requests(20)]
+        signs = [await heard.get() for _ in asking]
+        assert sorted(one.request_id for one in requests(20)) == sorted(signs)
+        assert heard.empty() and not any(task.done() for task in asking)
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
+
+
+@pytest.mark.asyncio
 async def test_a_warm_up_goes_first_and_its_cost_is_on_the_first_reply() -> None:
     """Nobody else is sent before it has ended; it happens once."""
     order: list[str] = []

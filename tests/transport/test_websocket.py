@@ -102,6 +102,36 @@ async def test_limits_reach_the_listener_under_the_routes_name() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("server", [obedient, obedient_beta])
+async def test_a_sign_of_each_request_reaches_the_listener(server: Handler) -> None:
+    """Once each, when its answer begins."""
+    heard: list[str] = []
+    async with route(Service(server), on_sign=heard.append) as transport:
+        asked = [request(f"r{number}") for number in range(5)]
+        await asyncio.gather(*(transport.ask(one) for one in asked))
+    assert sorted(one.request_id for one in asked) == sorted(heard)
+
+
+@pytest.mark.asyncio
+async def test_a_sign_comes_before_the_answer() -> None:
+    """The listener hears it while the request still waits."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def hesitating(session: Session) -> None:
+        await session.greet()
+        await session.take_update()
+        await session.begin(await session.heard(), "p1")
+        await session.heard()
+
+    async with route(Service(hesitating), on_sign=heard.put_nowait) as transport:
+        asking = asyncio.create_task(transport.ask(request("r1")))
+        assert "r1" == await heard.get()
+        assert not asking.done()
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+@pytest.mark.asyncio
 async def test_a_dead_socket_ends_what_waits_and_the_next_ask_reconnects() -> None:
     """What was on the wire may have been paid; the next request gets a new session."""
 

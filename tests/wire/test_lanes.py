@@ -19,7 +19,7 @@ from analysis.errors import (
 )
 from analysis.records import Ending, Usage
 from analysis.wire import responses
-from analysis.wire.events import Answered, Breach, ConnectionFault, RequestEnded
+from analysis.wire.events import Answered, Begun, Breach, ConnectionFault, RequestEnded
 from analysis.wire.lanes import LANES, LanesConnection
 
 from .examples import request
@@ -79,10 +79,11 @@ def test_asking_without_room_or_with_a_used_id_is_our_bug() -> None:
 
 
 def test_a_reply_has_text_model_usage_and_id() -> None:
-    """The normal course: nothing but the terminal event yields an event."""
+    """The normal course: the first and the terminal event yield one each, and no other does."""
     connection = asked("r1")
     frames = [created("p1", "r1", "w00"), *passing("w00", "x"), completed("p1", "r1", "w00")]
-    (event,) = feed(connection, *frames)
+    first, event = feed(connection, *frames)
+    assert Begun(request_id="r1") == first
     assert isinstance(event, Answered)
     usage = Usage(
         input_tokens=120,
@@ -205,6 +206,36 @@ def test_a_forgotten_lane_is_given_away_only_after_its_end() -> None:
     assert ([Breach.LATE_REPLY], {}) == (breaches(again), answers(again))
     events = feed(connection, created("p99", "r99", "w03"), completed("p99", "r99", "w03"))
     assert {"r99": "answer to r99"} == answers(events)
+
+
+@pytest.mark.parametrize("has_lanes", [True, False])
+def test_a_request_begins_once(has_lanes: bool) -> None:
+    """At the `response.created` that binds it, and not when that comes again."""
+    connection, name = asked("r1", has_lanes=has_lanes), "w00" if has_lanes else None
+    events = feed(connection, created("p1", "r1", name), created("p1", "r1", name))
+    assert [Begun(request_id="r1")] == events
+
+
+@pytest.mark.parametrize(
+    ("response_id", "rid", "name"),
+    [
+        (None, "r1", "w00"),
+        ("p9", "foreign", "w00"),
+        ("p9", None, "w09"),
+        ("p9", "r1", "w01"),
+        ("p9", "r2", "w01"),
+        ("p3", "r1", "w00"),
+    ],
+)
+def test_what_is_not_bound_to_a_waiting_request_begins_none(
+    response_id: str | None, rid: str | None, name: str
+) -> None:
+    """Without id, of nobody, with ids of two requests, or of a request that was forgotten."""
+    connection = asked("r1", "r2", "r3")
+    feed(connection, created("p3", "r3", "w02"))
+    connection.forget("r2")
+    events = feed(connection, created(response_id, rid, name))
+    assert [] == [event for event in events if isinstance(event, Begun)]
 
 
 def test_an_error_for_a_forgotten_request_frees_its_lane() -> None:

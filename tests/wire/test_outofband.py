@@ -11,7 +11,7 @@ import pytest
 
 from analysis.errors import RouteClosed, TransportError
 from analysis.records import Ending
-from analysis.wire.events import Breach, ConnectionFault, Event, FrameDue, OutOfBandIgnored
+from analysis.wire.events import Begun, Breach, ConnectionFault, Event, FrameDue, OutOfBandIgnored
 from analysis.wire.realtime import RealtimeConnection
 
 from .examples import (
@@ -87,6 +87,28 @@ def test_a_cancelled_end_with_the_id_of_a_living_request_is_a_contradiction() ->
     connection.cancel("r1")
     events = feed(connection, done("p2", "r1", status="cancelled"))
     assert ([Breach.CROSSED_IDS], ["r2"]) == (breaches(events), list(endings(events)))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_request_begins_once(dialect: str) -> None:
+    """At the `response.created` that binds it, and not when that comes again."""
+    connection = ready("r1", "r2", dialect=dialect)
+    events = feed(connection, created("p1", "r1"), created("p1", "r1"), created("p2", "r2"))
+    assert [Begun(request_id="r1"), Begun(request_id="r2")] == events
+
+
+@pytest.mark.parametrize(
+    ("response_id", "rid"), [("p9", None), (None, "r1"), ("p9", "foreign"), ("p9", "r2")]
+)
+def test_what_is_not_bound_to_a_waiting_request_begins_none(
+    response_id: str | None, rid: str | None
+) -> None:
+    """Without id, of nobody, of a request that was given up, or with an id that is another's."""
+    connection = ready("r1", "r2", "r3")
+    feed(connection, created("p3", "r3"))
+    connection.forget("r2")
+    events = feed(connection, created(response_id, rid), created("p3", "r1"))
+    assert [] == [event for event in events if isinstance(event, Begun)]
 
 
 def lenient(*rids: str) -> RealtimeConnection:

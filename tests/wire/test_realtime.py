@@ -22,6 +22,7 @@ from analysis.records import Ending, RateLimit, Usage
 from analysis.wire import dialects
 from analysis.wire.events import (
     Answered,
+    Begun,
     Breach,
     ConnectionFault,
     Event,
@@ -69,8 +70,9 @@ def test_a_whole_session_with_two_interleaved_requests(dialect: str) -> None:
         else:
             connection.ask(request(step["send"]))
     model = "gpt-realtime-2.1-mini-2026-10-01"
-    kinds = [SessionGreeted, SessionConfigured, Answered, Answered, LimitsSeen]
+    kinds = [SessionGreeted, SessionConfigured, Begun, Begun, Answered, Answered, LimitsSeen]
     assert kinds == [type(event) for event in seen]
+    assert [Begun(request_id="r2"), Begun(request_id="r1")] == seen[2:4]
     first, second = (event for event in seen if isinstance(event, Answered))
     assert (
         first.request_id,

@@ -18,7 +18,7 @@ from analysis.errors import (
     TransportError,
 )
 from analysis.records import Ending
-from analysis.wire.events import Breach, ConnectionFault, Event, FrameDue
+from analysis.wire.events import Begun, Breach, ConnectionFault, Event, FrameDue
 from analysis.wire.outofband import REMEMBERED_IDS
 from analysis.wire.realtime import RealtimeConnection
 from analysis.wire.turns import MOST_ITEMS
@@ -169,6 +169,8 @@ def test_one_turn_in_whole(dialect: str) -> None:
         answers(events)
     )
     assert ((), {}, []) == (connection.waiting, server.items, breaches(events))
+    begun = [event.request_id for event in events if isinstance(event, Begun)]
+    assert ["r1", "r2"] == begun
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,90 @@
+"""Notices that a route says nothing any more although requests wait for it.
+
+Pure. The scheduler asks at every poll. A silent route is taken down like one that fails, and what
+is on its way over it is marked, so that it is sent over another one at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from analysis.control.parcels import Flight
+from analysis.control.routes import NEVER, RouteState
+from analysis.control.runstate import RunState
+from analysis.settings import SETTINGS, Settings
+
+
+class Watch:
+    """Looks at each route that has enough requests on their way."""
+
+    def __init__(self, run: RunState) -> None:
+        self._run = run
+
+    def look(self, now: float) -> float:
+        """Take down the routes that are silent; return when to look again."""
+        least, wake = self._run.settings.silence_calls, NEVER
+        for route in self._run.routes:
+            if len(route.flights) < least or not route.is_up:
+                continue
+            at = self._silent_at(route, least)
+            if at <= now:
+                self._take_down(route, now)
+            elif at < wake:
+                wake = at
+        return wake
+
+    def _silent_at(self, route: RouteState, least: int) -> float:
+        """Return from when on the route counts as silent if nothing is heard until then.
+
+        An answer that has begun gives no sign before its end, so it has the time of a whole one.
+        """
+        flights, latency = route.flights.values(), route.latency
+        decisive = next(islice(flights, least - 1, None))
+        at = self._patient_until(route, decisive, latency.predict(len(decisive.pack.items)))
+        first_s = latency.first
+        if first_s is None:
+            return at
+        unbegun = (flight for flight in flights if not flight.has_begun)
+        late = next(islice(unbegun, least - 1, None), None)
+        if late is None:
+            return at
+        return min(at, self._patient_until(route, late, first_s))
+
+    def _patient_until(self, route: RouteState, decisive: Flight, expected_s: float) -> float:
+        since = max(decisive.sent_at, route.signed_at)
+        return since + patience_s(expected_s, settings=self._run.settings)
+
+    def _take_down(self, route: RouteState, now: float) -> None:
+        run, name = self._run, route.plan.name
+        route.breaker.on_silence(now=now)
+        for flight in route.flights.values():
+            flight.is_stranded = True
+        count = len(route.flights)
+        message = f"{name} is silent while {count} requests wait for it."
+        route.last_error = message
+        run.tell("route_down", message, route=name)
+
+
+def is_word_due(routes: Sequence[RouteState], now: float, settings: Settings) -> bool:
+    """Tell whether an answer that will state limits is on its way and not late."""
+    return any(
+        now - flight.sent_at <= settings.hedge_blind * route.latency.predict(len(flight.pack.items))
+        for route in routes
+        if route.plan.states_limits
+        for flight in route.flights.values()
+    )
+
+
+def patience_s(expected_s: float, *, settings: Settings = SETTINGS) -> float:
+    """Return the seconds without a sign that are still ordinary.
+
+    One late request says nothing, since one answer in a hundred is late; a sign for any request
+    says that the route lives. Source: pacing notes, section 5.
+
+    Args:
+        expected_s: Usual time to the first event of an answer; to the whole answer where the route
+            shows no first events, or where it has begun.
+        settings: Knobs.
+    """
+    return max(settings.silence_floor_s, settings.silence_factor * expected_s)
