@@ -147,8 +147,10 @@ class Display:
         What closes a route waits for the next event: if that stops the run, the end says it.
         """
         match event.name:
-            case "rate_limited" | "in_flight_limit" | "route_preferred":
+            case "rate_limited":
                 self._tick(None)
+            case "in_flight_limit" | "route_preferred":
+                pass  # for who watches a run by events
             case "route_closed":
                 self._pending.append(event.message)
             case "stopped":
