@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -155,16 +156,21 @@ class Caller:
         raise AssertionError("there is always something due")
 
     def _message(self) -> str | bytes:
+        message = self._draw()
+        with contextlib.suppress(ValueError):  # a torn one may still be whole, or not
+            sent = json.loads(message)
+            for rid in _rids(sent):
+                self._asked.setdefault(rid, set()).update(OWN.findall(json.dumps(sent)))
+        return message
+
+    def _draw(self) -> str | bytes:
         sent, is_pristine = self._course.next_frame()
         self._is_form_checked = self._is_form_kept or (self._is_form_checked and is_pristine)
         if isinstance(sent, bytes):
             return sent if self._dice.below(2) else sent.decode("latin-1")
         if not is_pristine and self._dice.happens(16):
             return torn(sent, self._dice)
-        text = json.dumps(sent)
-        for rid in _rids(sent):
-            self._asked.setdefault(rid, set()).update(OWN.findall(text))
-        return text
+        return json.dumps(sent)
 
     def _hear(self, outputs: list[Output]) -> None:
         for output in outputs:
