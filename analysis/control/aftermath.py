@@ -69,11 +69,15 @@ class Aftermath:
             parcel.is_settled = True
         else:
             parcel.drop(labels)
-            settled.extend(self._turn_away(flight, refused))
+            if refused:
+                parcel.declined |= frozenset(refused)
+                parcel.declined_at = flight.route_index
         if parcel.is_settled:
             self._give_up_copy(parcel)
         elif not parcel.flights:  # else the copy may still answer what is left
-            settled.extend(self._ask_again(flight, what))
+            settled.extend(self._turn_away(parcel))
+            if parcel.has_rest:
+                settled.extend(self._ask_again(flight, what))
         return tuple(settled)
 
     def failed(self, flight: Flight, route: RouteState, error: AnalysisError) -> Settled:
@@ -115,10 +119,14 @@ class Aftermath:
         if parcel.flights:
             parcel.rests_until = run.now + self._pause_s(parcel.attempts, error)
             return ()
+        settled = self._turn_away(parcel)
+        if not parcel.has_rest:
+            return settled
         parcel.stand_at(flight.route_index)
         shared = isinstance(error, TransportError) and error.loss is not None
         parcel.debt = SHARED_BLAME if shared else 1.0
-        return self.carry_out(self._fates(flight, error, rule.follow), error=error)
+        fates = self._fates(flight, error, rule.follow)
+        return (*settled, *self.carry_out(fates, error=error))
 
     def too_large(self, parcel: Parcel, error: RequestTooLarge) -> None:
         """Ask for fewer chunks at once; one that is too large by itself is not asked here."""
@@ -200,14 +208,14 @@ class Aftermath:
             flights = self._run.flights.values()
             self._run.losers.extend(one.request_id for one in flights if one.parcel is parcel)
 
-    def _turn_away(self, flight: Flight, refused: Collection[int]) -> Settled:
-        """Decide on the chunks that the service declined, each by itself."""
-        parcel = flight.parcel
-        if not (declined := parcel.part(refused)):
+    def _turn_away(self, parcel: Parcel) -> Settled:
+        """Decide on the chunks that the service declined, each by itself, and nobody labelled."""
+        if not parcel.declined or not (declined := parcel.part(parcel.declined)):
             return ()
-        parcel.drop(refused)
+        parcel.drop(parcel.declined)
         declined.last = DECLINED
-        declined.stand_at(flight.route_index)
+        declined.stand_at(parcel.declined_at)
+        parcel.declined = frozenset()
         has_next = has_open_route_after(declined, self._run.routes)
         return self.carry_out(after_declined(declined, has_next=has_next))
 
@@ -241,7 +249,10 @@ class Aftermath:
 
     def _put_back(self, parcel: Parcel) -> None:
         """Queue a parcel as it was, unless another request still carries its chunks."""
-        if not (parcel.is_settled or parcel.flights):
+        if parcel.is_settled or parcel.flights:
+            return
+        self._run.queues.abandon(self._turn_away(parcel))
+        if parcel.has_rest:
             self._run.queues.put(parcel, at_front=True)
 
     def _hold(self, flight: Flight, route: RouteState, error: AnalysisError) -> None:

@@ -48,6 +48,8 @@ class Copies:
         """Return when a request should be copied; `NEVER` if it should not."""
         if flight.parcel.flights > 1 or flight.is_probe or flight.parcel.is_settled:
             return NEVER
+        if flight.parcel.declined:
+            return NEVER  # they are not asked there again
         rests_until = flight.parcel.rests_until
         if flight.is_stranded:
             return max(flight.sent_at, rests_until)

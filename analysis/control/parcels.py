@@ -29,6 +29,8 @@ class Parcel:
         last: Why the last request failed.
         since: When it was offered, monotonic seconds.
         flights: Requests that are on their way with it.
+        declined: Chunks that one of two requests declined: the other one may still label them.
+        declined_at: Index of the route that declined them.
         rests_until: No copy is sent before, after one that failed.
         debt: What its next request takes from the budget of retries.
         is_settled: Every chunk has its verdict.
@@ -45,6 +47,8 @@ class Parcel:
     failed_routes: int = 0
     last: ErrorDetail | None = None
     flights: int = 0
+    declined: frozenset[int] = frozenset()
+    declined_at: int = 0
     rests_until: float = 0.0
     debt: float = 0.0
     is_settled: bool = False
@@ -53,6 +57,11 @@ class Parcel:
     def route_index(self) -> int:
         """Index of the route that this parcel waits for."""
         return self.order[self.stage]
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether chunks of it are left to be decided on."""
+        return not self.is_settled
 
     @property
     def has_failed_here(self) -> bool:

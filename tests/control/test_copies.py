@@ -121,13 +121,20 @@ def test_what_both_left_out_is_asked_again() -> None:
 
 
 def test_a_chunk_that_was_declined_is_not_asked_there_again() -> None:
-    """Not even if its copy fails later; it goes to the other route."""
+    """Its copy may still label it; if that fails, it goes to the other route."""
     bench, first, copy = late("m", "n", names="ab")
     bench.answer(first, "a", declined="b")
-    assert Cancel(copy.request_id) == bench.poll()
-    assert [("r1", "b")] == bench.sends()
-    assert () == bench.fail(copy, LOST)
     assert [] == bench.sends()
+    assert () == bench.fail(copy, LOST)
+    assert [("r1", "b")] == bench.sends()
+
+
+def test_what_one_request_declined_the_other_may_label() -> None:
+    """It was paid for, so it counts."""
+    bench, first, copy = late("m", "m", names="ab")
+    assert [("a", "noise")] == kinds(bench.answer(first, "a", declined="b"))
+    assert [("b", "noise")] == kinds(bench.answer(copy))
+    assert Finished() == bench.poll()
 
 
 def test_copies_are_a_small_share_of_the_requests() -> None:
