@@ -27,7 +27,6 @@ from typing import TypeAlias, TypeVar
 from analysis.analyzer import Estimate
 from analysis.bench.figures import BASE, OTHERS, Expected, Job, ServiceWork, service_work
 from analysis.bench.service import RunningService, simulated_service
-from analysis.control.packing import SMALL_JOB
 from analysis.endpoint import Endpoint
 from analysis.errors import AnalysisError, ConfigurationError
 from analysis.labelling import LARGEST_PACK, RoutedAnalyzer
@@ -116,7 +115,8 @@ class Options:
     def warm_up(self) -> tuple[int, ...]:
         """Sizes of the jobs that are not counted: one chunk, and where a counted job is large one
         large job, since the hybrid analyzer has another route for those."""
-        return (1, SMALL_JOB + 1) if max(self.sizes) > SMALL_JOB else (1,)
+        small = SETTINGS.small_job
+        return (1, small + 1) if max(self.sizes) > small else (1,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,6 @@ from analysis.control.planner import level
 from analysis.records import Chunk, FailureKind, is_blank
 from analysis.settings import SETTINGS, Settings
 
-SMALL_JOB = SETTINGS.small_job
-"""Up to so many chunks a job is sent one chunk per request, for the shortest latency.
-
-Source: design section 2 (up to 50 chunks the first route of a small job).
-"""
-
 LOOK_AHEAD = 10
 """So many windows of a stretch are held back to cut them equally.
 
@@ -55,14 +49,6 @@ def obstacle(text: str, tokens: int, settings: Settings = SETTINGS) -> FailureKi
     if tokens > settings.chunk_tokens:
         return FailureKind.TOO_LONG
     return None
-
-
-def chunks_per_request(job_size: int, settings: Settings = SETTINGS) -> int:
-    """Return how many chunks go into one request of a job of so many chunks, by its size alone.
-
-    Small jobs send every chunk alone, since nothing is scarce; larger ones share the instructions.
-    """
-    return 1 if job_size <= SMALL_JOB else settings.chunks_per_request
 
 
 def kept_apart(window: Window, settings: Settings = SETTINGS) -> Window:

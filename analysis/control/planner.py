@@ -69,15 +69,23 @@ class JobSize:
         """Chunks in all."""
         return sum(length * count for length, count in self.stretches)
 
+    @property
+    def tokens_per_request(self) -> float:
+        """What every request takes, whatever it holds."""
+        return self.request_tokens + self.request_answer_tokens
+
+    @property
+    def tokens_per_chunk(self) -> float:
+        """What a chunk adds to its request."""
+        return self.chunk_tokens + self.item_tokens + self.answer_tokens
+
     def requests(self, size: int) -> int:
         """Return the requests at so many chunks together."""
         return sum(count * math.ceil(length / size) for length, count in self.stretches)
 
     def tokens(self, size: int) -> float:
         """Return the tokens that are billed at so many chunks together."""
-        once = self.request_tokens + self.request_answer_tokens
-        each = self.chunk_tokens + self.item_tokens + self.answer_tokens
-        return self.requests(size) * once + self.chunks * each
+        return self.requests(size) * self.tokens_per_request + self.chunks * self.tokens_per_chunk
 
     def levelled(self, size: int) -> int:
         """Return the largest pack if each stretch is cut into equal packs of up to `size`."""
@@ -266,7 +274,7 @@ def largest_pack(
     most = [knobs.plan_chunks, *(way.most_chunks for way in ways if way.most_chunks is not None)]
     text = job.chunk_tokens + job.item_tokens
     answer = job.largest_answer_tokens
-    once = job.request_tokens + job.request_answer_tokens
+    once = job.tokens_per_request
     room = [
         (knobs.output_limit_tokens * (1 - knobs.output_slack) - job.request_answer_tokens, answer),
         (knobs.context_tokens - once, text + answer),
@@ -318,8 +326,7 @@ def _rounds_s(requests: int, ways: Sequence[tuple[int, float]]) -> float:
 
 def _cheapest(job: JobSize, most: int, settings: Settings) -> tuple[int, str]:
     """Return the smallest k at which instructions weigh little, and the reason."""
-    once = job.request_tokens + job.request_answer_tokens
-    each = job.chunk_tokens + job.item_tokens + job.answer_tokens
+    once, each = job.tokens_per_request, job.tokens_per_chunk
     size = min(most, max(1, math.ceil(once / (settings.plan_overhead * each))))
     share = once / size / (once / size + each)
     return size, f"cost counts: instructions are {share:.0%} of what a chunk takes"

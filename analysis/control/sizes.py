@@ -115,8 +115,7 @@ class PackSizes:
         job = self._packing.job
         if job is None or budgets is None or size <= least or not self._is_token_bound:
             return size
-        once = job.request_tokens + job.request_answer_tokens
-        each = job.chunk_tokens + job.item_tokens + job.answer_tokens + once / size
+        each = job.tokens_per_chunk + job.tokens_per_request / size
         chunk_s = each / budgets.tokens.per_second
         end_s = max(0, left - size) * chunk_s + latency_s(least)
         while size > least and latency_s(size) > end_s:

@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 
 from analysis.control.packing import (
     LOOK_AHEAD,
-    SMALL_JOB,
     Cutter,
     Piece,
-    chunks_per_request,
     kept_apart,
     obstacle,
     parts,
@@ -185,12 +183,6 @@ def test_windows_are_the_input_cut_as_rarely_as_allowed(
         )
         is_heavy = sum(one.tokens for one in [*window, after[0]]) > 100
         assert is_other or is_heavy or len(window) == size
-
-
-def test_small_jobs_send_every_chunk_alone() -> None:
-    """Up to the size of a small job one chunk per request, above it the setting."""
-    assert 1 == chunks_per_request(SMALL_JOB)
-    assert SETTINGS.chunks_per_request == chunks_per_request(SMALL_JOB + 1)
 
 
 @pytest.mark.parametrize(
