@@ -6,6 +6,7 @@ Pure. The analyzers call it before anything is sent.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from analysis.analyzer import ChunkLike
@@ -111,7 +112,7 @@ async def in_slices(chunks: Iterator[Chunk], settings: Settings) -> AsyncIterato
 
 def _read_chunk(given: ChunkLike) -> Chunk:
     if isinstance(given, Chunk):
-        return Chunk(id=given.id, text=given.text, topic=given.topic, document=given.document)
+        return replace(given)
     if isinstance(given, Mapping):
         topic, document = given.get("topic"), given.get("document")
         return Chunk(id=given["id"], text=given["text"], topic=topic, document=document)

@@ -8,19 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from analysis import __version__
-from analysis.arguments import AUTO, check_pack_size
-from analysis.connections import check_routes
+from analysis.arguments import AUTO
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import (
     AnalysisError,
@@ -29,33 +25,25 @@ from analysis.errors import (
     LedgerError,
     LocalProtocolError,
 )
-from analysis.labelling import LARGEST_PACK
-from analysis.labels.label_set import LabelSet
+from analysis.interrupts import INTERRUPTED, drained, run_here
 from analysis.pipeline import frames
 from analysis.pipeline.output import default_output
-from analysis.pipeline.report import RunSummary, StopKind, allowed_failures
-from analysis.pipeline.run import INTERRUPTED, Plan, RunPaths, TableRun
+from analysis.pipeline.report import RunSummary, StopKind
+from analysis.pipeline.run import Plan, RunPaths, TableRun
 from analysis.pipeline.tables import Table, open_table
 from analysis.records import Verdict
+from analysis.run_options import RunOptions
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
-from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
+from analysis.settings import SETTINGS, Settings
 from analysis.telemetry import Sink
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULT_RUN_ROUTES = ("responses-ws", "rest")
-"""Routes of a file run: one model, strict schema, the lowest price; a socket, HTTPS behind it."""
-
-DRAIN_S = 15.0
-"""Seconds that requests in flight get to end after a run was interrupted."""
-
 OUTAGE_CURE = (
     "Check the network and the base URL (OPENAI_BASE_URL), or wait until the service is back."
 )
 """What to do about a service that is away; a service that says no names its own cure."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,73 +63,6 @@ class Hooks:
     on_verdict: Callable[[Verdict], None] | None = None
     on_event: Sink | None = None
     handles_signals: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """The options of a file run; the command has the same ones.
-
-    Attributes:
-        id_column: Column of the ids; without the column `id` the row number is the id.
-        text_column: Column of the texts, by default `text`.
-        document_column: Packs never cross documents; by default `document` where it exists.
-        topic_column: By default `topic` where it exists.
-        encoding: By default UTF-8.
-        delimiter: By default the comma, or what the header shows alone.
-        label_set: Name of a label set, or a `LabelSet`.
-        language: Of the texts: `auto`, `en`, `ru`, `fr` or `zh`.
-        route: Route names, a sequence or separated by commas.
-        model: A model for a single route, or a mapping from route to model.
-        max_chunks_per_request: 1 to 20, by default 10; `auto` plans it once for the run, from the
-            whole input and the limits in `settings`.
-        max_concurrent: Requests at once on each route.
-        local: Start the local service and label through it, without key and network.
-        limit: Only the first so many rows.
-        max_failed: Failed rows that leave the exit code 0: a number, or a share as `2%` or 0.02.
-        ledger: By default `<output>.semfn.sqlite`.
-        fresh: Ask everything again; earlier answers stay in the ledger.
-        yes: Go on although the estimate is above 5 USD.
-        api_key: By default the variable OPENAI_API_KEY.
-        base_url: By default the variable OPENAI_BASE_URL, else OpenAI's address.
-        timeout_s: Seconds for one request; by default 60, with the service tier `flex` 900.
-        settings: Knobs.
-        service_tier: `auto`, `default`, `flex`, `priority` and others; by default the account's.
-        endpoint: An `Endpoint`; then `api_key` and `base_url` stay out.
-    """
-
-    id_column: str | None = None
-    text_column: str | None = None
-    document_column: str | None = None
-    topic_column: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    label_set: str | LabelSet = DEFAULT_LABEL_SET
-    language: str = "auto"
-    route: str | Sequence[str] = DEFAULT_RUN_ROUTES
-    model: str | Mapping[str, str] | None = None
-    max_chunks_per_request: int | str | None = None
-    max_concurrent: int | None = None
-    local: bool = False
-    limit: int | None = None
-    max_failed: float | str = 0
-    ledger: str | Path | None = None
-    fresh: bool = False
-    yes: bool = False
-    api_key: str | None = None
-    base_url: str | None = None
-    timeout_s: float | None = None
-    settings: Settings = SETTINGS
-    service_tier: str | None = None
-    endpoint: Endpoint | None = None
-
-    def __post_init__(self) -> None:
-        check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)
-        allowed_failures(self.max_failed, 0)
-
-    @property
-    def routes(self) -> tuple[str, ...]:
-        """The routes as a checked tuple."""
-        return check_routes(self.route)
 
 
 def analyze_file(
@@ -342,7 +263,7 @@ def _stop_of(
     """Do the paid work; return why it ended early, or None."""
     try:
         work = _label(run, analyzer, hooks)
-        return _run_here(work, on_interrupt=lambda: analyzer.stop(INTERRUPTED))
+        return run_here(work, on_interrupt=lambda: analyzer.stop(INTERRUPTED))
     except KeyboardInterrupt:  # while connections were closed
         return StopKind.INTERRUPTED, INTERRUPTED
     except LocalProtocolError as error:
@@ -354,7 +275,7 @@ async def _label(
 ) -> tuple[StopKind | None, str]:
     async with analyzer:
         try:
-            with _signals(analyzer) if hooks.handles_signals else contextlib.nullcontext():
+            with drained(analyzer) if hooks.handles_signals else contextlib.nullcontext():
                 await run.label(hooks.on_verdict)
         except asyncio.CancelledError:
             return StopKind.INTERRUPTED, INTERRUPTED
@@ -367,40 +288,6 @@ async def _label(
         if any(route["closed_because"] == reason for route in routes):
             return StopKind.SERVICE, reason  # the service's own no, which names its cure
         return StopKind.SERVICE, f"{reason.rstrip('.')}. {OUTAGE_CURE}"
-
-
-@contextlib.contextmanager
-def _signals(analyzer: HybridSemanticAnalyzer) -> Iterator[None]:
-    """First Ctrl-C or SIGTERM: nothing new is sent, what is in flight may end; second: at once."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None  # a coroutine always runs in a task
-
-    def hear() -> None:
-        if analyzer.stop_reason == INTERRUPTED:
-            task.cancel()
-        else:
-            analyzer.stop(INTERRUPTED)
-            loop.call_later(DRAIN_S, task.cancel)
-
-    with hear_signals(lambda *_: loop.call_soon_threadsafe(hear)):
-        yield
-
-
-@contextlib.contextmanager
-def hear_signals(handler: Callable[..., object]) -> Iterator[None]:
-    """Call `handler` on Ctrl-C, SIGTERM and a closed terminal; only in the main thread."""
-    names = [signal.SIGINT, signal.SIGTERM]
-    # Windows has no SIGHUP; `nohup` has it ignored, and it stays so.
-    hang_up = getattr(signal, "SIGHUP", None)
-    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
-        names.append(hang_up)
-    before = [signal.signal(name, handler) for name in names]
-    try:
-        yield
-    finally:
-        for name, old in zip(names, before, strict=True):
-            signal.signal(name, old)
 
 
 def check_cost(plan: Plan, settings: Settings = SETTINGS) -> None:
@@ -457,41 +344,3 @@ def _record(
         "fresh": "yes" if options.fresh else "no",
         "service_tier": options.service_tier or "",
     }
-
-
-def _run_here(work: Coroutine[Any, Any, _T], *, on_interrupt: Callable[[], None]) -> _T:
-    """Run a coroutine to its end, also when this thread already has a running event loop.
-
-    Then it runs in a thread of its own, where a Ctrl-C does not arrive: the first one here calls
-    `on_interrupt` on the loop of the coroutine, a second one cancels it.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
-    ended: Future[_T] = Future()
-
-    async def tell() -> _T:
-        task = asyncio.current_task()
-        assert task is not None  # a coroutine always runs in a task
-        started.set_result((asyncio.get_running_loop(), task))
-        return await work
-
-    def target() -> None:
-        try:
-            ended.set_result(asyncio.run(tell()))
-        except BaseException as error:  # noqa: BLE001 (task boundary: raised again by the caller)
-            ended.set_exception(error)
-
-    threading.Thread(target=target, name="semfn-run").start()
-    is_first = True
-    while True:
-        try:
-            return ended.result()
-        except KeyboardInterrupt:
-            if ended.done():
-                raise
-            loop, task = started.result()
-            loop.call_soon_threadsafe(on_interrupt if is_first else task.cancel)
-            is_first = False

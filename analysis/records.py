@@ -50,13 +50,15 @@ GIVEN_UP = "given_up"
 class Chunk:
     """One piece of text with the id under which its label is reported.
 
-    `topic` beats the topic of the call; `document` keeps packs from crossing documents.
+    `topic` beats the topic of the call; `document` keeps packs from crossing documents; `source`
+    names the input that a chunk comes from, where a run has several: ids are unique within one.
     """
 
     id: str
     text: str
     topic: str | None = None
     document: str | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not isinstance(self.text, str):

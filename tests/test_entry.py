@@ -14,17 +14,19 @@ from typing import Any
 import pytest
 
 from analysis.endpoint import Endpoint
-from analysis.entry import Hooks, RunOptions, analyze_file, check_cost
+from analysis.entry import Hooks, analyze_file, check_cost
 from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.interrupts import INTERRUPTED
 from analysis.pipeline.ledger import Ledger
 from analysis.pipeline.report import RunSummary
-from analysis.pipeline.run import INTERRUPTED, Plan, RunPaths
+from analysis.pipeline.run import Plan, RunPaths
 from analysis.records import Verdict
+from analysis.run_options import RunOptions
 from analysis.settings import SETTINGS
 from analysis.simulator.service import Answerer
 from analysis.telemetry import Event
+from tests.commands.examples import ESTIMATE, PLAN
 from tests.commands.running import HEADER, Paid, column, paid_service, raw, table, written
-from tests.commands.test_display import ESTIMATE, PLAN
 
 OUT = "chunks.labeled.csv"
 PARTIAL = "chunks.labeled.partial.csv"

@@ -150,7 +150,8 @@ def execute(options: Mapping[str, Any]) -> int:
 
 
 def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
-    from analysis.entry import Hooks, analyze_file, hear_signals
+    from analysis.entry import Hooks, analyze_file
+    from analysis.interrupts import hear_signals
 
     hooks = Hooks(
         on_notes=display.on_notes,
@@ -183,7 +184,7 @@ def _exit_code(error: AnalysisError) -> int:
 
 
 def _say(message: str) -> None:
-    from analysis.commands.display import printable
+    from analysis.commands.wording import printable
 
     with contextlib.suppress(OSError):  # nobody reads stderr any more; the exit code still tells
         click.echo(printable(message), err=True)

@@ -29,9 +29,6 @@ from analysis.records import Chunk, FailureKind, Labeled, Verdict
 
 KEY_BYTES = 16
 
-INTERRUPTED = "interrupted"
-"""Reason of a stop that the user asked for with Ctrl-C or SIGTERM."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaths:

@@ -22,10 +22,16 @@ from analysis.settings import SETTINGS
 
 
 def piece(
-    name: str, *, tokens: int = 10, document: str | None = None, topic: str | None = None
+    name: str,
+    *,
+    tokens: int = 10,
+    document: str | None = None,
+    topic: str | None = None,
+    source: str | None = None,
 ) -> Piece:
     """Return a piece with so many tokens."""
-    return Piece(chunk=Chunk(id=name, text="x", document=document), tokens=tokens, topic=topic)
+    chunk = Chunk(id=name, text="x", document=document, source=source)
+    return Piece(chunk=chunk, tokens=tokens, topic=topic)
 
 
 def windows(
@@ -52,11 +58,13 @@ def test_a_full_window_comes_out_at_once() -> None:
     assert cutter.finish() is None
 
 
-def test_no_window_crosses_documents_or_topics() -> None:
-    """A change of document or of topic begins a window, a change back as well."""
+def test_no_window_crosses_inputs_documents_or_topics() -> None:
+    """A change of input, document or topic begins a window, a change back as well."""
     pieces = [piece(str(place), document=name) for place, name in enumerate("aabba")]
     assert [["0", "1"], ["2", "3"], ["4"]] == windows(pieces, size=10)
     pieces = [piece(str(place), topic=name) for place, name in enumerate("xyy")]
+    assert [["0"], ["1", "2"]] == windows(pieces, size=10)
+    pieces = [piece(str(place), document="same", source=name) for place, name in enumerate("mnn")]
     assert [["0"], ["1", "2"]] == windows(pieces, size=10)
 
 

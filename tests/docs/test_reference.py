@@ -9,7 +9,8 @@ import pytest
 
 import analysis
 from analysis.analyzer import Analyzer
-from analysis.entry import Hooks, RunOptions
+from analysis.entry import Hooks
+from analysis.run_options import RunOptions
 from analysis.semantic_function import SemanticRestAnalyzer
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.semantic_function_realtime import RealtimeSessionConfig, SemanticRealtimeAnalyzer

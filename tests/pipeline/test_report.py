@@ -10,7 +10,7 @@ import pytest
 from analysis.errors import ConfigurationError
 from analysis.pipeline.ledger import VerdictRow
 from analysis.pipeline.report import Counts, allowed_failures, served_tier, unanswered
-from tests.commands.test_display import SUMMARY
+from tests.commands.examples import SUMMARY
 
 KEYS = [
     "summary_version",

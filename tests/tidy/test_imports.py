@@ -33,6 +33,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "settings": VALUES | {"settings_control"},
     "settings_control": frozenset(),
     "recording": frozenset(),
+    "interrupts": frozenset(),
+    "run_options": VALUES
+    | {"arguments", "connections", "endpoint", "labelling", "labels", "pipeline"},
     "models": VALUES,
     "prices": VALUES,
     "telemetry": VALUES,

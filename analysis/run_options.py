@@ -1,0 +1,88 @@
+"""The options of a file run, checked; the command has the same ones.
+
+Pure. `entry` takes them as keywords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.arguments import check_pack_size
+from analysis.connections import check_routes
+from analysis.endpoint import Endpoint
+from analysis.labelling import LARGEST_PACK
+from analysis.labels.label_set import LabelSet
+from analysis.pipeline.report import allowed_failures
+from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
+
+DEFAULT_RUN_ROUTES = ("responses-ws", "rest")
+"""Routes of a file run: one model, strict schema, the lowest price; a socket, HTTPS behind it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The options of a file run; the command has the same ones.
+
+    Attributes:
+        id_column: Column of the ids; without the column `id` the row number is the id.
+        text_column: Column of the texts, by default `text`.
+        document_column: Packs never cross documents; by default `document` where it exists.
+        topic_column: By default `topic` where it exists.
+        encoding: By default UTF-8.
+        delimiter: By default the comma, or what the header shows alone.
+        label_set: Name of a label set, or a `LabelSet`.
+        language: Of the texts: `auto`, `en`, `ru`, `fr` or `zh`.
+        route: Route names, a sequence or separated by commas.
+        model: A model for a single route, or a mapping from route to model.
+        max_chunks_per_request: 1 to 20, by default 10; `auto` plans it once for the run, from the
+            whole input and the limits in `settings`.
+        max_concurrent: Requests at once on each route.
+        local: Start the local service and label through it, without key and network.
+        limit: Only the first so many rows.
+        max_failed: Failed rows that leave the exit code 0: a number, or a share as `2%` or 0.02.
+        ledger: By default `<output>.semfn.sqlite`.
+        fresh: Ask everything again; earlier answers stay in the ledger.
+        yes: Go on although the estimate is above 5 USD.
+        api_key: By default the variable OPENAI_API_KEY.
+        base_url: By default the variable OPENAI_BASE_URL, else OpenAI's address.
+        timeout_s: Seconds for one request; by default 60, with the service tier `flex` 900.
+        settings: Knobs.
+        service_tier: `auto`, `default`, `flex`, `priority` and others; by default the account's.
+        endpoint: An `Endpoint`; then `api_key` and `base_url` stay out.
+    """
+
+    id_column: str | None = None
+    text_column: str | None = None
+    document_column: str | None = None
+    topic_column: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    label_set: str | LabelSet = DEFAULT_LABEL_SET
+    language: str = "auto"
+    route: str | Sequence[str] = DEFAULT_RUN_ROUTES
+    model: str | Mapping[str, str] | None = None
+    max_chunks_per_request: int | str | None = None
+    max_concurrent: int | None = None
+    local: bool = False
+    limit: int | None = None
+    max_failed: float | str = 0
+    ledger: str | Path | None = None
+    fresh: bool = False
+    yes: bool = False
+    api_key: str | None = None
+    base_url: str | None = None
+    timeout_s: float | None = None
+    settings: Settings = SETTINGS
+    service_tier: str | None = None
+    endpoint: Endpoint | None = None
+
+    def __post_init__(self) -> None:
+        check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)
+        allowed_failures(self.max_failed, 0)
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The routes as a checked tuple."""
+        return check_routes(self.route)

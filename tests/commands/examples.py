@@ -1,0 +1,83 @@
+"""A plan, a summary and a verdict as the tests of what people read use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.analyzer import Estimate
+from analysis.pipeline.report import RunSummary
+from analysis.pipeline.run import Plan, RunPaths
+from analysis.records import Labeled, Usage
+
+ESTIMATE = Estimate(
+    chunks=1_000,
+    unsendable=0,
+    requests=100,
+    input_tokens=160_620,
+    output_tokens=20_000,
+    cost_usd=0.026,
+    duration_s=150.0,
+    price_date="2026-11-21",
+)
+PLAN = Plan(
+    rows=1_000,
+    reused=0,
+    unsendable=0,
+    to_do=1_000,
+    estimate=ESTIMATE,
+    unknown_requests=0,
+    unknown_chunks=0,
+    simulated=False,
+)
+PATHS = RunPaths(output=Path("a.labeled.csv"), ledger=Path("a.sqlite"))
+SUMMARY = RunSummary(
+    run_id="r",
+    exit_code=0,
+    rows=1_000,
+    labeled=1_000,
+    reused=0,
+    labeled_now=1_000,
+    errors={},
+    examples={},
+    routes=[
+        {
+            "route": "rest",
+            "model": "gpt-6-luna",
+            "rows": 1_000,
+            "requests": 100,
+            "input_tokens": 146_000,
+            "cached_tokens": 0,
+            "output_tokens": 11_000,
+            "cost_usd": 0.0201,
+        }
+    ],
+    other_model_rows=0,
+    by_label={"example": 990, "noise": 10},
+    usage=Usage(input_tokens=146_000, output_tokens=11_000),
+    cost_usd=0.0201,
+    price_date="2026-11-21",
+    requests={"done": 100},
+    unknown_requests=0,
+    unknown_chunks=0,
+    late_answers=0,
+    started_at="",
+    ended_at="",
+    duration_s=11.0,
+    label_s=10.0,
+    simulated=False,
+    stopped="",
+    paths={"input": "a.csv", "output": "a.labeled.csv", "ledger": "a.sqlite", "summary": "s.json"},
+    record={"fresh": "no"},
+    notes=[],
+    estimate={},
+)
+LABELED = Labeled(
+    chunk_id="1",
+    labels=("example",),
+    route="rest",
+    model="m",
+    attempts=1,
+    pack=1,
+    latency_s=0.1,
+    usage=Usage(),
+)

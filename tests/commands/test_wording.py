@@ -1,0 +1,213 @@
+"""What a run says of itself: plans, progress, ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analysis.commands.wording import (
+    copy_lines,
+    dollars,
+    end_lines,
+    path_lines,
+    plan_lines,
+    printable,
+    progress_line,
+    summary_lines,
+    unknown_lines,
+)
+from analysis.interrupts import INTERRUPTED
+from tests.commands.examples import ESTIMATE, PLAN, SUMMARY
+
+
+def test_plan_names_rows_requests_tokens_cost_and_time() -> None:
+    """One line before anything is sent."""
+    expected = (
+        "1,000 rows. Estimate: 100 requests, about 160,620 input and 20,000 output tokens, "
+        "0.03 USD by the prices of 2026-11-21, at least 2 min."
+    )
+    assert [expected] == plan_lines(PLAN)
+
+
+def test_plan_of_a_second_run_tells_what_is_there() -> None:
+    """Reused and unsendable rows, and requests whose ending nobody knows."""
+    plan = replace(PLAN, reused=10, unsendable=1, to_do=989, unknown_requests=1, unknown_chunks=10)
+    unknown, line = plan_lines(plan)
+    assert unknown.startswith("1 request of earlier runs (10 chunks) ended without an answer.")
+    assert line.startswith("1,000 rows: 10 have a label, 1 cannot be sent, 989 to do. Estimate")
+    (done,) = plan_lines(replace(PLAN, reused=999, unsendable=1, to_do=0))
+    assert "Nothing to do: 1,000 rows, 999 have a label, 1 cannot be sent." == done
+
+
+def test_simulated_plan_shows_no_price() -> None:
+    """What is not billed does not look like a bill."""
+    (line,) = plan_lines(replace(PLAN, simulated=True))
+    assert line.endswith("20,000 output tokens (simulated).")
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [(0.0, "0.00 USD"), (0.004, "under 0.01 USD"), (1_234.5, "1,234.50 USD")],
+)
+def test_small_amounts_are_not_nothing(amount: float, expected: str) -> None:
+    """Money is shown with two decimals, and never as free when it is not."""
+    assert expected == dollars(amount)
+
+
+def test_unknown_price_is_called_unknown() -> None:
+    """A model without a price is not free."""
+    (line,) = plan_lines(replace(PLAN, estimate=replace(ESTIMATE, cost_usd=None)))
+    assert "tokens, cost unknown, at least" in line
+
+
+def test_progress_line_grows_with_what_is_known() -> None:
+    """Rate and time left come after a second, failures when there are some."""
+    start = progress_line(done=0, failed=0, total=1_000, seconds=0.0, route=None)
+    middle = progress_line(done=500, failed=3, total=1_000, seconds=10.0, route="rest")
+    slow = progress_line(done=1, failed=0, total=1_000, seconds=10.0, route="rest")
+    end = progress_line(done=10, failed=0, total=10, seconds=2.0, route=None)
+    assert "0 of 1,000 chunks" == start
+    assert "500 of 1,000 chunks, 3 failed, 50/s, 10 s left, rest" == middle
+    assert "1 of 1,000 chunks, 6/min, 2.8 h left, rest" == slow
+    assert "10 of 10 chunks, 5/s" == end
+
+
+def test_summary_tells_rows_labels_routes_rate_and_paths() -> None:
+    """The end of a run that went well."""
+    assert [
+        "1,000 of 1,000 rows labelled.",
+        "Labels: example 990, noise 10.",
+        "Route rest, gpt-6-luna: 100 requests, 146,000 input and 11,000 output tokens, 0.02 USD.",
+        "1,000 chunks in 10.0 s, 100/s.",
+    ] == summary_lines(SUMMARY)
+    assert ["Output: a.labeled.csv", "Ledger: a.sqlite", "Summary: s.json"] == path_lines(SUMMARY)
+    assert [] == end_lines(SUMMARY)
+
+
+def test_cached_tokens_are_named_where_there_are_any() -> None:
+    """As a part of the input, since they cost less."""
+    (entry,) = SUMMARY.routes
+    cached = replace(SUMMARY, routes=[{**entry, "cached_tokens": 96_000}])
+    assert (
+        "Route rest, gpt-6-luna: 100 requests, 146,000 input (of them 96,000 cached) and 11,000 "
+        "output tokens, 0.02 USD."
+    ) == summary_lines(cached)[2]
+
+
+def test_simulated_summary_marks_every_figure_and_shows_no_cost() -> None:
+    """Each line with a figure says simulated."""
+    lines = summary_lines(replace(SUMMARY, simulated=True))
+    assert [] == [line for line in lines if "(simulated)" not in line or "USD" in line]
+
+
+@pytest.mark.parametrize(
+    ("requests", "is_simulated", "expected"),
+    [
+        (
+            {"done": 100, "unknown": 50},
+            False,
+            [
+                "50 requests ended without an answer and may have been paid for: about 0.01 USD, "
+                "not in the figures above."
+            ],
+        ),
+        (
+            {"unknown": 1},
+            False,
+            ["1 request ended without an answer and may have been paid for."],
+        ),
+        (
+            {"done": 100, "unknown": 2},
+            True,
+            ["2 requests ended without an answer and may have been paid for (simulated)."],
+        ),
+        ({"done": 100, "refused": 3}, False, []),
+    ],
+)
+def test_requests_without_an_answer_are_counted_with_their_possible_cost(
+    requests: dict[str, int], is_simulated: bool, expected: list[str]
+) -> None:
+    """At the average of the answered ones; those that the service refused cost nothing."""
+    summary = replace(SUMMARY, requests=requests, simulated=is_simulated)
+    assert expected == unknown_lines(summary)
+
+
+@pytest.mark.parametrize(
+    ("requests", "expected"),
+    [
+        (
+            {"done": 100, "given_up": 50},
+            [
+                "50 requests were sent a second time because they took long; the slower one of "
+                "the two may have been paid for: about 0.01 USD, not in the figures above."
+            ],
+        ),
+        ({"done": 100, "unknown": 2}, []),
+    ],
+)
+def test_requests_that_were_sent_twice_have_a_line_of_their_own(
+    requests: dict[str, int], expected: list[str]
+) -> None:
+    """They have not ended without an answer: their chunks have one."""
+    summary = replace(SUMMARY, requests=requests, simulated=False)
+    assert expected == copy_lines(summary)
+    assert bool(expected) != bool(unknown_lines(summary))
+
+
+def test_failures_are_grouped_with_one_example_each() -> None:
+    """Kind, number, and id and message of the first."""
+    examples = {"defect": {"id": "c" * 100, "message": "no label."}}
+    summary = replace(
+        SUMMARY,
+        exit_code=1,
+        labeled=997,
+        errors={"defect": 3},
+        examples=examples,
+        other_model_rows=2,
+    )
+    line = f"Not labelled: 3 rows defect, first '{'c' * 60}': no label."
+    assert line in summary_lines(summary)
+    assert [line] == end_lines(summary)
+    (other,) = [line for line in summary_lines(summary) if line.startswith("Exception: 2 rows")]
+    assert "another model" in other
+
+
+def test_exceptions_of_packing_are_told() -> None:
+    """Smaller packs within the run, and chunks kept apart from their neighbours."""
+    reduced = "Packs reduced from 10 to 5 chunks after 3 unusable answers."
+    summary = replace(
+        SUMMARY,
+        record={"packs_reduced": reduced},
+        estimate={"alone": 2},
+    )
+    alone = "2 chunks sent alone: the text looks like orders to the model, or is unusually long."
+    assert [f"Exception: {reduced}", alone] == [
+        line for line in summary_lines(summary) if "Packs" in line or "alone" in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "fresh", "expected"),
+    [
+        ("The key is refused. Check it.", "no", "Stopped: The key is refused. Check it."),
+        (INTERRUPTED, "no", "Interrupted."),
+        (INTERRUPTED, "yes", "Interrupted."),
+    ],
+)
+def test_stop_says_why_and_how_to_go_on(reason: str, fresh: str, expected: str) -> None:
+    """A run with --fresh goes on without it, or all would be asked again."""
+    summary = replace(
+        SUMMARY, exit_code=3, stopped=reason, errors={"stopped": 900}, record={"fresh": fresh}
+    )
+    again = "again without --fresh;" if fresh == "yes" else "again;"
+    end = f"{expected} To go on, give the same command {again} what is paid for is not asked again."
+    assert end == summary_lines(summary)[-1]
+    assert [end] == end_lines(summary)
+    assert "Not labelled: 900 rows stopped, not reached." in summary_lines(summary)
+    assert "Partial output: a.labeled.csv" == path_lines(summary)[0]
+
+
+def test_control_characters_are_escaped() -> None:
+    """Nothing that steers a terminal reaches it; letters of all languages do."""
+    assert "a\\x1b[31m\\x07\\u202e\n第я" == printable("a\x1b[31m\x07\u202e\n第я")
