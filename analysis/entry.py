@@ -27,10 +27,12 @@ from analysis.errors import (
 )
 from analysis.interrupts import INTERRUPTED, drained, run_here
 from analysis.pipeline import frames
+from analysis.pipeline.dialect import cause
 from analysis.pipeline.output import default_output
 from analysis.pipeline.report import RunSummary, StopKind
 from analysis.pipeline.run import Plan, RunPaths, TableRun
 from analysis.pipeline.tables import Table, open_table
+from analysis.recording import Recording
 from analysis.records import Verdict
 from analysis.run_options import RunOptions
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
@@ -192,6 +194,7 @@ def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) ->
             on_event=hooks.on_event,
             settings=options.settings,
             service_tier=options.service_tier,
+            tape=held.enter_context(_recording(options.tape)).write if options.tape else None,
         )
         per_request, packing = _packing(table, analyzer, options, hooks)
         run = TableRun(
@@ -312,6 +315,17 @@ def _endpoint(held: contextlib.ExitStack, options: RunOptions) -> Endpoint:
     if options.routes == ("offline",):
         return Endpoint.none()
     return options.endpoint or Endpoint.find(api_key=options.api_key, base_url=options.base_url)
+
+
+def _recording(path: str | Path) -> Recording:
+    """Create the file for the decisions of a run."""
+    try:
+        return Recording(Path(path))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The tape {path} cannot be created: {cause(error)}. Pass the name of a new file with "
+            "--tape."
+        ) from error
 
 
 @contextlib.contextmanager

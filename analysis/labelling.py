@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, fields
 from typing import Any, Self
@@ -85,6 +85,7 @@ class RoutedAnalyzer:
         settings: Settings = SETTINGS,
         dialect: str = "auto",
         service_tier: str | None = None,
+        tape: Callable[[str], None] | None = None,
     ) -> None:
         if language not in LANGUAGES:
             raise ConfigurationError(
@@ -101,6 +102,7 @@ class RoutedAnalyzer:
         self._service_tier = check_service_tier(service_tier, self.routes)
         self._timeout_s = check_timeout(timeout_s, service_tier, settings)
         self._on_event = on_event
+        self._tape = tape
         self._rng = random.Random(seed)
         self._settings = settings
         self._builder = PromptBuilder(
@@ -419,6 +421,7 @@ class RoutedAnalyzer:
             on_event=self._hear,
             rng=self._rng,
             settings=self._settings,
+            tape=self._tape,
             # The local service in this process makes its probabilities up.
             has_confidence=self._endpoint.host != EMBEDDED,
             account=self._account,

@@ -51,6 +51,7 @@ class RunOptions:
         settings: Knobs.
         service_tier: `auto`, `default`, `flex`, `priority` and others; by default the account's.
         endpoint: An `Endpoint`; then `api_key` and `base_url` stay out.
+        tape: A new file for the decisions of the run, without texts and ids, to play them again.
     """
 
     id_column: str | None = None
@@ -77,6 +78,7 @@ class RunOptions:
     settings: Settings = SETTINGS
     service_tier: str | None = None
     endpoint: Endpoint | None = None
+    tape: str | Path | None = None
 
     def __post_init__(self) -> None:
         check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)

@@ -6,7 +6,7 @@ failed on, or was refused by, the route before it; every verdict names its route
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analysis.analyzer import ChunkLike
 from analysis.arguments import as_chunks, check_count
@@ -32,6 +32,8 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         model: A model's name for a single route, or a mapping from route to model.
         max_concurrent: Requests at once on each route; by default each route's own.
         dialect: Of the Realtime protocol: `auto`, `ga` or `beta`.
+        tape: Takes the lines from which the decisions can be played again, without texts; for
+            example `Recording(path).write`.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         endpoint: Endpoint | None = None,
         dialect: str = "auto",
         service_tier: str | None = None,
+        tape: Callable[[str], None] | None = None,
     ) -> None:
         checked = check_routes(routes)
         if endpoint is None:
@@ -74,6 +77,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             settings=settings,
             dialect=dialect,
             service_tier=service_tier,
+            tape=tape,
         )
 
     async def analyze_batch(

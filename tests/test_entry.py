@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from analysis.control.replay import replay
 from analysis.endpoint import Endpoint
 from analysis.entry import Hooks, analyze_file, check_cost
 from analysis.errors import ConfigurationError, InputError, LedgerError
@@ -289,3 +290,25 @@ def test_ledger_is_free_after_each_end(tmp_path: Path) -> None:
         run_facts={},
         started_at="2026-11-21T10:00:00Z",
     ).close()
+
+
+def test_the_tape_of_a_run_plays_again(tmp_path: Path) -> None:
+    """Each decision repeats itself; no text and no id is on the tape."""
+    tape = tmp_path / "run.jsonl"
+    with paid_service() as service:
+        analyze_file(table(tmp_path, rows=25), tape=tape, **options(service))
+    lines = tape.read_text(encoding="utf-8").splitlines()
+    assert (3, None) == (replay(lines).sends, replay(lines).difference)
+    assert "Text number" not in "".join(lines)
+
+
+def test_a_tape_is_never_written_over(tmp_path: Path) -> None:
+    """It is refused before anything is sent."""
+    tape = tmp_path / "run.jsonl"
+    tape.write_text("older")
+    with (
+        paid_service() as service,
+        pytest.raises(ConfigurationError, match=r"run\.jsonl cannot be created: .*--tape"),
+    ):
+        analyze_file(table(tmp_path), tape=tape, **options(service))
+    assert ("older", 0) == (tape.read_text(), service.chunks)

@@ -110,6 +110,11 @@ class PackSize(click.ParamType[int | str]):
     is_flag=True,
     help="Print the summary as JSON on stdout.",
 )
+@click.option(
+    "--tape",
+    type=click.Path(path_type=Path),
+    help="New file for the decisions of the run, without texts and ids, to play them again.",
+)
 @click.option("--debug", is_flag=True, help="Show a traceback on errors.")
 def run(**options: Any) -> None:
     """Label each chunk of INPUT (CSV or TSV, also .gz) and write it with the labels beside them.
