@@ -209,8 +209,11 @@ def all_succeed(
 
 
 def check_lint() -> bool:
-    """Run ruff over the whole repository: rules and format."""
-    return all_succeed([["-m", "ruff", "check", "."], ["-m", "ruff", "format", "--check", "."]])
+    """Run ruff over the whole repository, rules and format, and bandit over what is shipped."""
+    security = ["-m", "bandit", "-q", "-c", "pyproject.toml", "-r", "analysis", "bootstrap.py"]
+    return all_succeed(
+        [["-m", "ruff", "check", "."], ["-m", "ruff", "format", "--check", "."], security]
+    )
 
 
 def check_types() -> bool:
