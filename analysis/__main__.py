@@ -16,6 +16,13 @@ from analysis import __version__
 _COMMANDS = {
     "bench": ("analysis.commands.bench", "bench", "Measure latency: REST, Realtime, hybrid."),
     "check": ("analysis.commands.check", "check", "Check key, endpoint, limits and models."),
+    "estimate": ("analysis.commands.estimate", "estimate", "Tell what a run would take."),
+    "evaluate": (
+        "analysis.commands.evaluate",
+        "evaluate",
+        "Score labels against gold, or another output.",
+    ),
+    "export": ("analysis.commands.export", "export", "Write what a ledger holds as a table."),
     "label-sets": ("analysis.commands.label_sets", "label_sets", "List and show label sets."),
     "run": ("analysis.commands.run", "run", "Label the chunks of a CSV file."),
     "simulate": (

@@ -6,14 +6,18 @@ Pure. pipeline works with this protocol and never with a concrete analyzer.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self, TypeAlias
 
-from analysis.records import Chunk, Journal, Verdict
+from analysis.prices import PriceTable
+from analysis.records import Chunk, Journal, StopCause, Verdict
 
 ChunkLike: TypeAlias = Chunk | Mapping[str, Any] | tuple[str, str]
 """A `Chunk`, a mapping with `id` and `text` (and, if wanted, `topic` and `document`), or a pair
 (id, text)."""
+
+ESTIMATE_VERSION = 1
+"""Moves when a field of an estimate as JSON changes its meaning or goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +27,21 @@ class Estimate:
     Attributes:
         chunks: Chunks that would be sent.
         unsendable: Chunks that cannot be sent: empty or too long.
+        too_long: Of them, those that are too long.
         requests: Requests at the packing that would be used.
         input_tokens: Estimated; instructions and schema are counted in every request.
         output_tokens: Estimated.
-        cost_usd: By the price table for the first route's model; None if it is not listed.
-        duration_s: At the limits assumed before the service states its own.
+        cost_usd: By the price table for the route's model, nothing read from the prompt cache; None
+            if the model is not listed.
+        duration_s: At the limits that an earlier run has learned, else at assumed ones.
         price_date: Day of the price table.
         alone: Chunks kept apart from their neighbours, in requests of their own: their text looks
             like orders to the model, or is unusually long.
+        cached_tokens: Of the input, the most that may be read from the prompt cache; no service
+            promises it.
+        least_cost_usd: The cost if all of that is; None like `cost_usd`.
+        route: The route that would be used.
+        model: The model that would be asked for.
     """
 
     chunks: int
@@ -42,6 +53,45 @@ class Estimate:
     duration_s: float
     price_date: str
     alone: int = 0
+    too_long: int = 0
+    cached_tokens: int = 0
+    least_cost_usd: float | None = None
+    route: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEstimate:
+    """What labelling a file would take.
+
+    Attributes:
+        rows: Rows of the input.
+        packing: Chunks in one request, for people.
+        routes: For each route of the list: what it would take if all went over it alone.
+    """
+
+    rows: int
+    packing: str
+    routes: tuple[Estimate, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the estimate as JSON-ready values, with the version of their form."""
+        first = self.routes[0]
+        shared = ("chunks", "unsendable", "too_long", "alone", "price_date")
+        return {
+            "estimate_version": ESTIMATE_VERSION,
+            "rows": self.rows,
+            "to_send": first.chunks,
+            "empty": first.unsendable - first.too_long,
+            "too_long": first.too_long,
+            "alone": first.alone,
+            "chunks_per_request": self.packing,
+            "price_date": first.price_date,
+            "routes": [
+                {name: value for name, value in asdict(one).items() if name not in shared}
+                for one in self.routes
+            ],
+        }
 
 
 class Tally(Protocol):
@@ -74,6 +124,20 @@ class Analyzer(Protocol):
         """Why nothing is sent any more, or None."""
         ...
 
+    @property
+    def stop_cause(self) -> StopCause | None:
+        """Who or what stopped it, or None."""
+        ...
+
+    @property
+    def prices(self) -> PriceTable:
+        """What tokens cost, for estimates, budgets and bills."""
+        ...
+
+    def check_budget(self, budget_usd: float) -> None:
+        """Raise ConfigurationError if a run cannot keep this budget."""
+        ...
+
     async def analyze_chunk(
         self, chunk_id: str, chunk_text: str, topic: str | None = None
     ) -> Verdict:
@@ -99,12 +163,27 @@ class Analyzer(Protocol):
         topic: str | None,
         chunks_per_request: int,
         journal: Journal | None,
+        budget_usd: float | None = None,
+        stop_after_s: float | None = None,
+        max_failed: int | None = None,
     ) -> AsyncIterator[tuple[Chunk, Verdict]]:
-        """Yield (chunk, verdict) for every chunk that the journal does not hold yet."""
+        """Yield (chunk, verdict) for every chunk that the journal does not hold yet.
+
+        Args:
+            slices: The chunks.
+            topic: Of chunks without one of their own.
+            chunks_per_request: Largest pack.
+            journal: The record of the run.
+            budget_usd: What requests sent from now on may cost.
+            stop_after_s: Seconds from now on after which nothing is sent.
+            max_failed: Failed chunks above which nothing is sent; None: any number.
+        """
         ...
 
-    def tally(self, *, topic: str | None, chunks_per_request: int) -> Tally:
-        """Return a counter for an estimate."""
+    def tally(
+        self, *, topic: str | None, chunks_per_request: int, route: str | None = None
+    ) -> Tally:
+        """Return a counter for an estimate, by default for the first route."""
         ...
 
     def estimate(self, chunks: Iterable[ChunkLike], topic: str | None = None) -> Estimate:

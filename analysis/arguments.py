@@ -12,7 +12,7 @@ from itertools import islice
 from analysis.analyzer import ChunkLike
 from analysis.errors import ConfigurationError
 from analysis.records import Chunk
-from analysis.settings import Settings
+from analysis.settings import LANGUAGES, Settings
 
 
 def check_count(name: str, value: int | None, *, most: int | None = None) -> None:
@@ -128,3 +128,16 @@ def _is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def check_language(language: str) -> str:
+    """Return the language if it is one of those that are known.
+
+    Raises:
+        ConfigurationError: Names those.
+    """
+    if language not in LANGUAGES:
+        raise ConfigurationError(
+            f"Language {language!r} is not known. Use one of {', '.join(LANGUAGES)}."
+        )
+    return language

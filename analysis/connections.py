@@ -5,9 +5,11 @@ io. The analyzers call it; each transport is imported when it is first wanted.
 
 from __future__ import annotations
 
+import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 from analysis.endpoint import EMBEDDED, Endpoint
@@ -204,7 +206,7 @@ def make_transport(
             connect_timeout_s=settings.connect_timeout_s,
             is_cached=builder.choice_prefix_tokens >= CACHE_PREFIX_TOKENS,
         )
-    return _offline(builder.language)
+    return _offline(builder)
 
 
 def _rest_endpoint(endpoint: Endpoint) -> str:
@@ -212,8 +214,37 @@ def _rest_endpoint(endpoint: Endpoint) -> str:
     return "responses" if endpoint.host == EMBEDDED else "auto"
 
 
-def _offline(language: str) -> Transport:
+def _offline(builder: PromptBuilder) -> Transport:
     from analysis.labels.rules import label_texts
     from analysis.transport.offline import OfflineTransport
 
-    return OfflineTransport(lambda texts, topic: label_texts(texts, topic, language))
+    language, label_set = builder.language, builder.label_set
+    return OfflineTransport(
+        lambda texts, topic: label_texts(texts, topic, language, label_set=label_set)
+    )
+
+
+def counters_of(transports: Mapping[str, Transport]) -> dict[str, dict[str, Any]]:
+    """Return route -> counters of its connections, where a transport keeps any."""
+    return {
+        route: asdict(counters)
+        for route, transport in transports.items()
+        if (counters := getattr(transport, "counters", None)) is not None
+    }
+
+
+def facts_of(transports: Mapping[str, Transport]) -> dict[str, str]:
+    """Return route -> JSON of what its transport knows of its service, without the prompt."""
+    return {
+        route: json.dumps(_effective(facts), sort_keys=True)
+        for route, transport in transports.items()
+        if (facts := getattr(transport, "facts", None)) is not None
+    }
+
+
+def _effective(facts: Any) -> dict[str, Any]:
+    found = {one.name: getattr(facts, one.name) for one in fields(facts)}
+    if isinstance(found.get("settings"), Mapping):
+        asked = ("instructions", "tools")
+        found["settings"] = {k: v for k, v in found["settings"].items() if k not in asked}
+    return found

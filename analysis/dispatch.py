@@ -34,6 +34,7 @@ from analysis.feeding import Feeder, Slices
 from analysis.jobs import CLOSED, Job, Trip, cut_off, ending_of, goes_on
 from analysis.labels.answer import check
 from analysis.labels.prompt import PromptBuilder
+from analysis.labels.tokens import Correction
 from analysis.records import (
     GIVEN_UP,
     Ask,
@@ -48,6 +49,7 @@ from analysis.records import (
     Reply,
     Request,
     Settlement,
+    StopCause,
     TextReply,
     Usage,
     Verdict,
@@ -60,7 +62,8 @@ from analysis.transport import Transport
 class Dispatcher:
     """Runs jobs over the routes of one analyzer, on the event loop of the first call.
 
-    `labeled` counts the chunks that got a label since the start.
+    `labeled` counts the chunks that got a label since the start; `corrections` has for each route
+    how its billed input compares with the estimate.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Dispatcher:
         self._timeout_s = timeout_s
         self._settings = settings
         self.labeled = 0
+        self.corrections = {plan.name: Correction() for plan in self._plans}
         self._jobs: dict[int, Job] = {}
         self._trips: dict[str, tuple[Trip, asyncio.Task[None]]] = {}
         self._open_jobs: list[Job] = []
@@ -184,9 +188,14 @@ class Dispatcher:
         """Return the limits of a route if the service has stated any, else None."""
         return Budgets.stated(self.scheduler.budgets(route))
 
-    def stop(self, reason: str) -> None:
+    def cap(self, *, budget_usd: float | None, seconds: float | None) -> None:
+        """Spend no more, and send no longer, than this from now on; None lifts a cap."""
+        self.scheduler.cap(budget_usd=budget_usd, seconds=seconds, now=self._clock())
+        self._wake.set()
+
+    def stop(self, reason: str, cause: StopCause = StopCause.INTERRUPTED) -> None:
         """Send nothing more; requests in flight still end and count."""
-        self.scheduler.stop(reason)
+        self.scheduler.stop(reason, cause=cause)
         self._wake.set()
 
     def tell(self, name: str, message: str, fields: Mapping[str, str | float]) -> None:
@@ -437,6 +446,7 @@ class Dispatcher:
     def _cost_of(self, route: str, pack: Pack) -> int:
         as_choices, count = route in CHOICE_ROUTES, len(pack.items)
         asked = self._builder.input_tokens(pack, as_choices=as_choices)
+        asked = self.corrections[route].apply(asked)
         return asked + self._builder.output_cap(count, as_choices=as_choices)
 
     def _read(self, trip: Trip, reply: Reply, ask: Ask, latency_s: float) -> Settled:
@@ -444,6 +454,8 @@ class Dispatcher:
         checked = check(reply, ask, self._builder.label_set, settings=self._settings)
         is_cut = isinstance(reply, TextReply) and reply.is_cut
         trip.job.answered += 1
+        billed = reply.usage.input_tokens
+        self.corrections[send.route].note(estimated=ask.estimated_input_tokens, billed=billed)
         if step := trip.job.watch(asked=asked, bad=len(checked.missing), is_cut=is_cut):
             self.tell(PACKS_REDUCED, step.message, step.fields)
         settled = self.scheduler.on_answer(

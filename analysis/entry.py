@@ -5,123 +5,121 @@ io. It puts the parts of a run together: table, analyzer, ledger, local service.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from analysis import __version__
-from analysis.arguments import AUTO
+from analysis.analyzer import FileEstimate
 from analysis.endpoint import EMBEDDED, Endpoint
-from analysis.errors import (
-    AnalysisError,
-    ConfigurationError,
-    InputError,
-    LedgerError,
-    LocalProtocolError,
-)
-from analysis.interrupts import INTERRUPTED, drained, run_here
+from analysis.errors import AnalysisError, ConfigurationError, InputError
+from analysis.hooks import Hooks
+from analysis.labels.label_set import LabelSet
 from analysis.pipeline import frames
 from analysis.pipeline.dialect import cause
-from analysis.pipeline.output import default_output
+from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import RunSummary, StopKind
-from analysis.pipeline.run import Plan, RunPaths, TableRun
-from analysis.pipeline.tables import Table, open_table
+from analysis.pipeline.run import RunChoices, TableRun
+from analysis.pipeline.tables import Row, scan
+from analysis.prices import PriceTable, own_prices
 from analysis.recording import Recording
-from analysis.records import Verdict
+from analysis.run_course import drive
+from analysis.run_inputs import Opened, open_run, packed
 from analysis.run_options import RunOptions
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
-from analysis.settings import SETTINGS, Settings
+from analysis.settings import DEFAULT_LABEL_SET
 from analysis.telemetry import Sink
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-OUTAGE_CURE = (
-    "Check the network and the base URL (OPENAI_BASE_URL), or wait until the service is back."
-)
-"""What to do about a service that is away; a service that says no names its own cure."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
-    """What a caller wants to hear of a run.
-
-    Attributes:
-        on_notes: Told once what was assumed about the input, line by line.
-        on_plan: Told what is to be done before anything is sent; may raise ConfigurationError.
-        on_verdict: Told each verdict of this run.
-        on_event: Told what happens on the way.
-        handles_signals: Stop cleanly on Ctrl-C and SIGTERM; only in the main thread.
-    """
-
-    on_notes: Callable[[Sequence[str]], None] | None = None
-    on_plan: Callable[[Plan, RunPaths], None] | None = None
-    on_verdict: Callable[[Verdict], None] | None = None
-    on_event: Sink | None = None
-    handles_signals: bool = False
+Frame = TypeVar("Frame")
+"""A data frame of any kind that `frames.columns_of` takes."""
 
 
 def analyze_file(
-    path_in: str | Path,
+    path_in: str | Path | Sequence[str | Path],
     path_out: str | Path | None = None,
     *,
     topic: str | None = None,
     hooks: Hooks | None = None,
     **options: Any,
 ) -> RunSummary:
-    """Label every chunk of a CSV file and write the file with the labels beside them.
+    """Label every chunk of one file or several and write each with the labels beside its rows.
 
     The same call again continues where the last one stopped, and sends nothing when all is done.
 
     Args:
-        path_in: CSV or TSV, also `.gz`, with the columns `id`, `text` and, if there, `document`
-            and `topic`.
-        path_out: By default `<input>.labeled.csv` beside the input.
+        path_in: CSV, TSV, JSONL or Parquet with the columns `id`, `text` and, if there, `document`
+            and `topic`; the text formats also as `.gz`. A folder stands for the files in it, `-`
+            for `hooks.stdin`. Several make one run.
+        path_out: For one file a file, by default `<input>.labeled.csv` beside the input and in its
+            format, or `-` for `hooks.stdout`. For several a folder.
         topic: For rows without a topic of their own.
         hooks: What the caller wants to hear of the run.
         **options: The fields of `RunOptions`.
 
     Returns:
-        The summary; `exit_code` is that of the command. A run that the service stopped returns,
-        too: what is paid for stands in `OUT.partial.csv`.
+        The summary; `exit_code` is that of the command. A run that was stopped returns, too: what
+        is paid for stands in `OUT.partial.csv`.
 
     Raises:
         ConfigurationError: If something must be put right first; nothing was sent.
         LedgerError: If ledger or output cannot be written.
     """
-    hooks = hooks or Hooks()
-    chosen = _options(options)
-    source = Path(path_in)
-    table = open_table(
-        source,
-        id_column=chosen.id_column,
-        text_column=chosen.text_column,
-        document_column=chosen.document_column,
-        topic_column=chosen.topic_column,
-        topic=topic,
-        encoding=chosen.encoding,
-        delimiter=chosen.delimiter,
-        limit=chosen.limit,
-    )
-    if hooks.on_notes is not None:
-        hooks.on_notes(table.notes)
-    output = Path(path_out) if path_out is not None else default_output(source)
-    return _run_table(table, output, chosen, hooks)
+    hooks, chosen = hooks or Hooks(), _options(options)
+    with contextlib.ExitStack() as held:
+        opened = open_run(held, path_in, path_out, topic, chosen, hooks)
+        return _run_tables(held, opened, chosen, hooks)
+
+
+def estimate_file(
+    path_in: str | Path | Sequence[str | Path],
+    *,
+    topic: str | None = None,
+    hooks: Hooks | None = None,
+    **options: Any,
+) -> FileEstimate:
+    """Tell what labelling a file would take; nothing is sent or written, and no key is needed.
+
+    Args:
+        path_in: As for `analyze_file`.
+        topic: For rows without a topic of their own.
+        hooks: Told what was assumed about the input.
+        **options: The fields of `RunOptions`; those about sending change nothing.
+
+    Raises:
+        ConfigurationError: If the input or an option cannot be used.
+    """
+    hooks, chosen = hooks or Hooks(), _options(options)
+    with contextlib.ExitStack() as held:
+        opened = open_run(held, path_in, None, topic, chosen, hooks, is_estimate=True)
+        analyzer = _analyzer(chosen, Endpoint.none())
+        opened, per_request, packing = packed(opened, analyzer, chosen, hooks)
+        tallies = [
+            analyzer.tally(topic=opened.topic, chunks_per_request=per_request, route=route)
+            for route in analyzer.routes
+        ]
+
+        def count(rows: Sequence[Row]) -> None:
+            chunks = [row.chunk for row in rows]
+            for tally in tallies:
+                tally.add(chunks)
+
+        rows = sum(scan(job.table, count).rows for job in opened.jobs)
+        estimates = tuple(tally.estimate() for tally in tallies)
+        return FileEstimate(rows=rows, packing=packing, routes=estimates)
 
 
 def analyze_dataframe(
-    frame: pd.DataFrame,
+    frame: Frame,
     topic: str | None = None,
     *,
     hooks: Hooks | None = None,
     **options: Any,
-) -> pd.DataFrame:
+) -> Frame:
     """Label every row of a DataFrame; return a new one with the verdict columns beside yours.
 
     Works inside a running event loop, too. Index, order and types of the given columns stay. The
@@ -129,29 +127,30 @@ def analyze_dataframe(
     again, also from another process, asks nothing twice.
 
     Args:
-        frame: Columns `text` (str), and if there `id` (unique), `document` and `topic`; other names
-            by `text_column` and so on. Without an id column the row number is the id.
+        frame: Of pandas, or with the extra `frames` of polars, pyarrow and others. Columns `text`
+            (str), and if there `id` (unique), `document` and `topic`; other names by `text_column`
+            and so on. Without an id column the row number is the id.
         topic: For rows without a topic of their own.
         hooks: What the caller wants to hear of the run.
-        **options: The fields of `RunOptions`, but for `encoding` and `delimiter`.
+        **options: The fields of `RunOptions`, but for `encoding`, `delimiter` and `csv_formulas`.
 
     Returns:
-        A new frame; `attrs["semfn"]` holds the summary of the run. Rows that were not reached have
-        `semfn_error` `stopped`.
+        A new frame of the same kind; of a pandas frame `attrs["semfn"]` holds the summary of the
+        run. Rows that were not reached have `semfn_error` `stopped`, those beyond `limit` or
+        `sample` are left out.
 
     Raises:
         ConfigurationError: If something must be put right first; nothing was sent.
         AnalysisError: If the service stopped the work before it ever answered.
         LedgerError: If the ledger cannot be written.
     """
-    for name in ("encoding", "delimiter"):
+    for name in ("encoding", "delimiter", "csv_formulas"):
         if name in options:
             raise ConfigurationError(f"A DataFrame has no {name}; leave the option out.")
-    chosen = _options(options)
+    _options(options)  # refuses what is unknown or cannot be used
     columns = frames.columns_of(
         frame, {role: options.pop(f"{role}_column", None) for role in frames.ROLES}
     )
-    frame = frame[: chosen.limit]
     with tempfile.TemporaryDirectory(prefix="semfn-") as folder:
         source = Path(folder) / "DataFrame"
         digest = frames.write_frame(source, frame, columns)
@@ -161,10 +160,13 @@ def analyze_dataframe(
             summary = analyze_file(source, output, topic=topic, hooks=hooks, **options)
         except InputError as error:
             raise InputError(frames.in_words_of_frames(str(error), source)) from None
-        if summary.stopped and not summary.labeled:
+        if summary.exit_code == StopKind.SERVICE.value and not summary.labeled:
             raise AnalysisError(summary.stopped)
         labeled = frames.with_verdicts(frame, Path(summary.paths["output"]))
-    labeled.attrs["semfn"] = summary.to_dict() | {"paths": {"ledger": summary.paths["ledger"]}}
+    told = summary.to_dict() | {"paths": {"ledger": summary.paths["ledger"]}}
+    for name in ("inputs", "outputs"):
+        del told[name]
+    frames.attach_summary(labeled, told)
     return labeled
 
 
@@ -178,139 +180,85 @@ def _options(options: Mapping[str, Any]) -> RunOptions:
     return RunOptions(**options)
 
 
-def _run_table(table: Table, output: Path, options: RunOptions, hooks: Hooks) -> RunSummary:
-    """Put analyzer, ledger and, if wanted, the local service around a table, and run it."""
-    ledger = options.ledger or output.with_name(f"{output.name}.semfn.sqlite")
-    with contextlib.ExitStack() as held:
-        endpoint = _endpoint(held, options)
-        analyzer = HybridSemanticAnalyzer(
-            endpoint=endpoint,
-            model=options.model,
-            label_set=options.label_set,
-            language=options.language,
-            routes=options.routes,
-            timeout_s=options.timeout_s,
-            max_concurrent=options.max_concurrent,
-            on_event=hooks.on_event,
-            settings=options.settings,
-            service_tier=options.service_tier,
-            tape=held.enter_context(_recording(options.tape)).write if options.tape else None,
-        )
-        per_request, packing = _packing(table, analyzer, options, hooks)
-        run = TableRun(
-            table=table,
-            paths=RunPaths(output=output, ledger=Path(ledger)),
-            analyzer=analyzer,
+def _analyzer(
+    options: RunOptions,
+    endpoint: Endpoint,
+    *,
+    on_event: Sink | None = None,
+    tape: Callable[[str], None] | None = None,
+) -> HybridSemanticAnalyzer:
+    return HybridSemanticAnalyzer(
+        endpoint=endpoint,
+        model=options.model,
+        label_set=options.label_set,
+        language=options.language,
+        routes=options.routes,
+        timeout_s=options.timeout_s,
+        max_concurrent=options.max_concurrent,
+        on_event=on_event,
+        settings=options.settings,
+        service_tier=options.service_tier,
+        tape=tape,
+        prices=None if options.prices is None else _prices(Path(options.prices)),
+    )
+
+
+def _prices(path: Path) -> PriceTable:
+    """Read a price table of the user's own."""
+    try:
+        return own_prices(path.read_text(encoding="utf-8-sig"), name=str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        why = cause(error) if isinstance(error, OSError) else "it is no UTF-8"
+        raise ConfigurationError(
+            f"The price table {path} cannot be read: {why}. Pass the path of a TOML file in UTF-8."
+        ) from error
+
+
+def _run_tables(
+    held: contextlib.ExitStack, opened: Opened, options: RunOptions, hooks: Hooks
+) -> RunSummary:
+    """Put analyzer, ledger and, if wanted, the local service around the inputs, and run them."""
+    endpoint = _endpoint(held, options)
+    tape = held.enter_context(_recording(options.tape)).write if options.tape else None
+    analyzer = _analyzer(options, endpoint, on_event=hooks.on_event, tape=tape)
+    if options.budget is not None:
+        analyzer.check_budget(options.budget)
+    opened, per_request, packing = packed(opened, analyzer, options, hooks)
+    record = _record(analyzer, options, endpoint) | {"chunks_per_request": packing}
+    run = TableRun(
+        jobs=opened.jobs,
+        paths=RunPaths.of(
+            opened.jobs,
+            folder=opened.folder,
+            ledger=None if options.ledger is None else Path(options.ledger),
+            spool=opened.spool,
+        ),
+        analyzer=analyzer,
+        choices=RunChoices(
             chunks_per_request=per_request,
             fresh=options.fresh,
-            max_failed=options.max_failed,
-            clock=time.monotonic,
-            settings_record=_record(analyzer, options, endpoint) | {"chunks_per_request": packing},
-        )
-        held.callback(run.close)
-        return _drive(run, analyzer, hooks, options)
-
-
-def _packing(
-    table: Table, analyzer: HybridSemanticAnalyzer, options: RunOptions, hooks: Hooks
-) -> tuple[int, str]:
-    """Return the chunks in one request of a run, and the same for its record.
-
-    A plan is made of all rows, also beyond `limit` or held, before anything is heard of the
-    service: so a run after a pilot or a stop sends the same requests.
-    """
-    asked = options.max_chunks_per_request or options.settings.chunks_per_request
-    if isinstance(asked, int):
-        return asked, str(asked)
-    slices = ([row.chunk for row in rows] for rows in replace(table, limit=None).slices())
-    plan = analyzer.plan(slices, topic=table.topic)
-    words = f"{plan.chunks_per_request} ({AUTO}: {plan.because})"
-    if hooks.on_notes is not None:
-        hooks.on_notes((f"chunks in one request: {words}",))
-    return plan.chunks_per_request, words
-
-
-def _drive(
-    run: TableRun,
-    analyzer: HybridSemanticAnalyzer,
-    hooks: Hooks,
-    options: RunOptions,
-) -> RunSummary:
-    plan = run.prepare()
-    if hooks.on_plan is not None:
-        hooks.on_plan(plan, run.paths)
-    elif not options.yes and not options.local:
-        check_cost(plan, options.settings)
-    stop: StopKind | None = None
-    reason = ""
-    try:
-        if plan.rows > plan.reused:
-            stop, reason = _stop_of(run, analyzer, hooks)
-        if stop is not None and run.is_complete(plan):
-            stop, reason = None, ""
-        return run.finish(plan, stop=stop, reason=reason)
-    except InputError as error:
-        # It was read before anything was sent, so it has changed since. No output can be derived.
-        raise LedgerError(f"{error} What is paid for is kept in the ledger.") from error
-    except LedgerError as error:
-        with contextlib.suppress(LedgerError, InputError):  # the same disk may refuse this, too
-            if stop is None:
-                run.finish(plan, stop=StopKind.DISK, reason=str(error))
-                error.add_note(f"What is paid for so far: {run.paths.partial}")
-        raise
-
-
-def _stop_of(
-    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks
-) -> tuple[StopKind | None, str]:
-    """Do the paid work; return why it ended early, or None."""
-    try:
-        work = _label(run, analyzer, hooks)
-        return run_here(work, on_interrupt=lambda: analyzer.stop(INTERRUPTED))
-    except KeyboardInterrupt:  # while connections were closed
-        return StopKind.INTERRUPTED, INTERRUPTED
-    except LocalProtocolError as error:
-        return StopKind.DISK, f"{error} Please report this."
-
-
-async def _label(
-    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks
-) -> tuple[StopKind | None, str]:
-    async with analyzer:
-        try:
-            with drained(analyzer) if hooks.handles_signals else contextlib.nullcontext():
-                await run.label(hooks.on_verdict)
-        except asyncio.CancelledError:
-            return StopKind.INTERRUPTED, INTERRUPTED
-        reason = analyzer.stop_reason
-        if reason is None:
-            return None, ""
-        if reason == INTERRUPTED:
-            return StopKind.INTERRUPTED, reason
-        routes = analyzer.statistics()["routes"].values()
-        if any(route["closed_because"] == reason for route in routes):
-            return StopKind.SERVICE, reason  # the service's own no, which names its cure
-        return StopKind.SERVICE, f"{reason.rstrip('.')}. {OUTAGE_CURE}"
-
-
-def check_cost(plan: Plan, settings: Settings = SETTINGS) -> None:
-    """Refuse a run whose estimated cost needs a yes.
-
-    Raises:
-        ConfigurationError: Names the figure and the cure.
-    """
-    cost = plan.estimate.cost_usd
-    if cost is not None and cost > settings.confirm_above_usd:
-        raise ConfigurationError(
-            f"The run is estimated at {cost:.2f} USD, above {settings.confirm_above_usd:.2f} USD. "
-            "Pass --yes (yes=True) to go on, or --limit to label fewer rows first."
-        )
+            retry_failed=options.retry_failed,
+            reuse=options.reused_ledgers,
+            max_failed=options.max_failed or 0,
+            is_capped_by_failures=options.max_failed is not None,
+            budget_usd=options.budget,
+            stop_after_s=options.stop_after,
+            csv_formulas=options.csv_formulas,
+            record=record,
+        ),
+        clock=time.monotonic,
+        stdout=hooks.stdout,
+    )
+    held.callback(run.close)
+    return drive(run, analyzer, hooks, options)
 
 
 def _endpoint(held: contextlib.ExitStack, options: RunOptions) -> Endpoint:
     """Return where requests go; starts the local service if that is wanted."""
     if options.local:
-        base_url = held.enter_context(local_service(language=options.language))
+        base_url = held.enter_context(
+            local_service(language=options.language, label_set=options.label_set)
+        )
         return Endpoint.find(api_key="local", base_url=base_url, host=EMBEDDED)
     if options.routes == ("offline",):
         return Endpoint.none()
@@ -329,14 +277,18 @@ def _recording(path: str | Path) -> Recording:
 
 
 @contextlib.contextmanager
-def local_service(*, language: str = "auto") -> Iterator[str]:
+def local_service(
+    *, language: str = "auto", label_set: str | LabelSet = DEFAULT_LABEL_SET
+) -> Iterator[str]:
     """Run the local service in a thread of its own, with labels from rules; yields its base URL."""
     from analysis.labels.rules import label_texts
     from analysis.simulator.server import start_in_thread
     from analysis.simulator.service import Answerer, Service
 
+    labels = LabelSet.load(label_set) if isinstance(label_set, str) else label_set
     answerer = Answerer(
-        name="offline-rules", label=lambda texts, topic: label_texts(texts, topic, language)
+        name="offline-rules",
+        label=lambda texts, topic: label_texts(texts, topic, language, label_set=labels),
     )
     with start_in_thread(Service(answerer=answerer)) as base_url:
         yield base_url
@@ -356,5 +308,6 @@ def _record(
         "label_set": f"{analyzer.label_set.name} {analyzer.label_set.version}",
         "language": options.language,
         "fresh": "yes" if options.fresh else "no",
+        "retry_failed": "yes" if options.retry_failed else "no",
         "service_tier": options.service_tier or "",
     }

@@ -7,21 +7,30 @@ same to the letter, and delegating each of them three times would be three copie
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, Self
 
 from analysis.account.limits import AccountLimits
 from analysis.analyzer import ChunkLike, Estimate
-from analysis.arguments import as_chunk, as_chunks, check_count, check_topic, in_slices, one_slice
+from analysis.arguments import (
+    as_chunk,
+    as_chunks,
+    check_count,
+    check_language,
+    check_topic,
+    in_slices,
+    one_slice,
+)
 from analysis.connections import (
     check_dialect,
     check_service_tier,
     check_timeout,
+    counters_of,
+    facts_of,
     make_transport,
 )
 from analysis.control.planner import PACKS_REDUCED, Plan
@@ -32,18 +41,18 @@ from analysis.errors import AnalysisError, ConfigurationError, LocalProtocolErro
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
 from analysis.planning import Planning
+from analysis.prices import PriceTable, price_table
 from analysis.records import (
     Chunk,
-    Failed,
     FailureKind,
     Journal,
     RateLimit,
+    StopCause,
     Verdict,
 )
 from analysis.settings import (
     CHOICE_ROUTES,
     DEFAULT_MODELS,
-    LANGUAGES,
     SETTINGS,
     Settings,
 )
@@ -86,15 +95,12 @@ class RoutedAnalyzer:
         dialect: str = "auto",
         service_tier: str | None = None,
         tape: Callable[[str], None] | None = None,
+        prices: PriceTable | None = None,
     ) -> None:
-        if language not in LANGUAGES:
-            raise ConfigurationError(
-                f"Language {language!r} is not known. Use one of {', '.join(LANGUAGES)}."
-            )
         check_count("max_concurrent", max_concurrent)
         self.topic = check_topic(topic)
         self.label_set = LabelSet.load(label_set) if isinstance(label_set, str) else label_set
-        self.language = language
+        self.language = check_language(language)
         self.routes = tuple(routes)
         self.models = {route: models.get(route) or DEFAULT_MODELS[route] for route in routes}
         self._endpoint = endpoint
@@ -103,6 +109,7 @@ class RoutedAnalyzer:
         self._timeout_s = check_timeout(timeout_s, service_tier, settings)
         self._on_event = on_event
         self._tape = tape
+        self.prices = prices or price_table()
         self._rng = random.Random(seed)
         self._settings = settings
         self._builder = PromptBuilder(
@@ -118,6 +125,7 @@ class RoutedAnalyzer:
             account=endpoint.account,
             max_concurrent=max_concurrent,
             service_tier=self._service_tier,
+            prices=self.prices,
             settings=settings,
         )
         self._transports: dict[str, Transport] = {}
@@ -127,13 +135,11 @@ class RoutedAnalyzer:
         self._is_closed = False
         self._early: list[tuple[str, str, Mapping[str, str | float]]] = []
         self._is_recalled = False
+        host, secret = endpoint.host, endpoint.identity
         self._account: AccountLimits | None = None
         if endpoint.has_limits:
             self._account = AccountLimits(
-                host=endpoint.host,
-                secret=endpoint.identity,
-                notify=self._tell,
-                settings=settings,
+                host=host, secret=secret, notify=self._tell, settings=settings
             )
 
     # The interface of all analyzers
@@ -223,14 +229,11 @@ class RoutedAnalyzer:
             found["packing"] = asdict(self._packing)
         if self._dispatcher is not None:
             found |= self._dispatcher.scheduler.statistics()
+            corrections = self._dispatcher.corrections.items()
+            found["billed_to_estimated"] = {route: one.ratio for route, one in corrections}
         if self._account is not None and (shared := self._account.statistics()) is not None:
             found["limits_shared"] = shared
-        connections = {
-            route: asdict(counters)
-            for route, transport in self._transports.items()
-            if (counters := getattr(transport, "counters", None)) is not None
-        }
-        return found | {"connections": connections}
+        return found | {"connections": counters_of(self._transports)}
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -239,11 +242,7 @@ class RoutedAnalyzer:
         A session is known once it was opened; instructions and tools are left out, since `run_key`
         covers them.
         """
-        return {
-            route: json.dumps(_effective(facts), sort_keys=True)
-            for route, transport in self._transports.items()
-            if (facts := getattr(transport, "facts", None)) is not None
-        }
+        return facts_of(self._transports)
 
     async def close(self) -> None:
         """End the work and all connections; may be called more than once."""
@@ -279,9 +278,18 @@ class RoutedAnalyzer:
         """Why nothing is sent any more, or None."""
         return self._dispatcher.scheduler.stop_reason if self._dispatcher else None
 
-    def stop(self, reason: str) -> None:
+    @property
+    def stop_cause(self) -> StopCause | None:
+        """Who or what stopped it, or None."""
+        return self._dispatcher.scheduler.stop_cause if self._dispatcher else None
+
+    def stop(self, reason: str, cause: StopCause = StopCause.INTERRUPTED) -> None:
         """Send nothing more; what is in flight still ends and counts."""
-        self._ready().stop(reason)
+        self._ready().stop(reason, cause)
+
+    def check_budget(self, budget_usd: float) -> None:
+        """Raise ConfigurationError if a run cannot keep a budget, such as without a price."""
+        self._planning.check_budget(budget_usd)
 
     async def run(
         self,
@@ -290,9 +298,19 @@ class RoutedAnalyzer:
         topic: str | None,
         chunks_per_request: int,
         journal: Journal | None,
+        budget_usd: float | None = None,
+        stop_after_s: float | None = None,
+        max_failed: int | None = None,
     ) -> Results:
-        """Yield (chunk, verdict) for every chunk that the journal does not hold yet."""
-        found = self._ready().run(
+        """Yield (chunk, verdict) for every chunk that the journal does not hold yet.
+
+        Beyond a cap (see `Analyzer.run`) nothing is sent; `stop_cause` names it.
+        """
+        if budget_usd is not None:
+            self.check_budget(budget_usd)
+        dispatcher, failed = self._ready(), 0
+        dispatcher.cap(budget_usd=budget_usd, seconds=stop_after_s)
+        found = dispatcher.run(
             slices,
             topic=topic or self.topic,
             packing=fixed(chunks_per_request),
@@ -300,11 +318,17 @@ class RoutedAnalyzer:
         )
         async with aclosing(found):
             async for result in found:
+                failed += (error := result[1].error) is not None and error.kind.is_failure
+                if max_failed is not None and failed > max_failed:
+                    dispatcher.stop(f"{failed} rows failed", StopCause.FAILURES)
                 yield result
 
-    def tally(self, *, topic: str | None, chunks_per_request: int) -> PackTally:
-        """Return a counter for an estimate."""
-        return self._planning.tally(self.routes[0], topic or self.topic, chunks_per_request)
+    def tally(
+        self, *, topic: str | None, chunks_per_request: int, route: str | None = None
+    ) -> PackTally:
+        """Return a counter for an estimate, by default for the first route."""
+        topic = topic or self.topic
+        return self._planning.tally(route or self.routes[0], topic, chunks_per_request)
 
     def plan(self, slices: Iterable[Sequence[Chunk]], *, topic: str | None) -> Plan:
         """Return the packing of a file run: limits are assumed, so it depends on the chunks."""
@@ -379,7 +403,8 @@ class RoutedAnalyzer:
         found = dispatcher.run(slices, topic=topic, packing=packing, order=order, is_whole=is_whole)
         async with aclosing(found):
             async for result in found:
-                if dispatcher.labeled or not _is_stopped(result[1]):
+                error = result[1].error
+                if dispatcher.labeled or error is None or error.kind is not FailureKind.STOPPED:
                     yield result
                 elif dispatcher.scheduler.in_flight:
                     held.append(result)
@@ -471,16 +496,3 @@ class RoutedAnalyzer:
             self._repacked[event.name].append(event.message)
         if self._on_event is not None:
             self._on_event(event)
-
-
-def _is_stopped(verdict: Verdict) -> bool:
-    return isinstance(verdict, Failed) and verdict.error.kind is FailureKind.STOPPED
-
-
-def _effective(facts: Any) -> dict[str, Any]:
-    """Return the fields of what a transport knows of its service, without the prompt itself."""
-    found = {one.name: getattr(facts, one.name) for one in fields(facts)}
-    if isinstance(found.get("settings"), Mapping):
-        asked = ("instructions", "tools")
-        found["settings"] = {k: v for k, v in found["settings"].items() if k not in asked}
-    return found

@@ -5,6 +5,7 @@ Pure. `labelling` uses it, and through it every analyzer and file run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,8 +13,10 @@ from analysis.connections import TIER_ROUTES
 from analysis.control.planner import Budgets, plan, ways_of
 from analysis.control.routes import RoutePlan
 from analysis.control.sizes import Packing
+from analysis.control.spending import Rates
+from analysis.errors import ConfigurationError
 from analysis.labels.prompt import PromptBuilder
-from analysis.prices import DEFAULT_TIER
+from analysis.prices import DEFAULT_TIER, PriceTable
 from analysis.records import Chunk
 from analysis.settings import CHOICE_ROUTES, UNSTATED_LIMITS, Settings
 from analysis.tally import JobSizer, PackTally
@@ -37,11 +40,13 @@ class Planning:
         account: str,
         max_concurrent: int | None,
         service_tier: str | None,
+        prices: PriceTable,
         settings: Settings,
     ) -> None:
         self._builder = builder
         self._models = models
         self._service_tier = service_tier
+        self._prices = prices
         self._settings = settings
         self.routes = [
             RoutePlan(
@@ -53,9 +58,30 @@ class Planning:
                 states_limits=route not in UNSTATED_LIMITS,
                 prompt="choices" if route in CHOICE_ROUTES else "text",
                 may_copy=not (service_tier == FLEX and route in TIER_ROUTES),
+                rates=self._rates(route, model),
             )
             for route, model in models.items()
         ]
+
+    def check_budget(self, budget_usd: float) -> None:
+        """Check that a run can keep a budget.
+
+        Raises:
+            ConfigurationError: If it is no amount, or a model has no price.
+        """
+        if not math.isfinite(budget_usd) or budget_usd <= 0:
+            raise ConfigurationError(
+                f"A budget of {budget_usd:g} USD cannot be kept. Pass an amount above 0."
+            )
+        for one in self.routes:
+            if one.rates is None:
+                tier = self._tier(one.name)
+                at = "" if tier == DEFAULT_TIER else f" at the service tier {tier}"
+                raise ConfigurationError(
+                    f"A budget needs a price for each model, and the table of {self._prices.date} "
+                    f"has none for {one.model!r}{at} on the route {one.name}. Name the price in a "
+                    "table of your own (--prices FILE, or prices=), or leave the budget out."
+                )
 
     def limit_in_flight(self, most: int | None) -> None:
         """Plan with so many requests at once on every route; None: with each route's own number."""
@@ -112,10 +138,31 @@ class Planning:
             chunks_per_request=per_request,
             model=self._models[route],
             in_flight=next(one.in_flight for one in self.routes if one.name == route),
+            route=route,
+            prices=self._prices,
+            budgets=self.learned(route),
             settings=self._settings,
             as_choices=route in CHOICE_ROUTES,
-            tier=(self._service_tier if route in TIER_ROUTES else None) or DEFAULT_TIER,
+            tier=self._tier(route),
             is_whole=is_whole,
+        )
+
+    def _tier(self, route: str) -> str:
+        return (self._service_tier if route in TIER_ROUTES else None) or DEFAULT_TIER
+
+    def _rates(self, route: str, model: str) -> Rates | None:
+        """Return what tokens of a route cost, None if nobody knows."""
+        price, knobs = self._prices.price_of(model, tier=self._tier(route)), self._settings
+        if price is None:
+            return None
+        is_text = route not in CHOICE_ROUTES
+        return Rates(
+            input=price.input,
+            cached=price.cached,
+            written=price.input if price.written is None else price.written,
+            output=price.output,
+            answer_tokens=knobs.output_tokens_per_request * is_text,
+            answer_tokens_each=knobs.output_tokens_per_chunk * is_text,
         )
 
 

@@ -1,16 +1,20 @@
 """What tokens cost: a dated table, and the cost of a usage.
 
-Pure, but for reading the package's own table. Estimates and summaries call it and name the date.
+Pure, but for reading the package's own table. Estimates, budgets and summaries call it and name the
+date.
 """
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
+from typing import Any
 
+from analysis.errors import ConfigurationError
 from analysis.records import Usage
 
 MILLION = 1_000_000
@@ -97,6 +101,20 @@ class PriceTable:
         cost = long.input * price.input_cost(usage) + long.output * price.output_cost(usage)
         return factor * cost / MILLION
 
+    def price_of(self, model: str, *, tier: str = DEFAULT_TIER) -> Price | None:
+        """Return the price of a model at a tier, or None if the table does not know them."""
+        price, factor = self._price(model), self.tiers.get(tier)
+        if price is None or factor is None:
+            return None
+        written = price.input if price.written is None else price.written
+        return Price(
+            input=factor * price.input,
+            cached=factor * price.cached,
+            output=factor * price.output,
+            written=factor * written,
+            long_above=price.long_above,
+        )
+
     def _price(self, model: str) -> Price | None:
         known = [name for name in self.prices if model.startswith(f"{name}-20")]
         return self.prices.get(model) or (self.prices[known[0]] if known else None)
@@ -113,3 +131,76 @@ def price_table() -> PriceTable:
         tiers=table["tiers"],
         long=LongFactors(**table["long"]),
     )
+
+
+def own_prices(text: str, *, name: str) -> PriceTable:
+    """Return the package's table with the prices of a user's file before its own.
+
+    Args:
+        text: TOML in the form of the package's own file: `date`, and per model a table
+            `[models."NAME"]` with `input`, `cached` and `output`, if wanted `written` and
+            `long_above`; US dollars per million tokens. `[tiers]` adds service tiers.
+        name: Of the file, for messages and, where it has no date, beside that of the package.
+
+    Raises:
+        ConfigurationError: Names what cannot be read, and where.
+    """
+    base = price_table()
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"The price table {name} is no TOML: {error}.") from error
+    if unknown := found.keys() - {"date", "models", "tiers"}:
+        raise ConfigurationError(
+            f"The price table {name} has {', '.join(sorted(unknown))}, which means nothing. It may "
+            "have date, models and tiers."
+        )
+    models = _table(name, "models", found.get("models", {}))
+    tiers = _table(name, "tiers", found.get("tiers", {}))
+    return PriceTable(
+        date=str(found.get("date", f"{base.date} and {name}")),
+        prices={**base.prices, **{model: _read(name, model, one) for model, one in models.items()}},
+        tiers={
+            **base.tiers,
+            **{tier: _amount(name, f"tiers {tier}", one) for tier, one in tiers.items()},
+        },
+        long=base.long,
+    )
+
+
+def _table(file: str, name: str, found: object) -> Mapping[str, Any]:
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"In the price table {file}, {name} has to be a table.")
+    return found
+
+
+def _read(file: str, model: str, entry: object) -> Price:
+    """Return one price of a file."""
+    known = {one.name for one in fields(Price)}
+    values = _table(file, f"models {model!r}", entry)
+    missing = {"input", "cached", "output"} - values.keys()
+    if missing or values.keys() - known:
+        wrong = ", ".join(sorted(missing or values.keys() - known))
+        what = "lacks" if missing else "does not know"
+        raise ConfigurationError(
+            f"The price of {model!r} in {file} {what} {wrong}. It takes input, cached and output, "
+            "and if wanted written and long_above: US dollars per million tokens."
+        )
+    amounts = {name: _amount(file, f"{model!r} {name}", one) for name, one in values.items()}
+    return Price(
+        input=amounts["input"],
+        cached=amounts["cached"],
+        output=amounts["output"],
+        written=amounts.get("written"),
+        long_above=int(amounts["long_above"]) if "long_above" in amounts else None,
+    )
+
+
+def _amount(file: str, what: str, value: object) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(float(str(value))) or float(str(value)) < 0:
+        raise ConfigurationError(
+            f"In the price table {file}, {what} is {value!r}. Write a number from 0 on, in US "
+            "dollars per million tokens."
+        )
+    return float(str(value))

@@ -32,6 +32,11 @@ class FailureKind(StrEnum):
     UNAVAILABLE = "unavailable"
     STOPPED = "stopped"
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether the chunk should have a label: it is neither empty nor merely not reached."""
+        return self not in (FailureKind.EMPTY, FailureKind.STOPPED)
+
 
 class Ending(StrEnum):
     """How a request ended. Only `UNKNOWN` can cost twice when it is sent again."""
@@ -40,6 +45,16 @@ class Ending(StrEnum):
     REFUSED = "refused"
     UNSENT = "unsent"
     UNKNOWN = "unknown"
+
+
+class StopCause(StrEnum):
+    """Who or what ended a run early."""
+
+    SERVICE = "service"
+    INTERRUPTED = "interrupted"
+    BUDGET = "budget"
+    TIME = "time"
+    FAILURES = "failures"
 
 
 GIVEN_UP = "given_up"
@@ -52,6 +67,7 @@ class Chunk:
 
     `topic` beats the topic of the call; `document` keeps packs from crossing documents; `source`
     names the input that a chunk comes from, where a run has several: ids are unique within one.
+    `is_after_gap` says that rows before it were left out: no pack reaches across the gap.
     """
 
     id: str
@@ -59,6 +75,7 @@ class Chunk:
     topic: str | None = None
     document: str | None = None
     source: str | None = None
+    is_after_gap: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not isinstance(self.text, str):
@@ -78,11 +95,35 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where the chunks of a pack stand in their document, counted from 1; `total` if it is known.
+
+    As text: `12-21 of 80`.
+    """
+
+    first: int
+    last: int
+    total: int | None = None
+
+    def __str__(self) -> str:
+        span = str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+        return span if self.total is None else f"{span} of {self.total}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """Chunks that travel in one request, in input order, of one document and one topic."""
+    """Chunks that travel in one request, in input order, of one document and one topic.
+
+    `title` is that of the document; `before` and `after` are the texts around the chunks, in the
+    order of the document, which are not to be labelled.
+    """
 
     items: tuple[Item, ...]
     topic: str | None = None
+    title: str | None = None
+    position: Position | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.items:

@@ -5,16 +5,19 @@ Pure. `entry` takes them as keywords.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.arguments import check_pack_size
+from analysis.arguments import check_count, check_pack_size
 from analysis.connections import check_routes
 from analysis.endpoint import Endpoint
+from analysis.errors import ConfigurationError
 from analysis.labelling import LARGEST_PACK
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline.report import allowed_failures
+from analysis.pipeline.sinks import KEEP, check_formulas
 from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
 
 DEFAULT_RUN_ROUTES = ("responses-ws", "rest")
@@ -41,7 +44,8 @@ class RunOptions:
         max_concurrent: Requests at once on each route.
         local: Start the local service and label through it, without key and network.
         limit: Only the first so many rows.
-        max_failed: Failed rows that leave the exit code 0: a number, or a share as `2%` or 0.02.
+        max_failed: Failed rows that leave the exit code 0: a number, or a share as `2%` or 0.02; by
+            default none. A number that is given also ends the run as soon as more rows failed.
         ledger: By default `<output>.semfn.sqlite`.
         fresh: Ask everything again; earlier answers stay in the ledger.
         yes: Go on although the estimate is above 5 USD.
@@ -52,6 +56,14 @@ class RunOptions:
         service_tier: `auto`, `default`, `flex`, `priority` and others; by default the account's.
         endpoint: An `Endpoint`; then `api_key` and `base_url` stay out.
         tape: A new file for the decisions of the run, without texts and ids, to play them again.
+        sample: Only so many rows, drawn in whole requests.
+        seed: Of the sample; another one draws others.
+        reuse: Other ledgers; their labels serve for equal texts without a document.
+        retry_failed: Ask only the rows that failed.
+        budget: Most US dollars that the requests of this run may cost.
+        stop_after: Seconds after which nothing more is sent.
+        csv_formulas: `keep`, or `guard` for cells that a spreadsheet would run.
+        prices: A price table (TOML) whose prices come before those of the package.
     """
 
     id_column: str | None = None
@@ -68,23 +80,59 @@ class RunOptions:
     max_concurrent: int | None = None
     local: bool = False
     limit: int | None = None
-    max_failed: float | str = 0
+    max_failed: float | str | None = None
     ledger: str | Path | None = None
     fresh: bool = False
     yes: bool = False
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     timeout_s: float | None = None
     settings: Settings = SETTINGS
     service_tier: str | None = None
     endpoint: Endpoint | None = None
     tape: str | Path | None = None
+    prices: str | Path | None = None
+    sample: int | None = None
+    seed: int = 0
+    reuse: str | Path | Sequence[str | Path] = ()
+    retry_failed: bool = False
+    budget: float | None = None
+    stop_after: float | None = None
+    csv_formulas: str = KEEP
 
     def __post_init__(self) -> None:
         check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)
-        allowed_failures(self.max_failed, 0)
+        allowed_failures(self.max_failed or 0, 0)
+        check_formulas(self.csv_formulas)
+        check_count("limit", self.limit)
+        check_count("sample", self.sample)
+        _check_amount("budget", self.budget, "US dollars")
+        _check_amount("stop_after", self.stop_after, "seconds")
+        if self.limit is not None and self.sample is not None:
+            raise ConfigurationError(
+                "limit and sample both choose rows. Pass --limit for the first ones or --sample "
+                "for a drawn part, not both."
+            )
+        if self.fresh and self.retry_failed:
+            raise ConfigurationError(
+                "fresh asks everything again and retry_failed only what failed. Pass one of "
+                "--fresh and --retry-failed."
+            )
 
     @property
     def routes(self) -> tuple[str, ...]:
         """The routes as a checked tuple."""
         return check_routes(self.route)
+
+    @property
+    def reused_ledgers(self) -> tuple[Path, ...]:
+        """The ledgers to reuse as a tuple."""
+        named = [self.reuse] if isinstance(self.reuse, str | Path) else self.reuse
+        return tuple(map(Path, named))
+
+
+def _check_amount(name: str, value: float | None, unit: str) -> None:
+    """Refuse what is no number above 0."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and 0 < value < math.inf):
+        raise ConfigurationError(f"{name} is {value!r}; it must be a number of {unit} above 0.")

@@ -15,6 +15,7 @@ from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
 from analysis.labelling import RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
+from analysis.prices import PriceTable
 from analysis.records import Verdict
 from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS, SETTINGS, Settings
 from analysis.telemetry import Sink
@@ -34,6 +35,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         dialect: Of the Realtime protocol: `auto`, `ga` or `beta`.
         tape: Takes the lines from which the decisions can be played again, without texts; for
             example `Recording(path).write`.
+        prices: What tokens cost; by default the table of the package.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         dialect: str = "auto",
         service_tier: str | None = None,
         tape: Callable[[str], None] | None = None,
+        prices: PriceTable | None = None,
     ) -> None:
         checked = check_routes(routes)
         if endpoint is None:
@@ -78,6 +81,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             dialect=dialect,
             service_tier=service_tier,
             tape=tape,
+            prices=prices,
         )
 
     async def analyze_batch(

@@ -8,25 +8,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from analysis.analyzer import Estimate
 from analysis.control.packing import Cutter, Piece, Window, kept_apart, obstacle, parts
-from analysis.control.planner import JobSize
+from analysis.control.planner import Budgets, JobSize
 from analysis.labels.orders import looks_like_orders
-from analysis.labels.prompt import PromptBuilder
+from analysis.labels.prompt import CONTENT_TOKENS, PromptBuilder
 from analysis.labels.tokens import estimate as estimate_tokens
-from analysis.prices import DEFAULT_TIER, price_table
-from analysis.records import Chunk, Item, Pack, Usage
+from analysis.prices import DEFAULT_TIER, PriceTable, price_table
+from analysis.records import Chunk, FailureKind, Item, Pack, Usage
 from analysis.settings import Settings
 
-ANSWER_TOKENS = 20
+ANSWER_TOKENS = 12
 """Expected output tokens per chunk, for estimates: short id, one label, JSON marks."""
 
-ANSWER_FRAME_TOKENS = 8
+ANSWER_FRAME_TOKENS = 4
 """Expected output tokens around the answers of a request."""
 
 REQUEST_S = 1.0
 """Seconds per request assumed for estimates of time."""
+
+SESSION_ROUTES = frozenset({"realtime"})
+"""Routes on which a session reads what it has in common with its last request."""
+
+SESSION_STEP = 64
+CACHE_STEP = 128
+CACHE_PREFIX_TOKENS = 1_024
+"""What a prompt cache reads comes in steps, and outside of sessions not below a prefix. Source:
+OpenAI guide "Prompt caching", autumn 2026; the steps of sessions by user reports."""
 
 
 class JobSizer:
@@ -115,7 +125,11 @@ class PackTally:
         as_choices: bool = False,
         tier: str = DEFAULT_TIER,
         is_whole: bool = False,
+        route: str = "rest",
+        prices: PriceTable | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
+        """Count for one route; `prices` and `budgets` by default as shipped and as assumed."""
         self._builder = builder
         self._as_choices = as_choices
         self._topic = topic
@@ -127,7 +141,10 @@ class PackTally:
         self._tier = tier
         self._in_flight = in_flight
         self._settings = settings
-        self._chunks = self._unsendable = self._requests = self._alone = 0
+        self._route = route
+        self._prices = prices or price_table()
+        self._budgets = budgets or Budgets.assumed(settings)
+        self._chunks = self._unsendable = self._too_long = self._requests = self._alone = 0
         self._usage = Usage()
 
     def add(self, chunks: Sequence[Chunk], is_wanted: Sequence[bool] | None = None) -> None:
@@ -135,8 +152,9 @@ class PackTally:
         wanted = [True] * len(chunks) if is_wanted is None else is_wanted
         for chunk, flag in zip(chunks, wanted, strict=True):
             tokens = estimate_tokens(chunk.text)
-            if obstacle(chunk.text, tokens, self._settings) is not None:
+            if (problem := obstacle(chunk.text, tokens, self._settings)) is not None:
                 self._unsendable += flag
+                self._too_long += flag and problem is FailureKind.TOO_LONG
                 continue
             piece = Piece(
                 chunk=chunk,
@@ -152,23 +170,44 @@ class PackTally:
         """Return the figures for everything counted so far."""
         while window := self._cutter.finish():
             self._count(window)
-        knobs, table, usage = self._settings, price_table(), self._usage
+        budgets, usage = self._budgets, self._usage
         tokens = usage.input_tokens + usage.output_tokens
+        cached = min(usage.input_tokens, max(0, self._requests - 1) * self._shared_tokens())
         return Estimate(
             chunks=self._chunks,
             unsendable=self._unsendable,
             requests=self._requests,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            cost_usd=table.cost_usd(self._model, usage, tier=self._tier),
+            cost_usd=self._cost_usd(usage),
             duration_s=max(
-                self._requests * 60 / knobs.requests_per_minute,
-                tokens * 60 / knobs.tokens_per_minute,
+                self._requests / budgets.requests.per_second,
+                tokens / budgets.tokens.per_second,
                 self._requests * REQUEST_S / self._in_flight,
             ),
-            price_date=table.date,
+            price_date=self._prices.date,
             alone=self._alone,
+            too_long=self._too_long,
+            cached_tokens=cached,
+            least_cost_usd=self._cost_usd(replace(usage, cached_tokens=cached)),
+            route=self._route,
+            model=self._model,
         )
+
+    def _cost_usd(self, usage: Usage) -> float | None:
+        return self._prices.cost_usd(
+            self._model, usage, tier=self._tier, requests=max(1, self._requests)
+        )
+
+    def _shared_tokens(self) -> int:
+        """Return how many tokens of a request a service may read from its prompt cache."""
+        if self._as_choices:
+            shared = self._builder.choice_prefix_tokens
+        else:
+            shared = self._builder.request_tokens - CONTENT_TOKENS
+        step = SESSION_STEP if self._route in SESSION_ROUTES else CACHE_STEP
+        least = step if self._route in SESSION_ROUTES else CACHE_PREFIX_TOKENS
+        return 0 if shared < least else shared - shared % step
 
     def _count(self, window: Window) -> None:
         """Count the requests that a window makes."""
@@ -180,7 +219,9 @@ class PackTally:
             )
             pack = Pack(items=items, topic=window[0].topic)
             asked = self._builder.input_tokens(pack, as_choices=self._as_choices)
-            written = 0 if self._as_choices else ANSWER_TOKENS * len(items)
+            written = ANSWER_FRAME_TOKENS + ANSWER_TOKENS * len(items)
             self._requests += 1
             self._chunks += len(items)
-            self._usage += Usage(input_tokens=asked, output_tokens=written)
+            self._usage += Usage(
+                input_tokens=asked, output_tokens=0 if self._as_choices else written
+            )

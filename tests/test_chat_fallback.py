@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.entry import Hooks, analyze_file
+from analysis.entry import analyze_file
 from analysis.errors import RouteClosed
+from analysis.hooks import Hooks
 from analysis.telemetry import Event
 from tests.commands.running import column, paid_service, semfn, table
 from tests.observed_service import (

@@ -15,13 +15,16 @@ import pytest
 
 from analysis.control.replay import replay
 from analysis.endpoint import Endpoint
-from analysis.entry import Hooks, analyze_file, check_cost
+from analysis.entry import analyze_file
 from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.hooks import Hooks
 from analysis.interrupts import INTERRUPTED
 from analysis.pipeline.ledger import Ledger
+from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import RunSummary
-from analysis.pipeline.run import Plan, RunPaths
+from analysis.pipeline.run import Plan
 from analysis.records import Verdict
+from analysis.run_course import check_cost
 from analysis.run_options import RunOptions
 from analysis.settings import SETTINGS
 from analysis.simulator.service import Answerer
@@ -107,7 +110,7 @@ def test_refusal_of_the_plan_frees_the_ledger_and_leaves_no_output(tmp_path: Pat
         with pytest.raises(ConfigurationError, match="not today"):
             analyze_file(path, hooks=Hooks(on_plan=refuse), **options(service))
         assert [] == service.records
-        assert not {OUT, PARTIAL, f"{OUT}.summary.json"} & set(os.listdir(tmp_path))
+        assert not {OUT, PARTIAL, f"{OUT}.run-results.json"} & set(os.listdir(tmp_path))
         assert 30 == analyze_file(path, **options(service)).labeled
 
 
@@ -265,7 +268,7 @@ def test_notes_are_told_before_the_plan(tmp_path: Path) -> None:
         told.extend(notes)
 
     def on_plan(plan: Plan, paths: RunPaths) -> None:
-        told.append(f"{plan.to_do} to do into {paths.output.name}")
+        told.append(f"{plan.to_do} to do into {paths.shown_output.name}")
 
     analyze_file(path, route="offline", hooks=Hooks(on_notes=on_notes, on_plan=on_plan))
     columns = "columns used: id from 'id', text from 'text', topic from 'topic'"
@@ -285,7 +288,7 @@ def test_ledger_is_free_after_each_end(tmp_path: Path) -> None:
     analyze_file(table(tmp_path, 1), route="offline")
     Ledger.open(
         tmp_path / f"{OUT}.semfn.sqlite",
-        source="x",
+        sources=["x"],
         key_of=lambda chunk: bytes(16),
         run_facts={},
         started_at="2026-11-21T10:00:00Z",

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from analysis.control.breaker import GROWTH
-from analysis.entry import Hooks, analyze_file
+from analysis.entry import analyze_file
+from analysis.hooks import Hooks
 from analysis.pipeline.report import RunSummary
 from analysis.records import Failed, FailureKind, Labeled
 from analysis.settings import SETTINGS

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
+from analysis.control.learned import Learned, LearnedLimit
+from analysis.control.spending import Rates
+from analysis.errors import ConfigurationError
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
 from analysis.planning import Planning
+from analysis.prices import price_table
+from analysis.records import Chunk
 from analysis.settings import SETTINGS
 
+MODELS = {"responses-ws": "m", "rest": "m", "realtime": "n"}
 
-def planned(service_tier: str | None, *, max_concurrent: int | None = None) -> Planning:
+
+def planned(
+    service_tier: str | None,
+    *,
+    max_concurrent: int | None = None,
+    models: Mapping[str, str] = MODELS,
+) -> Planning:
     """Return the plans of two routes with and one without service tiers."""
     return Planning(
         PromptBuilder(LabelSet.load("ten_functions"), rng=random.Random(1)),
-        models={"responses-ws": "m", "rest": "m", "realtime": "n"},
+        models=models,
         account="a",
         max_concurrent=max_concurrent,
         service_tier=service_tier,
+        prices=price_table(),
         settings=SETTINGS,
     )
 
@@ -46,3 +61,50 @@ def test_a_number_of_requests_at_once_is_that_of_every_route() -> None:
     planning.limit_in_flight(None)
     own = [SETTINGS.responses_ws_in_flight, SETTINGS.rest_in_flight, SETTINGS.realtime_in_flight]
     assert own == [one.in_flight for one in planning.routes]
+
+
+def test_prices_follow_model_tier_and_form_of_the_question() -> None:
+    """Writing to the cache costs what input costs where the table names no other price."""
+    models = {"rest": "gpt-6-luna", "realtime": "gpt-realtime-2.1-mini", "decisions": "gpt-6-luna"}
+    rest, realtime, decisions = (one.rates for one in planned("flex", models=models).routes)
+    once, each = SETTINGS.output_tokens_per_request, SETTINGS.output_tokens_per_chunk
+    flex = Rates(
+        input=0.05,
+        cached=0.005,
+        written=0.0625,
+        output=0.25,
+        answer_tokens=once,
+        answer_tokens_each=each,
+    )
+    assert flex == rest
+    assert realtime is not None
+    assert (0.60, 0.60, 2.40) == (realtime.input, realtime.written, realtime.output)
+    assert decisions is not None
+    assert (0.10, 0, 0) == (decisions.input, decisions.answer_tokens, decisions.answer_tokens_each)
+
+
+def test_a_model_without_price_has_no_budget() -> None:
+    """It runs without one; the message names model, route, table and cure."""
+    planning = planned(None)
+    assert [None] * 3 == [one.rates for one in planning.routes]
+    with pytest.raises(ConfigurationError) as caught:
+        planning.check_budget(1.0)
+    for word in ("'m'", "responses-ws", price_table().date, "--prices"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("amount", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_budget_is_an_amount_above_nothing(amount: float) -> None:
+    """Also where all prices are known."""
+    with pytest.raises(ConfigurationError, match="above 0"):
+        planned(None, models={"rest": "gpt-6-luna"}).check_budget(amount)
+
+
+def test_an_estimate_takes_the_learned_limits() -> None:
+    """Of the route that it is for."""
+    planning = planned(None, models={"rest": "gpt-6-luna"})
+    learned = Learned(requests=LearnedLimit(per_minute=6.0), tokens=None)
+    planning.routes = [replace(one, learned=learned) for one in planning.routes]
+    tally = planning.tally("rest", None, 1)
+    tally.add([Chunk(id=str(place), text="One.") for place in range(3)])
+    assert 30.0 == tally.estimate().duration_s

@@ -7,7 +7,8 @@ from dataclasses import fields
 
 import pytest
 
-from analysis.prices import LongFactors, Price, PriceTable, price_table
+from analysis.errors import ConfigurationError
+from analysis.prices import LongFactors, Price, PriceTable, own_prices, price_table
 from analysis.records import Usage
 from analysis.settings import DEFAULT_MODELS, Settings
 
@@ -102,3 +103,78 @@ def test_packs_are_far_below_the_limit_for_long_inputs() -> None:
     limits = [price.long_above for price in price_table().prices.values() if price.long_above]
     (knob,) = [entry for entry in fields(Settings) if entry.name == "pack_tokens"]
     assert 2 * knob.metadata["high"] < min(limits)
+
+
+def test_own_prices_come_before_those_of_the_package() -> None:
+    """What the file does not name stays as shipped; its date says how old its prices are."""
+    text = """
+    date = "2027-01-31"
+    [models."gpt-6-luna"]
+    input = 1
+    cached = 0.5
+    output = 2.0
+    written = 1.5
+    long_above = 1000
+    [models."house-model"]
+    input = 0
+    cached = 0
+    output = 0
+    [tiers]
+    house = 0.25
+    """
+    table = own_prices(text, name="mine.toml")
+    assert "2027-01-31" == table.date
+    assert table.prices["gpt-6-luna"] == Price(
+        input=1.0, cached=0.5, output=2.0, written=1.5, long_above=1_000
+    )
+    assert 0.0 == table.cost_usd("house-model", USAGE, tier="house")
+    shipped = price_table().cost_usd("gpt-5-nano", USAGE)
+    assert shipped is not None
+    assert shipped / 4 == table.cost_usd("gpt-5-nano", USAGE, tier="house")
+
+
+def test_own_prices_without_a_date_are_named_beside_that_of_the_package() -> None:
+    """An empty file changes nothing else."""
+    table = own_prices("", name="mine.toml")
+    assert f"{price_table().date} and mine.toml" == table.date
+    assert price_table().prices == table.prices
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("[models", "mine.toml is no TOML"),
+        ("modles = 1", "modles, which means nothing"),
+        ("models = 1", "models has to be a table"),
+        ("models.m = 1", "models 'm' has to be a table"),
+        ("models.m = {input = 1, output = 1}", "'m' in mine.toml lacks cached"),
+        ("models.m = {input = 1, cached = 1, output = 1, inpt = 2}", "does not know inpt"),
+        ("models.m = {input = '1', cached = 1, output = 1}", "'m' input is '1'"),
+        ("models.m = {input = -1, cached = 1, output = 1}", "number from 0 on"),
+        ("models.m = {input = nan, cached = 1, output = 1}", "number from 0 on"),
+        ("models.m = {input = true, cached = 1, output = 1}", "number from 0 on"),
+        ("tiers.flex = 'half'", "tiers flex is 'half'"),
+    ],
+)
+def test_a_price_table_that_cannot_be_read_says_where(text: str, match: str) -> None:
+    """A wrong price would make every figure wrong."""
+    with pytest.raises(ConfigurationError, match=match):
+        own_prices(text, name="mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("model", "tier", "expected"),
+    [
+        ("gpt", "default", True),
+        ("gpt-2026-09-22", "default", True),
+        ("gpt", "mystery", False),
+        ("other", "default", False),
+    ],
+)
+def test_a_price_costs_what_the_table_says(model: str, tier: str, expected: bool) -> None:
+    """The same as by the table, and None where the table has no cost."""
+    price = TABLE.price_of(model, tier=tier)
+    assert expected == (price is not None)
+    if price is not None:
+        usd = (price.input_cost(USAGE) + price.output_cost(USAGE)) / 1e6
+        assert pytest.approx(TABLE.cost_usd(model, USAGE, tier=tier)) == usd

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from analysis.control.planner import JobSize
+from analysis.control.planner import Budget, Budgets, JobSize
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate
@@ -140,13 +140,14 @@ def test_packs_are_counted_as_they_would_be_sent() -> None:
     found = tally.estimate()
     pairs = asked_tokens(chunks[0], chunks[1], topic="t")
     expected = 2 * pairs + asked_tokens(chunks[4], topic="t")
-    assert (5, 3, expected, 5 * ANSWER_TOKENS) == (
+    written = 5 * ANSWER_TOKENS + 3 * ANSWER_FRAME_TOKENS
+    assert (5, 3, expected, written) == (
         found.chunks,
         found.requests,
         found.input_tokens,
         found.output_tokens,
     )
-    usage = Usage(input_tokens=expected, output_tokens=5 * ANSWER_TOKENS)
+    usage = Usage(input_tokens=expected, output_tokens=written)
     assert price_table().cost_usd("gpt-6-luna", usage) == found.cost_usd
     assert price_table().date == found.price_date
 
@@ -160,7 +161,10 @@ def test_a_service_tier_changes_the_cost(tier: str | None, factor: float) -> Non
     plain = SemanticRestAnalyzer(api_key="k").estimate(chunks)
     found = SemanticRestAnalyzer(api_key="k", service_tier=tier).estimate(chunks)
     assert plain.cost_usd is not None
-    assert replace(plain, cost_usd=factor * plain.cost_usd) == found
+    assert (factor * plain.cost_usd, factor * plain.cost_usd) == (
+        found.cost_usd,
+        found.least_cost_usd,
+    )
 
 
 def test_a_route_without_tiers_has_the_price_of_the_default_one() -> None:
@@ -185,7 +189,7 @@ def test_what_cannot_be_sent_is_counted_apart() -> None:
     chunks = [chunk("a"), chunk("b", ""), chunk("c", long), chunk("d"), chunk("e", " ")]
     tally.add(chunks, [True, True, True, True, False])
     found = tally.estimate()
-    assert (2, 2, 1) == (found.chunks, found.unsendable, found.requests)
+    assert (2, 2, 1, 1) == (found.chunks, found.unsendable, found.too_long, found.requests)
 
 
 def test_chunks_that_are_not_wanted_shape_the_packs_and_cost_nothing() -> None:
@@ -213,4 +217,57 @@ def test_tokens_bind_where_texts_are_long() -> None:
     tally.add([chunk(str(place), "word " * 20_000) for place in range(20)])
     found = tally.estimate()
     tokens = found.input_tokens + found.output_tokens
-    assert tokens * 60 / SETTINGS.tokens_per_minute == found.duration_s
+    assert tokens / (SETTINGS.tokens_per_minute / 60) == found.duration_s
+
+
+def test_limits_that_an_earlier_run_has_learned_count() -> None:
+    """Ten requests at one a second take ten seconds."""
+    one = Budget(level=None, per_second=1.0)
+    tally = PackTally(
+        BUILDER,
+        topic=None,
+        chunks_per_request=1,
+        model="gpt-6-luna",
+        in_flight=512,
+        settings=SETTINGS,
+        budgets=Budgets(requests=one, tokens=Budget(level=None, per_second=1e6)),
+    )
+    tally.add([chunk(str(place)) for place in range(10)])
+    assert 10.0 == tally.estimate().duration_s
+
+
+@pytest.mark.parametrize(
+    ("route", "definition", "is_read"),
+    [
+        ("rest", "Short.", False),
+        ("rest", "A long definition. " * 20, True),
+        ("realtime", "Short.", True),
+    ],
+)
+def test_what_a_prompt_cache_may_read_is_no_part_of_the_cost(
+    route: str, definition: str, is_read: bool
+) -> None:
+    """Short instructions are read within sessions only; the first request reads nothing."""
+    labels = LabelSet.load("ten_functions")
+    told = tuple(replace(one, definition=definition, not_this="") for one in labels.labels)
+    longer = replace(labels, labels=told)
+    tally = PackTally(
+        PromptBuilder(longer, rng=random.Random(1)),
+        topic=None,
+        chunks_per_request=1,
+        model="gpt-6-luna",
+        in_flight=4,
+        settings=SETTINGS,
+        route=route,
+    )
+    tally.add([chunk("a")])
+    assert 0 == tally.estimate().cached_tokens
+    tally.add([chunk("b"), chunk("c")])
+    found = tally.estimate()
+    assert is_read == (found.cached_tokens > 0)
+    assert found.cost_usd is not None
+    assert found.least_cost_usd is not None
+    saved = found.cached_tokens * (0.10 - 0.01) / 1e6
+    assert pytest.approx(found.cost_usd - saved) == found.least_cost_usd
+    assert (route, "gpt-6-luna") == (found.route, found.model)
+    assert 0 == found.cached_tokens % (64 if route == "realtime" else 128)

@@ -25,15 +25,16 @@ from analysis.commands.wording import (
     progress_line,
     summary_lines,
 )
-from analysis.entry import check_cost
 from analysis.errors import ConfigurationError
 from analysis.interrupts import INTERRUPTED
 from analysis.records import FailureKind
+from analysis.run_course import check_cost
 from analysis.settings import SETTINGS
 
 if TYPE_CHECKING:
+    from analysis.pipeline.places import RunPaths
     from analysis.pipeline.report import RunSummary
-    from analysis.pipeline.run import Plan, RunPaths
+    from analysis.pipeline.run import Plan
     from analysis.records import Verdict
     from analysis.telemetry import Event
 

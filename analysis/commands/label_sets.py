@@ -1,6 +1,6 @@
-"""The command `label-sets`: which label sets exist, and what their labels mean.
+"""The command `label-sets`: which label sets exist, what their labels mean, and files of own sets.
 
-Io: writes to stdout. The program's command group adds `label_sets`.
+Io: writes to stdout and, with `export`, a file. The program's command group adds `label_sets`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from analysis.labels.label_set import LabelSet
 
 _NAME_LANGUAGES = [language for language in LANGUAGES if language != "auto"]
+_HELP = {"help_option_names": ["-h", "--help"]}
+_PACKED = 20
+"""Chunks in the largest request, for the tokens that a set costs."""
+
+_TEMPLATE = """\
+# A copy of the label set {name}, to be changed. Give it a name of its own below; then
+# semfn label-sets check {file} says what is left to do, and semfn run --label-set {file} uses it.
+"""
 
 
-@click.group(
-    "label-sets",
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+@click.group("label-sets", invoke_without_command=True, context_settings=_HELP)
 @click.pass_context
 def label_sets(context: click.Context) -> None:
-    """List the label sets, or show the labels of one.
+    """List the label sets; show, export or check one.
 
     Example: semfn label-sets show ten_functions --language fr
     """
@@ -34,15 +38,16 @@ def label_sets(context: click.Context) -> None:
         return
     from analysis.labels.label_set import LabelSet
 
-    rows = [("name", "version", "labels", "default")]
+    rows = [("name", "version", "labels", "per chunk", "default")]
     for name in LabelSet.available():
         found = LabelSet.load(name)
-        rows.append((found.name, found.version, str(len(found.labels)), found.default))
+        most = "1" if found.max_labels == 1 else f"1 to {found.max_labels}"
+        rows.append((found.name, found.version, str(len(found.labels)), most, found.default))
     click.echo(_table(rows))
 
 
-@label_sets.command("show", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("name")
+@label_sets.command("show", context_settings=_HELP)
+@click.argument("name", metavar="NAME|FILE")
 @click.option(
     "--language",
     type=click.Choice(_NAME_LANGUAGES),
@@ -52,23 +57,91 @@ def label_sets(context: click.Context) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole set as one JSON document.")
 def show(name: str, language: str, as_json: bool) -> None:
-    """Print key, name and definition of every label of the set NAME.
+    """Print key, name and definition of every label of a set.
 
     Example: semfn label-sets show ten_functions --json
+    """
+    label_set = _loaded(name)
+    if as_json:
+        click.echo(json.dumps(_document(label_set), ensure_ascii=False, indent=2))
+        return
+    rows = [("key", "name", "definition")]
+    rows += [(one.key, label_set.name_of(one.key, language), one.told) for one in label_set.labels]
+    click.echo(_table(rows))
+    if unnamed := label_set.unnamed(language):
+        click.echo(_note_unnamed(language, unnamed), err=True)
+
+
+@label_sets.command("export", context_settings=_HELP)
+@click.argument("name")
+@click.option("-o", "--output", metavar="FILE", help="A new file, such as my.toml; else stdout.")
+def export(name: str, output: str | None) -> None:
+    """Write the file of the set NAME, to make an own set of it.
+
+    Example: semfn label-sets export argument -o my.toml
     """
     from analysis.errors import ConfigurationError
     from analysis.labels.label_set import LabelSet
 
     try:
-        label_set = LabelSet.load(name)
+        text = LabelSet.text_of(name)
     except ConfigurationError as unknown:
         raise click.UsageError(str(unknown)) from unknown
-    if as_json:
-        click.echo(json.dumps(_document(label_set), ensure_ascii=False, indent=2))
+    if output is None:
+        click.echo(text, nl=False)
         return
-    rows = [("key", "name", "definition")]
-    rows += [(one.key, one.names[language], one.definition) for one in label_set.labels]
-    click.echo(_table(rows))
+    try:
+        with open(output, "x", encoding="utf-8", newline="\n") as file:
+            file.write(_TEMPLATE.format(name=name, file=output) + text)
+    except FileExistsError as error:
+        raise click.UsageError(f"{output} exists. Pass the name of a new file with -o.") from error
+    except OSError as error:
+        raise click.UsageError(
+            f"{output} cannot be written: {error.strerror}. Pass another name with -o."
+        ) from error
+
+
+@label_sets.command("check", context_settings=_HELP)
+@click.argument("file")
+def check(file: str) -> None:
+    """Read the label set FILE and say whether it can be used, and what it costs.
+
+    Example: semfn label-sets check my.toml
+    """
+    from random import Random
+
+    from analysis.labels.prompt import ITEM_TOKENS, PromptBuilder
+
+    label_set = _loaded(file)
+    tokens = PromptBuilder(label_set, rng=Random(0)).request_tokens  # no id is drawn
+    share = tokens // _PACKED + ITEM_TOKENS
+    click.echo(f"{file}: the set {label_set.name} can be used.")
+    click.echo(
+        f"{len(label_set.labels)} labels, at most {label_set.max_labels} for a chunk, default "
+        f"{label_set.default}; digest {label_set.digest[:12]}."
+    )
+    click.echo(
+        f"Instructions and schema: about {tokens} tokens a request, "
+        f"{share} a chunk beside its text with {_PACKED} chunks a request."
+    )
+    for language in _NAME_LANGUAGES:
+        if unnamed := label_set.unnamed(language):
+            click.echo(_note_unnamed(language, unnamed))
+
+
+def _loaded(name: str) -> LabelSet:
+    from analysis.errors import ConfigurationError
+    from analysis.labels.label_set import LabelSet
+
+    try:
+        return LabelSet.load(name)
+    except ConfigurationError as unusable:
+        raise click.UsageError(str(unusable)) from unusable
+
+
+def _note_unnamed(language: str, keys: Sequence[str]) -> str:
+    instead = "their keys stand" if language == "en" else "the English name or the key stands"
+    return f"Without name in {language}, where {instead} instead: {', '.join(keys)}."
 
 
 def _document(label_set: LabelSet) -> dict[str, Any]:
@@ -79,36 +152,26 @@ def _document(label_set: LabelSet) -> dict[str, Any]:
         "default": label_set.default,
         "max_labels": label_set.max_labels,
         "alone": sorted(label_set.alone),
+        "residual": label_set.residual,
+        "rules": list(label_set.rules),
+        "kinds": {name: list(keys) for name, keys in label_set.kinds.items()},
+        "pairs": [list(pair) for pair in label_set.pairs],
+        "forbidden": sorted(map(sorted, label_set.forbidden)),
         "labels": [
             {
                 "key": label.key,
                 "names": dict(label.names),
                 "aliases": list(label.aliases),
                 "definition": label.definition,
+                "not_this": label.not_this,
+                "definitions": dict(label.definitions),
             }
             for label in label_set.labels
         ],
     }
 
 
-def _width(text: str) -> int:
-    """Return the columns that a terminal needs for the text: Chinese characters take two."""
-    from unicodedata import combining, east_asian_width
-
-    return sum(
-        0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text
-    )
-
-
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Lay out rows of equal length; the last column is not padded, so no line ends in spaces."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell + " " * (width - _width(cell))
-            for cell, width in zip(row[:-1], widths[:-1], strict=True)
-        )
-        + "  "
-        + row[-1]
-        for row in rows
-    )
+    from analysis.commands.layout import laid_out
+
+    return "\n".join(laid_out(rows))

@@ -6,6 +6,7 @@ io. Turns options into a call of `entry.analyze_file`, shows what happens, and r
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import traceback
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from analysis.commands.options import asking_options, input_options, models_of, with_variables
 
 if TYPE_CHECKING:
     from analysis.commands.display import Display
@@ -26,27 +29,8 @@ INTERRUPTED_LATE = (
     "same command again to write it."
 )
 
-_SHOWN = frozenset({"input_file", "output", "quiet", "as_json", "debug"})
+_SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
 """Options that are no options of `entry.analyze_file`."""
-
-
-class PackSize(click.ParamType[int | str]):
-    """A number of chunks, or `auto`; the range is checked by `entry.RunOptions`."""
-
-    name = "N|auto"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """Return how the two forms are shown."""
-        return self.name
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        """Return the number or `auto`."""
-        try:
-            return "auto" if value == "auto" else int(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number of chunks nor auto.", param, ctx)
 
 
 @click.command(
@@ -57,44 +41,27 @@ class PackSize(click.ParamType[int | str]):
         "show_default": True,
     },
 )
-@click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--topic", help="What the text is about; fills where a row has no topic.")
+@input_options
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Output file. [default: INPUT with .labeled.csv]",
+    help="Output file, - for stdout, or the folder for several. [default: INPUT with .labeled]",
 )
-@click.option("--id-column", help="Column of the ids. [default: id, else the row number]")
-@click.option("--text-column", help="Column of the texts. [default: text]")
-@click.option("--document-column", help="Column of the documents. [default: document, if there]")
-@click.option("--topic-column", help="Column of the topics. [default: topic, if there]")
-@click.option("--encoding", help="Encoding of the input. [default: utf-8]")
-@click.option("--delimiter", help="Delimiter of the input. [default: comma, or as in the header]")
-@click.option("--label-set", default="ten_functions", help="Name of the label set.")
-@click.option("--language", default="auto", help="Language of the texts: auto, en, ru, fr, zh.")
-@click.option(
-    "--route",
-    default="responses-ws,rest",
-    help="Routes in order, separated by commas: realtime, responses-ws, rest, decisions, offline.",
-)
-@click.option("--model", multiple=True, metavar="[ROUTE=]NAME", help="Model of a route.")
-@click.option("--service-tier", metavar="NAME", help="auto, default, flex, priority and others.")
-@click.option(
-    "--max-chunks-per-request",
-    type=PackSize(),
-    help="1 to 20, or auto: by the size of the input and the assumed limits. [default: 10]",
-)
-@click.option("--max-concurrent", type=int, help="Requests at once. [default: by route]")
+@asking_options
 @click.option(
     "--local",
     is_flag=True,
     help="Label through a service in this process: no key, rule labels (simulated).",
 )
+@click.option("--budget", type=float, metavar="USD", help="Spend no more than this in the run.")
 @click.option("--yes", is_flag=True, help="Go on although the estimate is above 5 USD.")
-@click.option("--limit", type=int, help="Only the first N rows.")
+@click.option("--stop-after", type=float, metavar="S", help="Send nothing after so many seconds.")
 @click.option(
-    "--max-failed", default="0", metavar="N|P%", help="Failed rows up to which the exit code is 0."
+    "--max-failed",
+    metavar="N|P%",
+    help="Failed rows up to which the exit code is 0; the run ends when there are more. "
+    "[default: 0, without an end]",
 )
 @click.option(
     "--ledger",
@@ -102,6 +69,23 @@ class PackSize(click.ParamType[int | str]):
     help="Record of the run. [default: OUTPUT with .semfn.sqlite]",
 )
 @click.option("--fresh", is_flag=True, help="Ask everything again; earlier answers are kept aside.")
+@click.option("--retry-failed", is_flag=True, help="Ask only the rows that failed.")
+@click.option(
+    "--reuse",
+    multiple=True,
+    metavar="LEDGER",
+    type=click.Path(path_type=Path),
+    help="Another ledger whose labels serve for equal texts without a document.",
+)
+@click.option(
+    "--csv-formulas",
+    type=click.Choice(["keep", "guard"]),
+    default="keep",
+    help="Leave cells that a spreadsheet would run as they are, or guard them.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Show rows, requests, tokens, cost and time; send nothing."
+)
 @click.option("--quiet", is_flag=True, help="No progress, only errors.")
 @click.option(
     "--json",
@@ -117,24 +101,35 @@ class PackSize(click.ParamType[int | str]):
 )
 @click.option("--debug", is_flag=True, help="Show a traceback on errors.")
 def run(**options: Any) -> None:
-    """Label each chunk of INPUT (CSV or TSV, also .gz) and write it with the labels beside them.
+    """Label each chunk of the INPUTs and write it with the labels beside them.
 
-    The same command again continues where it stopped, and sends nothing when all is done.
+    INPUT is CSV, TSV or JSONL (also .gz), Parquet, a folder of such files, or - for stdin. The
+    same command again continues where it stopped, and sends nothing when all is done.
 
     Exit codes: 0 all labelled; 1 more failed rows than --max-failed; 2 something must be put right
-    first, nothing was sent; 3 stopped by the service, resumable; 5 disk or ledger, resumable; 130
-    interrupted, resumable.
+    first, nothing was sent; 3 stopped by the service, resumable; 4 stopped by --budget,
+    --stop-after or --retry-failed, resumable; 5 disk or ledger, resumable; 130 interrupted,
+    resumable.
     """
     sys.exit(execute(options))
 
 
 def execute(options: Mapping[str, Any]) -> int:
-    """Do the run and return its exit code; every message goes to stderr, `--json` to stdout."""
+    """Do the run and return its exit code; every message goes to stderr, results to stdout."""
     from analysis.commands.display import Display
     from analysis.errors import AnalysisError
 
+    if options["as_json"] and str(options["output"]) == "-":
+        _say("Error: --json and an output of - both want stdout. Name an output file with -o.")
+        return 2
+    if options["dry_run"]:
+        from analysis.commands import estimate
+
+        return estimate.execute(options)
     display = Display(
-        is_quiet=options["quiet"], is_local=options["local"], is_confirmed=options["yes"]
+        is_quiet=options["quiet"],
+        is_local=options["local"],
+        is_confirmed=options["yes"] or options["budget"] is not None,
     )
     try:
         with display:
@@ -150,12 +145,13 @@ def execute(options: Mapping[str, Any]) -> int:
         return _exit_code(error)
     display.on_summary(summary)
     if options["as_json"]:
-        click.echo(summary.to_json(), nl=False)
+        _print(summary.to_json())
     return summary.exit_code
 
 
 def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
-    from analysis.entry import Hooks, analyze_file
+    from analysis.entry import analyze_file
+    from analysis.hooks import Hooks
     from analysis.interrupts import hear_signals
 
     hooks = Hooks(
@@ -164,15 +160,17 @@ def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
         on_verdict=display.on_verdict,
         on_event=display.on_event,
         handles_signals=True,
+        stdin=sys.stdin.buffer,
+        stdout=sys.stdout.buffer,
     )
     passed = {name: value for name, value in options.items() if name not in _SHOWN}
     # Outside of the paid work, which hears signals itself, all of them end the command.
     with hear_signals(signal.default_int_handler):
         return analyze_file(
-            options["input_file"],
+            list(options["inputs"]),
             options["output"],
             hooks=hooks,
-            **passed | {"model": _models(options["model"])},
+            **passed | {"model": models_of(options["model"])},
         )
 
 
@@ -188,6 +186,15 @@ def _exit_code(error: AnalysisError) -> int:
             return 3
 
 
+def _print(document: bytes) -> None:
+    """Print on stdout; that a reader such as `head` has gone changes no exit code."""
+    try:
+        click.echo(document, nl=False)
+    except BrokenPipeError:
+        # What is buffered is flushed at the end of Python, which would fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _say(message: str) -> None:
     from analysis.commands.wording import printable
 
@@ -195,23 +202,4 @@ def _say(message: str) -> None:
         click.echo(printable(message), err=True)
 
 
-def _models(values: tuple[str, ...]) -> str | dict[str, str] | None:
-    """Read `NAME` once, or `ROUTE=NAME` once per route."""
-    from analysis.errors import ConfigurationError
-
-    if not values:
-        return None
-    if len(values) == 1 and "=" not in values[0]:
-        return values[0]
-    pairs = [value.split("=", 1) for value in values]
-    if any(len(pair) != 2 or not all(pair) for pair in pairs):
-        raise ConfigurationError(
-            f"--model {' '.join(values)} cannot be read. Pass one NAME, or ROUTE=NAME per route."
-        )
-    return dict(pairs)
-
-
-# Beside each option its help names the variable that sets it.
-for _option in run.params:
-    if isinstance(_option, click.Option):
-        _option.show_envvar = True
+with_variables(run)

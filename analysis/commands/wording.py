@@ -28,7 +28,13 @@ def plan_lines(plan: Plan) -> list[str]:
             f"({_count(plan.unknown_chunks, 'chunk')}) ended without an answer. They may have been "
             "paid for; what has no label is asked again."
         )
-    others = f"{plan.reused:,} have a label, {plan.unsendable:,} cannot be sent"
+    if plan.changed:
+        why = f" ({'; '.join(plan.what_changed)})" if plan.what_changed else ""
+        lines.append(
+            f"{_count(plan.changed, 'row')} changed since an earlier run{why}: earlier labels do "
+            "not count for them."
+        )
+    others = _others(plan)
     if plan.to_do == 0:
         return [*lines, f"Nothing to do: {_count(plan.rows, 'row')}, {others}."]
     figures = plan.estimate
@@ -45,9 +51,20 @@ def plan_lines(plan: Plan) -> list[str]:
             else f"{dollars(figures.cost_usd)} by the prices of {figures.price_date}"
         )
         estimate = f"{amount}, {price}, at least {_duration(figures.duration_s)}."
-    are_all = plan.reused == plan.unsendable == 0
+    are_all = plan.rows == plan.to_do
     rows = _count(plan.rows, "row") + ("" if are_all else f": {others}, {plan.to_do:,} to do")
     return [*lines, f"{rows}. Estimate: {estimate}"]
+
+
+def _others(plan: Plan) -> str:
+    """Return the rows that are not asked, by reason; two reasons always, the others if any."""
+    counts = (
+        (plan.taken_over, "take theirs from another ledger"),
+        (plan.same_text, "repeat the text of another row"),
+        (plan.passed_over, "were never asked"),
+    )
+    extra = "".join(f", {count:,} {reason}" for count, reason in counts if count)
+    return f"{plan.reused:,} have a label{extra}, {plan.unsendable:,} cannot be sent"
 
 
 def progress_line(*, done: int, failed: int, total: int, seconds: float, route: str | None) -> str:
@@ -66,8 +83,13 @@ def progress_line(*, done: int, failed: int, total: int, seconds: float, route: 
 def summary_lines(summary: RunSummary) -> list[str]:
     """Return the end of a run in plain lines."""
     mark = " (simulated)" if summary.simulated else ""
-    reused = f", {summary.reused:,} of them before" if summary.reused else ""
-    lines = [f"{summary.labeled:,} of {_count(summary.rows, 'row')} labelled{reused}{mark}."]
+    parts = (
+        (summary.reused, "before"),
+        (summary.taken_over, "from another ledger"),
+        (summary.same_text, "with the label of another row of the same text"),
+    )
+    shares = "".join(f", {count:,} of them {words}" for count, words in parts if count)
+    lines = [f"{summary.labeled:,} of {_count(summary.rows, 'row')} labelled{shares}{mark}."]
     if summary.by_label:
         labels = ", ".join(f"{label} {count:,}" for label, count in summary.by_label.items())
         lines.append(f"Labels{mark}: {labels}.")
@@ -97,15 +119,21 @@ def summary_lines(summary: RunSummary) -> list[str]:
 
 
 def unknown_lines(summary: RunSummary) -> list[str]:
-    """Return how many requests of this run may have been paid for without an answer, at what cost.
+    """Return how many requests may have been paid for without an answer, and their largest cost.
 
-    The cost is that of as many answered requests of this run.
+    Those of this run and of earlier ones, as long as the ledger has nothing better to say of them.
     """
-    unknown = unanswered(summary.requests)
-    if not unknown:
+    count = summary.unknown_requests
+    if not count:
         return []
-    line = f"{_count(unknown, 'request')} ended without an answer and may have been paid for"
-    return [f"{line}{_possible_cost(summary, unknown)}."]
+    now = min(count, unanswered(summary.requests))
+    runs = "" if now == count else f", {count - now:,} of them in earlier runs,"
+    line = f"{_count(count, 'request')}{runs} ended without an answer and may have been paid for"
+    if summary.simulated:
+        return [f"{line} (simulated)."]
+    if summary.unknown_cost_usd is None:
+        return [f"{line}, at an unknown cost."]
+    return [f"{line}: at most {dollars(summary.unknown_cost_usd)}, not in the figures above."]
 
 
 def copy_lines(summary: RunSummary) -> list[str]:
@@ -137,7 +165,7 @@ def path_lines(summary: RunSummary) -> list[str]:
     return [
         f"{output}: {paths['output']}",
         f"Ledger: {paths['ledger']}",
-        f"Summary: {paths['summary']}",
+        f"Results: {paths['results']}",
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from analysis.control import closures
+from analysis.control import caps, closures
 from analysis.control.decisions import Settled
 from analysis.control.parcels import Flight, Parcel, label_items
 from analysis.control.retry import (
@@ -90,8 +90,9 @@ class Aftermath:
         is_lost = isinstance(error, TransportError) and error.ending is not Ending.REFUSED
         if not is_lost:
             route.signed_at = run.now  # the service speaks
-        if is_unpaid(error):
+        if is_free := is_unpaid(error):
             route.pacer.refund(tokens=flight.cost_tokens, now=run.now)
+        caps.settle(run, route, flight, error.usage, is_free=is_free)
         if flight.is_probe and rule.follow is not Follow.AGAIN and route.breaker.on_contact():
             self._tell_up(route)
         match rule.follow:
@@ -181,6 +182,7 @@ class Aftermath:
         route.answered += 1
         route.signed_at = now
         route.count_usage(usage)
+        caps.settle(run, route, flight, usage)
         if usage.input_tokens:
             used = usage.input_tokens + usage.output_tokens
             route.pacer.refund(tokens=flight.cost_tokens - used, now=now)

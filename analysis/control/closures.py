@@ -66,3 +66,5 @@ def excuse(run: RunState, seconds: float) -> None:
         pacer.excuse(seconds)
     for flight in run.flights.values():
         flight.sent_at += seconds
+    message = f"The clock went on for {seconds:.0f} s while nothing could be asked."
+    run.tell("suspended", message, seconds=seconds)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from analysis.control.caps import affords_copy
 from analysis.control.parcels import Flight
 from analysis.control.routes import NEVER, RouteState
 from analysis.control.runstate import RunState
@@ -29,6 +30,10 @@ class Copies:
         self.hedged = 0
         self.rescued = 0
         self._settings = settings
+
+    def statistics(self) -> dict[str, object]:
+        """Return how many requests were copied because they were slow, or rescued."""
+        return {"requests_copied": self.hedged, "requests_rescued": self.rescued}
 
     @property
     def has_share(self) -> bool:
@@ -121,7 +126,8 @@ def other_way(
             at = other.ready_at(parcel, cost_of=run.cost_of, now=now)
         except RequestTooLarge:
             continue
-        if at <= now:
+        if at > now:
+            wake = min(wake, at)
+        elif affords_copy(run, other, parcel):
             return other, now
-        wake = min(wake, at)
     return None, wake

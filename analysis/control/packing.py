@@ -82,6 +82,8 @@ def parts(window: Window, settings: Settings = SETTINGS) -> tuple[Window, ...]:
 
 def _is_of_one(first: Piece, second: Piece) -> bool:
     one, other = first.chunk, second.chunk
+    if other.is_after_gap:
+        return False
     return (one.source, one.document, first.topic) == (other.source, other.document, second.topic)
 
 

@@ -18,9 +18,10 @@ from analysis.control.learned import Learned, LearnedLimit
 from analysis.control.leases import Share
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
+from analysis.control.spending import Rates
 from analysis.control.tape import VERSION, Fields, plain_result, spans
 from analysis.errors import AnalysisError, ConfigurationError
-from analysis.records import Chunk, Ending, Item, Pack, RateLimit, Usage
+from analysis.records import Chunk, Ending, Item, Pack, RateLimit, StopCause, Usage
 from analysis.settings import Settings
 
 
@@ -204,6 +205,7 @@ class _Player:
                 given["error"] = None if row["error"] is None else self._error(row["error"])
                 if row["do"] == "stop":
                     given["reason"] = "as on the tape"
+                    given["cause"] = StopCause(row.get("cause", StopCause.INTERRUPTED))
             case "withdraw":
                 unwanted = frozenset(given.pop("unwanted"))
                 given["is_unwanted"] = lambda pack: pack.items[0].ticket in unwanted
@@ -262,7 +264,8 @@ def plan_of(plain: Fields) -> RoutePlan:
     learned = plain["learned"] and Learned(
         **{name: limit and LearnedLimit(**limit) for name, limit in plain["learned"].items()}
     )
-    return RoutePlan(**plain | {"learned": learned})
+    rates = plain.get("rates") and Rates(**plain["rates"])
+    return RoutePlan(**plain | {"learned": learned, "rates": rates})
 
 
 def share_of(plain: Fields) -> Share:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from analysis.control.breaker import Breaker, Gate
 from analysis.control.concurrency import Concurrency
-from analysis.control.decisions import Costs
+from analysis.control.decisions import Costs, Send
 from analysis.control.latency import Latency
 from analysis.control.learned import Learned
 from analysis.control.pacing import Pacer
 from analysis.control.parcels import Flight, Parcel, cut
+from analysis.control.spending import Rates
 from analysis.errors import RequestTooLarge, TransportError
 from analysis.records import Usage
 from analysis.settings import Settings
@@ -40,6 +41,7 @@ class RoutePlan:
         may_copy: A request that takes too long may be sent a second time.
         learned: Limits of its model at its account that an earlier run ended with, or None.
         latency_s: Usual seconds of an answer in an earlier run, or None.
+        rates: What its tokens cost; None: nobody knows.
     """
 
     name: str
@@ -52,6 +54,7 @@ class RoutePlan:
     may_copy: bool = True
     learned: Learned | None = None
     latency_s: float | None = None
+    rates: Rates | None = None
 
     def asks_like(self, other: RoutePlan) -> bool:
         """Tell whether both ask the same model the same question, so that no label differs."""
@@ -192,6 +195,19 @@ class RouteState:
             "is_open": self.closed is None,
             "closed_because": self.closed,
         }
+
+
+def send_of(flight: Flight, plan: RoutePlan) -> Send:
+    """Return the decision that sends a request over a route."""
+    return Send(
+        request_id=flight.request_id,
+        route=plan.name,
+        model=plan.model,
+        pack=flight.pack,
+        attempt=flight.parcel.attempts,
+        is_probe=flight.is_probe,
+        is_copy=flight.is_copy,
+    )
 
 
 def open_routes(

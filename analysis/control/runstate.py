@@ -13,7 +13,9 @@ from analysis.control.decisions import Costs, Notify
 from analysis.control.parcels import Flight
 from analysis.control.queues import Queues
 from analysis.control.routes import RouteState
+from analysis.control.spending import Purse
 from analysis.errors import AnalysisError
+from analysis.records import StopCause
 from analysis.settings import Settings
 
 
@@ -37,6 +39,10 @@ class RunState:
         labeled: Chunks that got a label.
         stop_reason: Why nothing is sent any more, or None.
         stop_error: The error behind it, if one was.
+        stop_cause: Who or what it was, or None.
+        purse: What may be spent; None: any amount.
+        ends_at: When nothing is sent any more, monotonic seconds; None: that is not limited.
+        seconds: How long that was from the beginning.
     """
 
     routes: Sequence[RouteState]
@@ -54,6 +60,21 @@ class RunState:
     labeled: int = 0
     stop_reason: str | None = None
     stop_error: AnalysisError | None = None
+    stop_cause: StopCause | None = None
+    purse: Purse | None = None
+    ends_at: float | None = None
+    seconds: float = 0.0
+
+    def statistics(self) -> dict[str, object]:
+        """Return counters of the run and of each route."""
+        return {
+            "chunks_labeled": self.labeled,
+            "retries": self.retries,
+            "in_flight": len(self.flights),
+            "stopped": self.stop_reason,
+            "budget": None if self.purse is None else self.purse.statistics(),
+            "routes": {route.plan.name: route.statistics() for route in self.routes},
+        }
 
     @property
     def is_idle(self) -> bool:
@@ -64,10 +85,16 @@ class RunState:
         """Report a change to whoever watches the run."""
         self.notify(name, message, fields)
 
-    def stop(self, reason: str, error: AnalysisError | None = None) -> None:
+    def stop(
+        self,
+        reason: str,
+        error: AnalysisError | None = None,
+        *,
+        cause: StopCause = StopCause.SERVICE,
+    ) -> None:
         """Send nothing more; everything queued is abandoned, what is in flight may still end."""
         if self.stop_reason is not None:
             return
-        self.stop_reason, self.stop_error = reason, error
+        self.stop_reason, self.stop_error, self.stop_cause = reason, error, cause
         self.tell("stopped", reason)
         self.queues.stop(reason)

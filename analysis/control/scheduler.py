@@ -33,7 +33,7 @@ import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from analysis.control import closures
+from analysis.control import caps, closures
 from analysis.control.aftermath import Aftermath
 from analysis.control.breaker import Gate
 from analysis.control.choice import Preference, route_for
@@ -58,6 +58,7 @@ from analysis.control.routes import (
     RouteState,
     all_down_since,
     open_routes,
+    send_of,
     way_back,
     way_out,
 )
@@ -66,7 +67,7 @@ from analysis.control.scouts import scout_of
 from analysis.control.sharing import Known, known_of, load_of, routes_on
 from analysis.control.watch import Watch, is_word_due
 from analysis.errors import AnalysisError, LocalProtocolError, RequestTooLarge
-from analysis.records import Pack, RateLimit, Usage
+from analysis.records import Pack, RateLimit, StopCause, Usage
 from analysis.settings import SETTINGS, Settings
 
 
@@ -127,6 +128,11 @@ class Scheduler:
     def stop_error(self) -> AnalysisError | None:
         """The error behind a stop, if one was."""
         return self._run.stop_error
+
+    @property
+    def stop_cause(self) -> StopCause | None:
+        """Who or what stopped the run, or None."""
+        return self._run.stop_cause
 
     # What the shell tells
 
@@ -218,9 +224,19 @@ class Scheduler:
         for route in self._routes:
             route.concurrency.set_cap(limit)
 
-    def stop(self, reason: str, error: AnalysisError | None = None) -> None:
+    def cap(self, *, budget_usd: float | None, seconds: float | None, now: float) -> None:
+        """Spend no more, and send no longer, than this from now on; see `caps`."""
+        self._advance(now)
+        caps.begin(self._run, budget_usd=budget_usd, seconds=seconds)
+
+    def stop(
+        self,
+        reason: str,
+        error: AnalysisError | None = None,
+        cause: StopCause = StopCause.INTERRUPTED,
+    ) -> None:
         """Send nothing more; everything queued is abandoned, what is in flight may still end."""
-        self._run.stop(reason, error)
+        self._run.stop(reason, error, cause=cause)
 
     def withdraw(self, is_unwanted: Callable[[Pack], bool], *, now: float) -> None:
         """Forget queued packs that nobody waits for any more; requests in flight still end."""
@@ -233,6 +249,7 @@ class Scheduler:
         route.cancelled += 1
         if not was_sent:
             route.pacer.refund(tokens=flight.cost_tokens, now=now)
+        caps.settle(self._run, route, flight, Usage(), is_free=not was_sent)
 
     def take_abandoned(self) -> Settled:
         """Return the verdicts on chunks given up because of a stop; each one once."""
@@ -259,10 +276,7 @@ class Scheduler:
         return len(self._run.flights)
 
     def budgets(self, route: str) -> Mapping[str, tuple[float | None, float]]:
-        """Return what is known of a route's limits: name -> (left now or None, units per second).
-
-        For the planning of packs; names are `requests` and `tokens`.
-        """
+        """Return `requests` and `tokens` of a route -> (left now or None, units per second)."""
         return self._route(route).pacer.budget(self._run.now)
 
     def latency_s(self, route: str, chunks: int) -> float:
@@ -284,16 +298,7 @@ class Scheduler:
 
     def statistics(self) -> dict[str, object]:
         """Return counters of the run and of each route."""
-        run = self._run
-        return {
-            "chunks_labeled": run.labeled,
-            "retries": run.retries,
-            "requests_copied": self._copies.hedged,
-            "requests_rescued": self._copies.rescued,
-            "in_flight": len(run.flights),
-            "stopped": run.stop_reason,
-            "routes": {route.plan.name: route.statistics() for route in self._routes},
-        }
+        return self._copies.statistics() | self._run.statistics()
 
     # Choosing
 
@@ -304,6 +309,7 @@ class Scheduler:
             if request_id in run.flights:
                 return Cancel(request_id)
         closures.stop_if_all_away(run)
+        caps.stop_if_over(run)
         closures.reopen(run)
         queues.wake(now)
         self._review(now)
@@ -318,7 +324,7 @@ class Scheduler:
         if run.is_idle:
             return Finished()
         self._silent_at = self._watch.look(now)
-        at = min(copy, self._silent_at, at, queues.next_at)
+        at = min(copy, self._silent_at, at, queues.next_at, caps.over_at(run))
         return WaitUntil(None if at == NEVER else at)
 
     def _next(self, now: float) -> Send | float:
@@ -339,10 +345,7 @@ class Scheduler:
                 return wake
 
     def _next_of(self, route: RouteState, now: float) -> Send | float | None:
-        """Return a Send, the time to look again (`NEVER`: after an outcome), or None.
-
-        None: a parcel left the queue for another one, or for good.
-        """
+        """Return a Send, when to look again (`NEVER`: after an outcome), or None: a parcel left."""
         run = self._run
         if route.closed is not None:
             self._queues.leave(route.queue.popleft(), at_front=False)
@@ -372,6 +375,8 @@ class Scheduler:
         if ready_at <= now:
             if over is route:
                 over = scout_of(route, self._routes, now, ahead=run.ahead)
+            if not caps.affords(run, over, parcel):
+                return NEVER
             return self._send(route, over, now)
         down_since = route.breaker.down_since
         if down_since is None:
@@ -381,6 +386,8 @@ class Scheduler:
             parcel, self._routes, cost_of=run.cost_of, after_s=after_s, now=now
         )
         if exit_at <= now:
+            if not caps.affords(run, self._routes[parcel.order[stage]], parcel):
+                return NEVER
             parcel.move_to(stage)
             other = self._routes[parcel.route_index]
             other.queue.appendleft(route.queue.popleft())
@@ -437,15 +444,8 @@ class Scheduler:
             is_echo=is_copy and any(one.parcel is parcel for one in route.flights.values()),
         )
         run.flights[request_id] = route.flights[request_id] = flight
-        return Send(
-            request_id=request_id,
-            route=route.plan.name,
-            model=route.plan.model,
-            pack=pack,
-            attempt=parcel.attempts,
-            is_probe=is_probe,
-            is_copy=is_copy,
-        )
+        caps.reserve(run, route, flight)
+        return send_of(flight, route.plan)
 
     def _copy(self, now: float) -> Send | float:
         """Return a copy of a request, or when to look again."""
@@ -477,8 +477,6 @@ class Scheduler:
         late_s = now - max(self._asked_for, run.now)
         if late_s > run.settings.suspended_s:
             closures.excuse(run, late_s)
-            message = f"The clock went on for {late_s:.0f} s while nothing could be asked."
-            run.tell("suspended", message, seconds=late_s)
         run.now = now
         self._asked_for = NEVER if late_s > 0 else self._asked_for
 

@@ -35,7 +35,7 @@ from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
 from analysis.control.sharing import Known
 from analysis.errors import AnalysisError
-from analysis.records import Failed, Item, Labeled, Pack, RateLimit, Usage
+from analysis.records import Failed, Item, Labeled, Pack, RateLimit, StopCause, Usage
 from analysis.settings import SETTINGS, Settings
 
 VERSION = 1
@@ -133,6 +133,11 @@ class Recorder:
     def stop_error(self) -> AnalysisError | None:
         """See Scheduler."""
         return self.scheduler.stop_error
+
+    @property
+    def stop_cause(self) -> StopCause | None:
+        """See Scheduler."""
+        return self.scheduler.stop_cause
 
     @property
     def in_flight(self) -> int:
@@ -281,10 +286,27 @@ class Recorder:
         """See Scheduler."""
         self._call("limit_in_flight", lambda: self.scheduler.limit_in_flight(limit), limit=limit)
 
-    def stop(self, reason: str, error: AnalysisError | None = None) -> None:
+    def cap(self, *, budget_usd: float | None, seconds: float | None, now: float) -> None:
+        """See Scheduler."""
+        self._call(
+            "cap",
+            lambda: self.scheduler.cap(budget_usd=budget_usd, seconds=seconds, now=now),
+            now=now,
+            budget_usd=budget_usd,
+            seconds=seconds,
+        )
+
+    def stop(
+        self,
+        reason: str,
+        error: AnalysisError | None = None,
+        cause: StopCause = StopCause.INTERRUPTED,
+    ) -> None:
         """See Scheduler."""
         plain = None if error is None else self._plain_error(error)
-        self._call("stop", lambda: self.scheduler.stop(reason, error), error=plain)
+        self._call(
+            "stop", lambda: self.scheduler.stop(reason, error, cause), error=plain, cause=cause
+        )
 
     def withdraw(self, is_unwanted: Callable[[Pack], bool], *, now: float) -> None:
         """See Scheduler."""

@@ -10,8 +10,9 @@ takes whole items from the front and stops at the first thing that is not one.
 
 A reply of typed choices has been held against its request by the route that read it. Its main label
 is the choice with the highest probability, which is the confidence too. The runner-up is the second
-label if its probability reaches `second_label_probability` and the set allows the pair; if the set
-does not, the chunk has one label, and no third choice is looked at.
+label if its probability reaches `second_label_probability` and the set favours the pair; if it does
+not, the chunk has one label, and no third choice is looked at. Nobody said there that both labels
+apply, so a pair that the set merely allows is taken for doubt about the main label.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _check_choices(
             is_clear = len(found) > 1 and (
                 choice.probabilities[found[1]] >= settings.second_label_probability
             )
-            labels[ticket] = found if is_clear and label_set.allows(found) else found[:1]
+            labels[ticket] = found if is_clear and label_set.favours(found) else found[:1]
             confidences[ticket] = choice.probabilities[found[0]]
     return Checked(
         labels=labels,

@@ -1,60 +1,65 @@
 """Label sets: keys, names in four languages, definitions, and which labels may stand together.
 
-Pure but for package data, read once per set. The analyzers load a set; prompt, answer and
-evaluation use it. What a valid label is, is decided here and nowhere else.
+Pure but for package data, read once per set; the file of a user is read by `set_file`. The
+analyzers load a set; prompt, answer and evaluation use it. What a valid label is, is decided here
+and nowhere else.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
-import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from analysis.errors import ConfigurationError
-from analysis.settings import LANGUAGES
+from analysis.labels.label import (
+    MOST_DEFINITION_SIZE,
+    MOST_KEY_SIZE,
+    check_count,
+    check_labels,
+    check_language,
+    is_key,
+    is_line,
+    spellings,
+)
+from analysis.labels.label import NAME_LANGUAGES as NAME_LANGUAGES
+from analysis.labels.label import Label as Label
+from analysis.labels.set_text import Flaw, fields_of, line_of
+from analysis.labels.spelling import nearest, plain
 
-NAME_LANGUAGES = tuple(language for language in LANGUAGES if language != "auto")
-"""Languages in which every label has a name."""
+LABELS_PER_CHUNK = 2
+"""An output row has room for two labels."""
 
 _SUFFIX = ".toml"
 _SETS = resources.files("analysis.labels") / "sets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
-    """One semantic function.
-
-    Attributes:
-        key: Stable name in outputs, `snake_case`, never translated.
-        names: Language (`en`, `ru`, `fr`, `zh`) -> name for people.
-        definition: English; sent to the model with every request.
-        aliases: Other spellings under which labelled tables may hold it.
-    """
-
-    key: str
-    names: Mapping[str, str]
-    definition: str
-    aliases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSet:
     """A list of labels and the rules for using them together.
+
+    Of two labels on one chunk, a pair in `pairs` is what the model is told to give, a pair in
+    `forbidden` makes its answer about the chunk invalid, and any other pair is kept as it comes.
 
     Attributes:
         name: Name under which `load` finds it.
         version: Moves with every change that users should know of.
         labels: In file order, which is the order of the prompt.
         default: Key of the label for chunks where nothing else is clear.
-        max_labels: Most labels that one chunk may have.
+        max_labels: Most labels that one chunk may have, 1 or 2.
         alone: Keys that never take a second label.
+        residual: Key of the label for headings, captions and lone numbers; "" for no such rule,
+            None for the default.
+        rules: Further rules for the model, one sentence each.
+        kinds: Name of a kind -> the keys of its labels, to write pairs shorter.
+        pairs: Keys or kinds whose labels go together; where a pair of kinds is unclear, the first
+            one is the main label.
+        forbidden: Pairs of keys that may not stand together.
+        definition_language: Language of the definitions.
         digest: See `_digest`.
     """
 
@@ -64,26 +69,42 @@ class LabelSet:
     default: str
     max_labels: int
     alone: frozenset[str]
+    residual: str | None = None
+    rules: tuple[str, ...] = ()
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pairs: tuple[tuple[str, str], ...] = ()
+    forbidden: frozenset[frozenset[str]] = frozenset()
+    definition_language: str = "en"
     digest: str = field(init=False)
     _keys: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _by_key: Mapping[str, Label] = field(init=False, repr=False, compare=False)
     _by_spelling: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _favoured: frozenset[frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         keys = tuple(label.key for label in self.labels)
-        _check(self, keys)
+        check_labels(self.labels)
+        _check_policy(self, keys)
         object.__setattr__(self, "_keys", keys)
         object.__setattr__(self, "_by_key", {label.key: label for label in self.labels})
-        object.__setattr__(self, "_by_spelling", _spellings(self))
+        object.__setattr__(self, "_by_spelling", spellings(self.labels))
+        object.__setattr__(self, "_favoured", _favoured(self))
         object.__setattr__(self, "digest", _digest(self))
 
     @classmethod
     def load(cls, name: str) -> LabelSet:
-        """Return the set of this name; the same object at every call.
+        """Return the set of this name, the same object at every call, or the set in this file.
+
+        A name that ends in `.toml` or holds a slash or a backslash is the path of a file, and
+        nothing else; any other name is that of a shipped set, and nothing else.
 
         Raises:
-            ConfigurationError: If there is no such set, or its file is broken.
+            ConfigurationError: If there is no such set or file, or the file is broken.
         """
+        if name.endswith(_SUFFIX) or "/" in name or "\\" in name:
+            from analysis.labels.set_file import read_set_file
+
+            return cls.parse(read_set_file(name), source=name)
         return _load(name)
 
     @classmethod
@@ -91,24 +112,46 @@ class LabelSet:
         """Read a set from TOML text.
 
         Args:
-            text: A TOML document with the keys of `sets/ten_functions.toml`.
+            text: A TOML document with the fields of `sets/ten_functions.toml`.
             source: Name of the file for messages.
 
         Raises:
-            ConfigurationError: If something is missing, doubled or unknown; names file and label.
+            ConfigurationError: If something is missing, doubled, unknown or out of bounds; names
+                file, line and label, and what would do.
         """
         try:
-            return _read(tomllib.loads(text))
+            found = _read(text)
+            _refuse_shipped_name(found)
         except tomllib.TOMLDecodeError as broken:
-            raise ConfigurationError(f"Label set file {source} is not TOML: {broken}.") from broken
-        except ConfigurationError as wrong:
-            raise ConfigurationError(f"Label set file {source}: {wrong}") from wrong
+            raise ConfigurationError(
+                f"Label set file {source} is not TOML: {broken}. A text stands in straight quotes, "
+                "and each label begins with [[labels]]."
+            ) from broken
+        except Flaw as flaw:
+            line = line_of(text, flaw)
+            raise ConfigurationError(f"Label set file {source}, line {line}: {flaw}") from flaw
+        return found
 
     @staticmethod
     def available() -> tuple[str, ...]:
-        """Return the names that `load` knows, sorted."""
+        """Return the names of the shipped sets, sorted."""
         files = (file.name for file in _SETS.iterdir() if file.name.endswith(_SUFFIX))
         return tuple(sorted(file.removesuffix(_SUFFIX) for file in files))
+
+    @staticmethod
+    def text_of(name: str) -> str:
+        """Return the TOML document of a shipped set, to begin an own one with.
+
+        Raises:
+            ConfigurationError: If there is no such set.
+        """
+        names = LabelSet.available()
+        if name not in names:
+            raise ConfigurationError(
+                f"Label set {name!r} not found; nearest: {nearest(name, names)}. Pass one of: "
+                f"{', '.join(names)}, or the path of a {_SUFFIX} file."
+            )
+        return (_SETS / (name + _SUFFIX)).read_text(encoding="utf-8")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -116,24 +159,73 @@ class LabelSet:
         return self._keys
 
     def name_of(self, key: str, language: str) -> str:
-        """Return the name of a label for people.
+        """Return the name of a label for people: in English, else its key, where it has no other.
 
         Raises:
             ConfigurationError: If the key or the language is unknown.
         """
-        if language not in NAME_LANGUAGES:
-            raise ConfigurationError(_unknown("Language of label names", language, NAME_LANGUAGES))
+        check_language(language)
         if key not in self._by_key:
-            raise ConfigurationError(_unknown(f"Label of set {self.name}", key, self.keys))
-        return self._by_key[key].names[language]
+            raise ConfigurationError(
+                f"Label {key!r} of set {self.name} not found; nearest: {nearest(key, self.keys)}. "
+                f"Pass one of: {', '.join(self.keys)}."
+            )
+        names = self._by_key[key].names
+        return names.get(language) or names.get("en") or key
+
+    def unnamed(self, language: str) -> tuple[str, ...]:
+        """Return the keys of the labels that have no name in a language, in file order."""
+        return tuple(label.key for label in self.labels if language not in label.names)
+
+    def in_language(self, language: str) -> LabelSet:
+        """Return the set with the definitions of a language, for the model to read.
+
+        How definitions in another language than English change the labels was not measured. The
+        digest is another one, so no answer of the one is taken for an answer of the other.
+
+        Raises:
+            ConfigurationError: If the language is unknown or a label has no definition in it.
+        """
+        check_language(language)
+        if language == self.definition_language:
+            return self
+        missing = [label.key for label in self.labels if language not in label.definitions]
+        if missing:
+            raise ConfigurationError(
+                f"Label set {self.name} has no definitions in {language!r} for "
+                f"{', '.join(missing)}. Add them to the file as definitions = {{ {language} = "
+                '"..." }, or leave the definitions in English.'
+            )
+        labels = (
+            replace(label, definition=label.definitions[language], not_this="")
+            for label in self.labels
+        )
+        return replace(self, labels=tuple(labels), definition_language=language)
 
     def key_of(self, spelling: str) -> str | None:
         """Return the key that a spelling stands for, or None; never guesses.
 
-        Keys, names in all languages and aliases are known, whatever their case, width, spaces,
-        underscores or slashes, and with ё or е.
+        Keys, names in all languages and aliases are known, in any of the ways to write them that
+        `spelling.plain` makes equal.
         """
-        return self._by_spelling.get(_plain(spelling))
+        return self._by_spelling.get(plain(spelling))
+
+    def resolve(self, spelling: str) -> str:
+        """Return the key that a spelling stands for; see `key_of`.
+
+        Raises:
+            ConfigurationError: If it stands for none; names the nearest label, which is not taken.
+        """
+        key = self.key_of(spelling)
+        if key is None:
+            near = nearest(plain(spelling), self._by_spelling)
+            hint = f"; nearest: {self._by_spelling[near]}" if near else ""
+            raise ConfigurationError(
+                f"Label {spelling!r} is none of the set {self.name}{hint}. Write a key "
+                f"({', '.join(self.keys)}), a name of one in {', '.join(NAME_LANGUAGES)}, or an "
+                "alias that semfn label-sets shows."
+            )
+        return key
 
     def allows(self, labels: Sequence[str]) -> bool:
         """Tell whether a chunk may have exactly these labels, the primary one first."""
@@ -145,109 +237,127 @@ class LabelSet:
             and len(set(labels)) == count
             and all(label in self._by_key for label in labels)
             and self.alone.isdisjoint(labels)
+            and frozenset(labels) not in self.forbidden
         )
+
+    def favours(self, labels: Sequence[str]) -> bool:
+        """Tell whether the labels are allowed and, if two, go together by the policy of the set.
+
+        A set that names no pairs favours whatever it allows.
+        """
+        is_single = len(labels) == 1 or not self.pairs
+        return self.allows(labels) and (is_single or frozenset(labels) in self._favoured)
 
 
 @cache
 def _load(name: str) -> LabelSet:
-    names = LabelSet.available()
-    if name not in names:
-        raise ConfigurationError(_unknown("Label set", name, names))
-    file = name + _SUFFIX
-    label_set = LabelSet.parse((_SETS / file).read_text(encoding="utf-8"), source=file)
+    label_set = _read(LabelSet.text_of(name))
     if label_set.name != name:
-        raise ConfigurationError(f"Label set file {file} calls its set {label_set.name!r}.")
+        raise ConfigurationError(f"The shipped set {name!r} calls itself {label_set.name!r}.")
     return label_set
 
 
-def _unknown(what: str, value: str, allowed: Sequence[str]) -> str:
-    near = difflib.get_close_matches(value, allowed, n=1, cutoff=0.0)
-    hint = f"; nearest: {near[0]}" if near else ""
-    return f"{what} {value!r} not found{hint}. Pass one of: {', '.join(allowed)}."
+def _read(text: str) -> LabelSet:
+    fields = fields_of(text)
+    check_count(len(fields["labels"]))
+    return LabelSet(**fields | {"labels": tuple(Label(**label) for label in fields["labels"])})
 
 
-def _take(table: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
-    value = table.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool) or value in ("", [], {}):
-        raise ConfigurationError(f"{where} needs {key!r} ({kind.__name__}), found {value!r}.")
-    return value
+def _refuse_shipped_name(label_set: LabelSet) -> None:
+    """Raise Flaw if the set has the name of a shipped one and is another one."""
+    name = label_set.name
+    if name in LabelSet.available() and _load(name).digest != label_set.digest:
+        raise Flaw(
+            f"the set calls itself {name!r}, as a set of this package does, and differs from it. "
+            "Give it a name of its own.",
+            field="name",
+        )
 
 
-def _strings(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
-    values = table.get(key, [])
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ConfigurationError(f"{where} needs a list of strings in {key!r}, found {values!r}.")
-    return tuple(values)
+def _check_policy(label_set: LabelSet, keys: Sequence[str]) -> None:
+    """Raise Flaw on the first rule of the policy that cannot be followed."""
+    if not is_key(label_set.name):
+        raise Flaw(
+            f"the set cannot be called {label_set.name!r}. Write up to {MOST_KEY_SIZE} small Latin "
+            "letters, digits and underscores, a letter first.",
+            field="name",
+        )
+    if not 1 <= label_set.max_labels <= LABELS_PER_CHUNK:
+        raise Flaw(
+            f"max_labels must be 1 or {LABELS_PER_CHUNK}, not {label_set.max_labels}.",
+            field="max_labels",
+        )
+    for rule in label_set.rules:
+        if not is_line(rule) or len(rule) > MOST_DEFINITION_SIZE:
+            raise Flaw(
+                f"a rule must be one line of up to {MOST_DEFINITION_SIZE} characters, found "
+                f"{rule[:MOST_KEY_SIZE]!r}.",
+                field="rules",
+            )
+    _check_names(label_set, keys)
 
 
-def _read(table: Mapping[str, Any]) -> LabelSet:
-    policy = _take(table, "policy", dict, "the set")
-    return LabelSet(
-        name=_take(table, "name", str, "the set"),
-        version=_take(table, "version", str, "the set"),
-        labels=tuple(_read_label(entry) for entry in _take(table, "labels", list, "the set")),
-        default=_take(policy, "default", str, "policy"),
-        max_labels=_take(policy, "max_labels", int, "policy"),
-        alone=frozenset(_strings(policy, "alone", "policy")),
+def _check_names(label_set: LabelSet, keys: Sequence[str]) -> None:
+    """Raise Flaw on the first key or kind that the policy names and the set does not have."""
+    named = [("default", label_set.default), ("residual", label_set.residual or label_set.default)]
+    named += [("alone", key) for key in sorted(label_set.alone)]
+    named += [("forbidden", key) for pair in label_set.forbidden for key in sorted(pair)]
+    named += [("kinds", key) for members in label_set.kinds.values() for key in members]
+    known = [*keys, *label_set.kinds]
+    for role, name in named:
+        if name not in keys:
+            raise Flaw(
+                f"policy names the unknown label {name!r} in {role!r}; nearest: "
+                f"{nearest(name, keys)}.",
+                field=role,
+            )
+    for name in (name for pair in label_set.pairs for name in pair):
+        if name not in known:
+            raise Flaw(
+                f"policy names {name!r} in 'pairs', which is neither a label nor a kind; nearest: "
+                f"{nearest(name, known)}.",
+                field="pairs",
+            )
+    if shared := sorted(set(keys) & label_set.kinds.keys()):
+        raise Flaw(f"the kind {shared[0]!r} has the name of a label. Rename it.", field="kinds")
+    for pair in sorted(map(sorted, _favoured(label_set))):
+        if frozenset(pair) in label_set.forbidden or not label_set.alone.isdisjoint(pair):
+            raise Flaw(
+                f"policy has the pair {' and '.join(pair)} in 'pairs', and forbids it elsewhere. "
+                "Remove one of the two.",
+                field="pairs",
+            )
+
+
+def _favoured(label_set: LabelSet) -> frozenset[frozenset[str]]:
+    """Return the pairs of keys that `pairs` stands for."""
+
+    def members(name: str) -> tuple[str, ...]:
+        return label_set.kinds.get(name, (name,))
+
+    return frozenset(
+        frozenset((one, other))
+        for first, second in label_set.pairs
+        for one in members(first)
+        for other in members(second)
+        if one != other
     )
-
-
-def _read_label(entry: Mapping[str, Any]) -> Label:
-    key = _take(entry, "key", str, "a label")
-    where = f"label {key!r}"
-    names = _take(entry, "names", dict, where)
-    return Label(
-        key=key,
-        names={language: _take(names, language, str, f"{where}, names,") for language in names},
-        definition=_take(entry, "definition", str, where),
-        aliases=_strings(entry, "aliases", where),
-    )
-
-
-def _check(label_set: LabelSet, keys: Sequence[str]) -> None:
-    """Raise ConfigurationError on the first thing that makes the set unusable."""
-    for index, label in enumerate(label_set.labels):
-        missing = [language for language in NAME_LANGUAGES if language not in label.names]
-        if missing:
-            raise ConfigurationError(f"label {label.key!r} has no name in {', '.join(missing)}.")
-        if label.key in keys[:index]:
-            raise ConfigurationError(f"label {label.key!r} occurs twice.")
-    for role, key in [("default", label_set.default)] + [
-        ("alone", key) for key in sorted(label_set.alone)
-    ]:
-        if key not in keys:
-            raise ConfigurationError(f"policy names the unknown label {key!r} in {role!r}.")
-    if label_set.max_labels < 1:
-        raise ConfigurationError(f"max_labels must be at least 1, not {label_set.max_labels}.")
-
-
-def _plain(spelling: str) -> str:
-    """Return a spelling without what people write differently: case, width, spaces, signs."""
-    folded = unicodedata.normalize("NFKC", spelling).casefold().replace("ё", "е")
-    return "".join(sign for sign in folded if sign.isalnum())
-
-
-def _spellings(label_set: LabelSet) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for label in label_set.labels:
-        for spelling in (label.key, *label.names.values(), *label.aliases):
-            owner = found.setdefault(_plain(spelling), label.key)
-            if owner != label.key:
-                raise ConfigurationError(f"labels {owner!r} and {label.key!r} share {spelling!r}.")
-    return found
 
 
 def _digest(label_set: LabelSet) -> str:
-    """Return the sha256, in hex, of what can change a label: key order, definitions, policy.
+    """Return the sha256, in hex, of what a label means: key order, definitions, what may stand.
 
     All of these reach the model or the check of its answer. Names, aliases and version do not, so a
-    corrected translation does not void the answers that are already paid for.
+    corrected translation does not void the answers that are already paid for. What the model is
+    merely advised, such as pairs, is in the digest of the prompt.
     """
-    shape = {
-        "labels": [[label.key, label.definition] for label in label_set.labels],
+    shape: dict[str, object] = {
+        "labels": [[label.key, label.told] for label in label_set.labels],
         "default": label_set.default,
         "max_labels": label_set.max_labels,
         "alone": sorted(label_set.alone),
     }
+    if label_set.forbidden:
+        shape["forbidden"] = sorted(map(sorted, label_set.forbidden))
     text = json.dumps(shape, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,7 +1,7 @@
 """Estimated tokens of a text.
 
-Pure. Packing, limits, cost lines and prompt sizes use `estimate`; the usage that the service
-returns corrects it afterwards, so it has to be near and not low, not exact.
+Pure. Packing, limits, cost lines and prompt sizes use `estimate`; it has to be near and not low,
+not exact, since `Correction` follows what the service bills: dispatch has one per route.
 
 Every character counts as a fixed share of a token, by the script that the first byte of its UTF-8
 form tells. The shares are estimates for vocabularies of the size of o200k_base, which averages
@@ -14,17 +14,26 @@ from __future__ import annotations
 import math
 import operator
 
+PRIOR_TOKENS = 3_000.0
+"""Tokens as estimated that count before the first answer: two requests of ten chunks or so."""
+
+MEMORY_TOKENS = 200_000.0
+"""Tokens after which the older answers count half: some hundred requests of ten chunks."""
+
+MOST_RATIO = 4.0
+"""No text is further off; a service that bills more, or less, counts something else."""
+
 _SHARES: dict[str, float] = {
     "l": 1 / 4.7,  # small ASCII letters
     "w": 1 / 4.7,  # spaces, tabs, line ends: a part of the word that follows
     "u": 0.40,  # ASCII capitals: words in capitals take two to three tokens
     "d": 0.45,  # digits: groups of up to three, often fewer
-    "p": 0.80,  # ASCII punctuation: mostly a token of its own, sometimes merged
-    "x": 0.60,  # Latin letters beyond ASCII: they cut words into more pieces
+    "p": 0.60,  # ASCII punctuation: a token of its own in prose, merged in JSON
+    "x": 0.50,  # Latin letters beyond ASCII: they cut words into more pieces
     "c": 0.35,  # Cyrillic letters
     "g": 0.50,  # Greek, Armenian, Hebrew, Arabic, Syriac letters
     "i": 0.70,  # scripts of India and South-East Asia, Georgian, Ethiopic
-    "h": 0.90,  # Han characters, kana, CJK punctuation, Hangul, full-width forms
+    "h": 0.80,  # Han characters, kana, CJK punctuation, Hangul, full-width forms
     "s": 1.00,  # dashes, curly quotes, arrows, symbols
     "e": 2.50,  # outside of the BMP: emoji, rare Han characters
 }
@@ -87,3 +96,38 @@ def estimate(text: str) -> int:
             total += found * share
             scripts += is_letter and found > 0
     return math.ceil(total * _MIXED_SCRIPTS if scripts > 1 else total)
+
+
+class Correction:
+    """How many tokens a service bills for each estimated one, by its latest answers.
+
+    It begins with one for one, which the first answers outweigh, and forgets the oldest answers, so
+    that it follows texts of another kind.
+    """
+
+    __slots__ = ("_billed", "_estimated")
+
+    def __init__(self) -> None:
+        self._billed = self._estimated = PRIOR_TOKENS
+
+    def __repr__(self) -> str:
+        return f"Correction({self.ratio:.2f})"
+
+    @property
+    def ratio(self) -> float:
+        """Billed tokens by estimated ones, in hundredths, so that it does not move all the time."""
+        return round(min(MOST_RATIO, max(1 / MOST_RATIO, self._billed / self._estimated)), 2)
+
+    def note(self, *, estimated: int, billed: int) -> None:
+        """Hear what an answered request was estimated at and billed for; 0 billed says nothing."""
+        if billed <= 0 or estimated <= 0:
+            return
+        self._estimated += estimated
+        self._billed += billed
+        if self._estimated > MEMORY_TOKENS:
+            self._estimated /= 2
+            self._billed /= 2
+
+    def apply(self, tokens: int) -> int:
+        """Return an estimate as it will probably be billed."""
+        return math.ceil(tokens * self.ratio)

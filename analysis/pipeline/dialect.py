@@ -29,6 +29,9 @@ from analysis.errors import ConfigurationError, InputError
 CANDIDATES = (",", ";", "\t", "|")
 """Delimiters that are tried when the usual one does not split the header."""
 
+HEADER_WANTED = "The first line must name the columns."
+"""What a CSV file must begin with, for messages."""
+
 _UTF8_MARK = codecs.BOM_UTF8
 _WIDE_MARKS = (
     # UTF-32 first: its little-endian mark starts with the one of UTF-16.
@@ -40,7 +43,7 @@ _WIDE_MARKS = (
 _OTHER_FORMATS = (
     (b"\x1f\x8b", "a gzip file. Give it a name that ends in .gz"),
     (b"PK\x03\x04", "a workbook or zip file. Save the table as CSV"),
-    (b"PAR1", "a Parquet file. Save the table as CSV"),
+    (b"PAR1", "a Parquet file. Give it a name that ends in .parquet"),
 )
 # These decode bytes to half characters, or do not belong to files; neither can be written again.
 _NOT_FOR_FILES = frozenset(
@@ -102,12 +105,16 @@ def detect(
         dialect = _with_delimiter_of_header(dialect)
     header = _header(dialect)
     if header is None:
-        raise InputError(f"{path} holds blank lines only. The first line must name the columns.")
+        raise InputError(f"{path} holds blank lines only. {HEADER_WANTED}")
     return dialect, header
 
 
-def check_file(path: Path) -> tuple[int, int]:
+def check_file(path: Path, *, wanted: str = HEADER_WANTED) -> tuple[int, int]:
     """Return size and modification time (ns) of a file that can be read more than once.
+
+    Args:
+        path: The file.
+        wanted: A sentence on what should be in it, for a file without a byte.
 
     Raises:
         InputError: If it is missing (names the nearest file there), a folder, a pipe or empty.
@@ -126,7 +133,7 @@ def check_file(path: Path) -> tuple[int, int]:
             "Save it to a file first."
         )
     if status.st_size == 0:
-        raise InputError(f"{path} is empty (0 bytes). The first line must name the columns.")
+        raise InputError(f"{path} is empty (0 bytes). {wanted}")
     return status.st_size, status.st_mtime_ns
 
 
@@ -169,7 +176,7 @@ def _lines(dialect: Dialect, place: _Place) -> Iterator[Iterator[str]]:
     """Open the file for one pass over its lines; every failure inside names the place."""
     path = dialect.path
     try:
-        with _open(path) as raw, io.TextIOWrapper(raw, dialect.encoding, newline="") as text:
+        with open_bytes(path) as raw, io.TextIOWrapper(raw, dialect.encoding, newline="") as text:
             yield _checked_lines(dialect, text, place)
     except UnicodeDecodeError as error:
         raise _decoding_error(dialect) from error
@@ -209,7 +216,7 @@ def _checked_lines(dialect: Dialect, text: TextIO, place: _Place) -> Iterator[st
         yield line
 
 
-def _open(path: Path) -> BinaryIO:
+def open_bytes(path: Path) -> BinaryIO:
     """Open for reading bytes, unpacked when the name ends in .gz."""
     if path.suffix.lower() == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
@@ -219,7 +226,7 @@ def _open(path: Path) -> BinaryIO:
 def _head(path: Path) -> bytes:
     """Return the first four bytes, unpacked, of a file that looks like text."""
     try:
-        with _open(path) as raw:
+        with open_bytes(path) as raw:
             head = raw.read(4)
     except gzip.BadGzipFile as error:
         raise InputError(
@@ -228,7 +235,7 @@ def _head(path: Path) -> bytes:
     except (EOFError, zlib.error, OSError) as error:
         raise InputError(f"Cannot read {path}: {cause(error)}.") from error
     if not head:
-        raise InputError(f"{path} is empty when unpacked. The first line must name the columns.")
+        raise InputError(f"{path} is empty when unpacked. {HEADER_WANTED}")
     for start, advice in _OTHER_FORMATS:
         if head.startswith(start):
             raise InputError(f"{path} is {advice}.")
@@ -349,7 +356,7 @@ def _bad_byte(path: Path, encoding: str) -> tuple[int, int, int]:
     """Return line, offset in the unpacked file and value of the first byte that is not valid."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     line, offset, last = 1, 0, ""
-    with _open(path) as raw:
+    with open_bytes(path) as raw:
         while True:
             block = raw.read(_BLOCK_BYTES)
             state = decoder.getstate()

@@ -1,41 +1,53 @@
 """DataFrames in and out: a frame as a table of chunks, and verdict columns beside it.
 
 io: writes the table that a run reads. `entry.analyze_dataframe` calls it. The frame handed in is
-never changed.
+never changed. A frame that is not of pandas goes through narwhals, which comes with the extra
+`frames` and is imported only for such a frame.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import importlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import platformdirs
 
 from analysis.errors import ConfigurationError, LedgerError
-from analysis.pipeline.output import OUTPUT_COLUMNS, write_table
+from analysis.pipeline.formats import ROLES as ROLES
+from analysis.pipeline.formats import Kind
+from analysis.pipeline.output import OUTPUT_COLUMNS, OUTPUT_KINDS, write_table
 from analysis.settings import SETTINGS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROLES = ("id", "text", "document", "topic")
+ROW = "row"
+"""Column of the written table that tells the place of a row in the frame."""
 
-_COUNTS = ("semfn_pack", "semfn_attempts")
-_NUMBERS = ("semfn_confidence", "semfn_latency_ms")
+_Frame = TypeVar("_Frame")
+_DTYPES = {Kind.TEXT: "str", Kind.INTEGER: "Int64", Kind.NUMBER: "Float64"}
+_NARWHALS = {Kind.TEXT: "String", Kind.INTEGER: "Int64", Kind.NUMBER: "Float64"}
+_READERS = {Kind.TEXT: str, Kind.INTEGER: int, Kind.NUMBER: float}
 
 
-def columns_of(frame: pd.DataFrame, named: Mapping[str, str | None]) -> dict[str, str]:
-    """Return role -> column of the frame; `named` holds what the caller asked for.
+def columns_of(frame: object, named: Mapping[str, str | None]) -> dict[str, int]:
+    """Return role -> place of its column; `named` holds what the caller asked for.
+
+    Args:
+        frame: Of pandas, or any that narwhals knows and that holds its rows in memory.
+        named: Role -> name of the column, or None for the usual name, if it is there.
 
     Raises:
-        ConfigurationError: If the text column or a named one is missing or doubled, or the frame
-            already has a column of ours.
+        ConfigurationError: If it is no such frame, the text column or a named one is missing or
+            doubled, or the frame already has a column of ours.
     """
-    names = [str(name) for name in frame.columns]
+    names = [str(name) for name in _opened(frame).columns]
     if ours := [name for name in OUTPUT_COLUMNS if name in names]:
         raise ConfigurationError(
             f"The DataFrame already has the column {', '.join(ours)}, which this call adds. Drop "
@@ -48,7 +60,7 @@ def columns_of(frame: pd.DataFrame, named: Mapping[str, str | None]) -> dict[str
         if count > 1:
             raise ConfigurationError(f"The DataFrame has {count} columns named {wanted!r}.")
         if count == 1:
-            found[role] = wanted
+            found[role] = names.index(wanted)
         elif named.get(role) is not None or role == "text":
             raise ConfigurationError(
                 f"The DataFrame has no column {wanted!r}; it has {', '.join(map(repr, names))}. "
@@ -57,28 +69,51 @@ def columns_of(frame: pd.DataFrame, named: Mapping[str, str | None]) -> dict[str
     return found
 
 
-def write_frame(path: Path, frame: pd.DataFrame, columns: Mapping[str, str]) -> str:
+def write_frame(path: Path, frame: object, columns: Mapping[str, int]) -> str:
     """Write the columns that a run needs as CSV; return a hex digest of what was written.
 
-    Missing values become empty texts, everything else its `str`; strings such as NA or null stay
-    what they are.
+    Missing values become empty texts; strings such as NA or null stay what they are. Ids,
+    documents and topics may be of any type and become their `str`.
+
+    Raises:
+        ConfigurationError: If a text is neither a string nor missing, or holds what cannot be sent.
     """
     digest = hashlib.sha256()
     roles = list(columns)
 
     def rows() -> Iterator[Sequence[str]]:
-        taken = [_texts(frame[columns[role]]) for role in roles]
-        for cells in zip(*taken, strict=True):
+        taken = [_texts(frame, columns[role], is_text=role == "text") for role in roles]
+        for row, cells in enumerate(zip(*taken, strict=True)):
             digest.update(repr(cells).encode("utf-8", "surrogatepass"))
-            yield cells
+            yield (str(row), *cells)
 
-    write_table(path, roles, rows(), delimiter=",", bom=False)
+    write_table(path, [ROW, *roles], rows(), delimiter=",", bom=False)
     return digest.hexdigest()[:32]
 
 
-def _texts(column: pd.Series[Any]) -> Iterator[str]:
-    for value, is_missing in zip(column, column.isna(), strict=True):
-        yield "" if is_missing else str(value)
+def with_verdicts(frame: _Frame, path: Path) -> _Frame:
+    """Return a new frame with the verdict columns of a run's output.
+
+    It holds the rows of the output, in its order: all, or those of a limit or sample.
+    """
+    places: list[int] = []
+    found: dict[str, list[Any]] = {name: [] for name in OUTPUT_COLUMNS}
+    readers = [_READERS[kind] for kind in OUTPUT_KINDS]
+    csv.field_size_limit(max(csv.field_size_limit(), SETTINGS.field_bytes))
+    with path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            places.append(int(row[ROW]))
+            for name, read in zip(OUTPUT_COLUMNS, readers, strict=True):
+                found[name].append(read(row[name]) if row[name] else None)
+    beside = _beside_pandas if _is_pandas(frame) else _beside_other
+    labeled: _Frame = beside(frame, places, found)
+    return labeled
+
+
+def attach_summary(frame: object, facts: Mapping[str, object]) -> None:
+    """Keep the summary of a run with its frame: in `attrs["semfn"]`, which only pandas has."""
+    if _is_pandas(frame):
+        frame.attrs["semfn"] = dict(facts)
 
 
 def in_words_of_frames(message: str, path: Path) -> str:
@@ -106,24 +141,89 @@ def state_ledger(digest: str) -> Path:
     return folder / f"{digest}.semfn.sqlite"
 
 
-def with_verdicts(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return a new frame with the verdict columns of a run's output, row by row."""
+def _is_pandas(frame: object) -> TypeGuard[pd.DataFrame]:
+    """Tell whether it is a DataFrame of pandas, without importing pandas for it."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(frame, pandas.DataFrame)
+
+
+def _opened(frame: object) -> Any:
+    """Return a frame of pandas as it is, another one by way of narwhals."""
+    if _is_pandas(frame):
+        return frame
+    kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__qualname__}"
+    try:
+        narwhals = importlib.import_module("narwhals")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"A frame of the type {kind} needs narwhals, which is not installed. Install it: "
+            "pip install 'semfn[frames]'; or pass a DataFrame of pandas."
+        ) from error
+    try:
+        return narwhals.from_native(frame, eager_only=True)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"A {kind} is no frame that can be labelled. Pass a DataFrame of pandas or polars, or "
+            "a Table of pyarrow; a lazy frame needs collect() first."
+        ) from error
+
+
+def _texts(frame: object, column: int, *, is_text: bool) -> Iterator[str]:
+    opened = _opened(frame)
+    values: Iterable[tuple[object, bool]]
+    if _is_pandas(frame):
+        series = frame.iloc[:, column]
+        values = zip(series, series.isna(), strict=True)
+    else:
+        series = opened[:, column]
+        values = ((value, value is None) for value in series.to_list())
+    name = str(opened.columns[column])
+    for row, (value, is_missing) in enumerate(values):
+        text = "" if is_missing else str(value)
+        if is_text and text:
+            _check_text(value, text, f"column {name!r}, row {row}")
+        yield text
+
+
+def _check_text(value: object, text: str, place: str) -> None:
+    """Refuse what is no text, or what no request and no file could hold."""
+    if not isinstance(value, str):
+        raise ConfigurationError(
+            f"DataFrame, {place}: {text[:40]} is of the type {type(value).__name__}, not a "
+            "string. Name another column with text_column=, or convert it: .astype(str)."
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            f"DataFrame, {place}: the text holds half a character ({error.reason}). It was read "
+            "with a wrong encoding: read it again."
+        ) from error
+    if "\0" in text:
+        raise ConfigurationError(
+            f"DataFrame, {place}: the text holds a NUL character. It is damaged: read it again, or "
+            "remove the character."
+        )
+
+
+def _beside_pandas(frame: Any, places: list[int], found: Mapping[str, list[Any]]) -> Any:
     import pandas as pd
 
-    found: dict[str, list[str]] = {name: [] for name in OUTPUT_COLUMNS}
-    csv.field_size_limit(max(csv.field_size_limit(), SETTINGS.field_bytes))
-    with path.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            for name in OUTPUT_COLUMNS:
-                found[name].append(row[name])
-    added: dict[str, Any] = {}
-    for name, cells in found.items():
-        values = [cell or None for cell in cells]
-        if name in _COUNTS:
-            added[name] = pd.array([value and int(value) for value in values], dtype="Int64")
-        elif name in _NUMBERS:
-            added[name] = pd.array([value and float(value) for value in values], dtype="Float64")
-        else:
-            added[name] = pd.array(values, dtype="str")
-    beside = pd.DataFrame(added, index=frame.index)
-    return pd.concat([frame, beside], axis="columns")
+    is_whole = len(places) == len(frame)
+    labeled = frame.copy(deep=False) if is_whole else frame.iloc[places].copy()
+    for (name, values), kind in zip(found.items(), OUTPUT_KINDS, strict=True):
+        labeled[name] = pd.array(values, dtype=_DTYPES[kind])  # type: ignore[call-overload]
+    return labeled
+
+
+def _beside_other(frame: Any, places: list[int], found: Mapping[str, list[Any]]) -> Any:
+    narwhals = importlib.import_module("narwhals")
+    opened = narwhals.from_native(frame, eager_only=True)
+    labeled = opened if len(places) == len(opened) else opened[places]
+    added = [
+        narwhals.new_series(
+            name, values, getattr(narwhals, _NARWHALS[kind]), backend=opened.implementation
+        )
+        for (name, values), kind in zip(found.items(), OUTPUT_KINDS, strict=True)
+    ]
+    return labeled.with_columns(*added).to_native()

@@ -33,11 +33,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from itertools import chain, compress, count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
 
 from analysis.errors import LedgerError, LocalProtocolError
 from analysis.pipeline.ledger_file import (
@@ -49,117 +47,70 @@ from analysis.pipeline.ledger_file import (
     roll_back,
     stamps,
 )
-from analysis.records import GIVEN_UP, Chunk, Failed, Request, Settlement, Usage, Verdict
+from analysis.pipeline.ledger_keys import Keys
+from analysis.pipeline.ledger_reading import reading
+from analysis.pipeline.ledger_rows import (
+    KEEP_REUSED,
+    KEEP_ROWS,
+    KEEP_SAME_TEXT,
+    LOOKUP,
+    FailedRow,
+    HeldLabel,
+    Identity,
+    LedgerTotals,
+    Row,
+    UnknownRequests,
+    VerdictRow,
+    differences,
+    keep,
+    plain,
+    storable,
+    usage_columns,
+    verdict_columns,
+    verdict_row,
+)
+from analysis.pipeline.ledger_sums import totals, unknown_requests
+from analysis.records import Chunk, Failed, Request, Settlement, Verdict
 from analysis.settings import SETTINGS, Settings
 
-_KEY_SIZES = range(16, 33)
-_Row: TypeAlias = tuple[Any, ...]
+_KNOWN_SLICES = 4  # keys are kept from the question to the answer: one slice is read ahead
+_LABELS = 3  # index of `labels` in a row for `keep`
 
 _INTEND = """
-INSERT INTO request (request_id, run, route, model, chunks, attempt, state, sent_at)
-VALUES (?, ?, ?, ?, ?, ?, 'intended', ?)"""
+INSERT INTO request (request_id, run, route, model, chunks, attempt, state, sent_at,
+    estimated_tokens, max_output_tokens)
+VALUES (?, ?, ?, ?, ?, ?, 'intended', ?, ?, ?)"""
 
 _SETTLE = """
 UPDATE request SET state = ?, code = ?, input_tokens = ?, cached_tokens = ?, written_tokens = ?,
     output_tokens = ?, reasoning_tokens = ?, reported_model = ?, ended_at = ?
 WHERE request_id = ? AND state IN ('intended', 'unknown')"""
 
-_LABELS = 3  # index of `labels` in a row for _KEEP
-_KEEP = """
-INSERT INTO verdict (source, id, key, labels, confidence, route, model, attempts, pack, latency_s,
-    input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens,
-    error_kind, error_message, request_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (source, id, key, retired) DO UPDATE SET
-    labels = excluded.labels, confidence = excluded.confidence, route = excluded.route,
-    model = excluded.model, attempts = excluded.attempts, pack = excluded.pack,
-    latency_s = excluded.latency_s, input_tokens = excluded.input_tokens,
-    cached_tokens = excluded.cached_tokens, written_tokens = excluded.written_tokens,
-    output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens,
-    error_kind = excluded.error_kind, error_message = excluded.error_message,
-    request_id = excluded.request_id
-WHERE verdict.labels IS NULL"""
+_IS_LABELED = """
+SELECT labels IS NOT NULL FROM verdict
+WHERE source = ? AND id = ? AND key = ? AND retired = 0"""
 
-_HAS_LABEL = """
-SELECT 1 FROM verdict
-WHERE source = ? AND id = ? AND key = ? AND retired = 0 AND labels IS NOT NULL"""
+_KEYS = "SELECT key FROM verdict WHERE source = ? AND id = ? AND retired = 0"
 
-_LOOKUP = """
-SELECT labels, confidence, route, model, attempts, pack, latency_s, error_kind, error_message
-FROM verdict WHERE source = ? AND id = ? AND key = ? AND retired = 0"""
+_EARLIER_FACTS = """
+SELECT facts FROM run WHERE run < :run AND run IN (
+    SELECT run FROM run_input WHERE source IN (SELECT source FROM run_input WHERE run = :run))
+ORDER BY run DESC LIMIT 1"""
 
-_TOTALS = """
-SELECT route, coalesce(reported_model, model) AS named, count(*), sum(chunks), sum(input_tokens),
-    sum(cached_tokens), sum(written_tokens), sum(output_tokens), sum(reasoning_tokens)
-FROM request WHERE run >= ? GROUP BY route, named ORDER BY route, named"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictRow:
-    """The verdict that the ledger holds for a chunk; fields as in `Labeled` and `Failed`.
-
-    `labels` is empty and `error_kind` is set where the chunk failed.
-    """
-
-    labels: tuple[str, ...]
-    confidence: float | None
-    route: str | None
-    model: str | None
-    attempts: int
-    pack: int
-    latency_s: float | None
-    error_kind: str | None
-    error_message: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteTotals:
-    """Sums over the requests of one route and model (the reported one where there is one)."""
-
-    route: str
-    model: str
-    requests: int
-    chunks: int
-    usage: Usage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerTotals:
-    """What was asked and billed, in this run and in all runs of the ledger.
-
-    Attributes:
-        run: Sums of this run, ordered by route and model.
-        overall: The same over all runs.
-        run_states: State of a request -> number of requests of this run. Those that were given up
-            because their chunks were answered are `given_up` here, and not `unknown`.
-        overall_states: The same over all runs.
-        late: Second labels that this run dropped because the chunk had one.
-    """
-
-    run: tuple[RouteTotals, ...]
-    overall: tuple[RouteTotals, ...]
-    run_states: Mapping[str, int]
-    overall_states: Mapping[str, int]
-    late: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownRequests:
-    """Requests of earlier runs without a known ending, and the chunks in them."""
-
-    requests: int
-    chunks: int
+_NUMBER_BITS = 32
+"""Numbers of the records of a run start at run * 2 ** 32, so no run has to look up the highest."""
 
 
 class Ledger:
-    """The open ledger of one run over one source. Make it with `Ledger.open`."""
+    """The open ledger of one run over one input or several. Make it with `Ledger.open`."""
 
     def __init__(
         self,
         *,
         path: Path,
-        source: str,
-        key_of: Callable[[Chunk], bytes],
+        sources: Sequence[str],
+        keys: Keys,
+        retry_failed: bool,
         run: int,
         reader: sqlite3.Connection,
         writer: Writer,
@@ -167,8 +118,12 @@ class Ledger:
     ) -> None:
         self.path = path
         self.run = run
-        self._source = _identity(source)
-        self._key_of = key_of
+        self._sources: dict[str | None, str | bytes] = {name: storable(name) for name in sources}
+        if len(sources) == 1:
+            self._sources[None] = storable(sources[0])
+        self._keys = keys
+        self._retry_failed = retry_failed
+        self._numbers = count((run << _NUMBER_BITS) + 1)
         self._reader = reader
         self._read_gate = threading.Lock()
         self._writer = writer
@@ -180,11 +135,12 @@ class Ledger:
         cls,
         path: str | os.PathLike[str],
         *,
-        source: str,
+        sources: Sequence[str],
         key_of: Callable[[Chunk], bytes],
         run_facts: Mapping[str, str],
         started_at: str,
         fresh: bool = False,
+        retry_failed: bool = False,
         settings: Settings = SETTINGS,
         connect: Connect = connect,
         clock: Callable[[], float] = time.monotonic,
@@ -195,27 +151,36 @@ class Ledger:
 
         Args:
             path: The file; its folder must exist. Symbolic links are followed first.
-            source: Name of the input; with the chunk id the identity of a chunk.
+            sources: Names of the inputs, each once; with the chunk id the identity of a chunk. A
+                chunk without `source` belongs to the only one.
             key_of: Hash, 16 to 32 bytes, of all that decides the answer to a chunk: text, topic,
                 label set, prompt, routes with models, endpoint. Called from any thread.
-            run_facts: What the run states about itself; kept as JSON.
+            run_facts: What the run states about itself; kept as JSON. Those in `DECIDING_FACTS`
+                tell runs apart that ask in another form.
             started_at: UTC time of the start, ISO 8601 with offset.
-            fresh: Retire the verdicts of this source, so that all is asked again. They stay in
+            fresh: Retire the verdicts of these sources, so that all is asked again. They stay in
                 the file.
-            settings: `commit_group` is used.
+            retry_failed: Only chunks that failed in this form are missing; those that were never
+                asked are not.
+            settings: `commit_group` and `slice_chunks` are used.
             connect: Opens a connection in autocommit mode that any thread may use.
             clock: Monotonic seconds.
 
         Raises:
             LedgerError: If the file is not a ledger, is from a newer version, is in use by another
                 run, or cannot be written. A file that is not a ledger stays as it was.
+            LocalProtocolError: If there is no source, or one twice.
         """
+        if not sources or len(set(sources)) < len(sources):
+            raise LocalProtocolError("A ledger is opened for one source or more, each named once.")
         place = Path(os.path.realpath(path))
         now = stamps(started_at, clock)
         with contextlib.ExitStack() as held:
             try:
                 connection = open_file(place, connect, held)
-                run = begin_run(connection, _identity(source), run_facts, now(), fresh=fresh)
+                run = begin_run(
+                    connection, [storable(name) for name in sources], run_facts, now(), fresh=fresh
+                )
                 reader = connect(place)
                 held.callback(reader.close)
                 reader.execute("PRAGMA query_only = ON")
@@ -226,8 +191,9 @@ class Ledger:
                 ) from error
             return cls(
                 path=place,
-                source=source,
-                key_of=key_of,
+                sources=sources,
+                keys=Keys(key_of, limit=_KNOWN_SLICES * settings.slice_chunks),
+                retry_failed=retry_failed,
                 run=run,
                 reader=reader,
                 writer=Writer(connection, place, run, now, settings.commit_group),
@@ -256,7 +222,11 @@ class Ledger:
     # Journal
 
     async def missing(self, chunks: Sequence[Chunk]) -> list[bool]:
-        """Return for each chunk whether no label in force is held; failed chunks are missing."""
+        """Return for each chunk whether it still has to be asked.
+
+        That is where no label in force is held; failed chunks are missing, too. After an opening
+        with `retry_failed` only these are.
+        """
         return await asyncio.to_thread(self._missing, chunks)
 
     async def intend(self, request: Request) -> None:
@@ -266,11 +236,12 @@ class Ledger:
             LedgerError: If it cannot be made durable; then the request must not be sent.
             LocalProtocolError: If a request with this id is recorded already.
         """
-        names = (request.request_id, self.run, _plain(request.route), _plain(request.model))
+        names = (request.request_id, self.run, plain(request.route), plain(request.model))
         counts = (len(request.pack.items), request.attempt)
+        bound = (request.ask.estimated_input_tokens, request.ask.max_output_tokens)
 
         def apply(connection: sqlite3.Connection, now: str) -> None:
-            connection.execute(_INTEND, (*names, *counts, now))
+            connection.execute(_INTEND, (*names, *counts, now, *bound))
 
         await self._writer.submit(apply)
 
@@ -289,9 +260,9 @@ class Ledger:
             self._row(chunk, verdict, settlement.request_id)
             for chunk, verdict in settlement.verdicts
         ]
-        model = None if settlement.model is None else _plain(settlement.model)
-        state, code = str(settlement.ending), _plain(settlement.code)
-        ending = (state, code, *_counts(settlement.usage), model)
+        model = None if settlement.model is None else plain(settlement.model)
+        state, code = str(settlement.ending), plain(settlement.code)
+        ending = (state, code, *usage_columns(settlement.usage), model)
 
         def apply(connection: sqlite3.Connection, now: str) -> None:
             changed = connection.execute(_SETTLE, (*ending, now, settlement.request_id)).rowcount
@@ -314,40 +285,113 @@ class Ledger:
         row = self._row(chunk, verdict, None)
         await self._writer.submit(lambda connection, now: self._keep(connection, [row]))
 
+    # Verdicts of other rows, from any thread but one that runs an event loop
+
+    def adopt(self, pairs: Sequence[tuple[Chunk, Identity | HeldLabel]]) -> int:
+        """Give chunks the verdict of another row as their own; durable when this returns.
+
+        Such a verdict has no attempts, no latency and no tokens, and names its origin. A label in
+        force stays; a failure is copied, too, and gives way to a label as any other.
+
+        Args:
+            pairs: Each chunk with the source and id of a row of this run that has the same key, or
+                with a label of another ledger under the same key. One commit holds them all.
+
+        Returns:
+            How many verdicts were written; a row without a verdict gives none.
+
+        Raises:
+            LedgerError: If they cannot be made durable; then none of them is recorded.
+            LocalProtocolError: If a row is to be copied from itself.
+        """
+        copies, labels = [], []
+        for chunk, origin in pairs:
+            source, name, key = self._identity_of(chunk)
+            if isinstance(origin, HeldLabel):
+                label = (origin.labels, origin.confidence, origin.route, origin.model, origin.pack)
+                tail = (plain(origin.reused_from), self.run, next(self._numbers))
+                labels.append((source, name, key, *label, *tail))
+                continue
+            first = (self._source_of(origin[0]), storable(origin[1]))
+            if first == (source, name):
+                raise LocalProtocolError("A row cannot take the verdict of itself.")
+            copies.append((source, name, self.run, next(self._numbers), *first, key))
+        written = 0
+
+        def apply(connection: sqlite3.Connection, now: str) -> None:
+            nonlocal written
+            written = connection.executemany(KEEP_SAME_TEXT, copies).rowcount if copies else 0
+            written += connection.executemany(KEEP_REUSED, labels).rowcount if labels else 0
+
+        self._writer.submit_and_wait(apply)
+        return written
+
     # Reading, from any thread
+
+    def held(self, chunks: Sequence[Chunk]) -> list[bool | None]:
+        """Return for each chunk True if it has a label in force, False if it failed, else None.
+
+        Takes half the time of `lookup`.
+        """
+        return self._standing(chunks, [self._keys.make(chunk) for chunk in chunks])
 
     def lookup(self, chunks: Sequence[Chunk]) -> list[VerdictRow | None]:
         """Return for each chunk its verdict in force, or None where there is none."""
         with self._reading() as connection:
             rows = [
-                connection.execute(_LOOKUP, self._identity_of(chunk)).fetchone() for chunk in chunks
+                connection.execute(LOOKUP, self._identity_of(chunk)).fetchone() for chunk in chunks
             ]
-        return [None if row is None else _verdict_row(row) for row in rows]
+        return [None if row is None else verdict_row(row) for row in rows]
+
+    def changed(self, chunks: Sequence[Chunk]) -> int:
+        """Return how many chunks have a verdict in force only under another key.
+
+        They were asked before with another text, topic, label set, prompt, route, model or host.
+        """
+        found = 0
+        with self._reading() as connection:
+            for chunk in chunks:
+                *identity, key = self._identity_of(chunk)
+                keys = connection.execute(_KEYS, identity).fetchall()
+                found += bool(keys) and (key,) not in keys
+        return found
+
+    def what_changed(self) -> tuple[str, ...]:
+        """Say what this run asks in another way than the last run over one of its inputs.
+
+        Returns:
+            Texts such as `prompt 3f2a90c1 -> 9c1b77d0`; none if only texts or topics differ, or if
+            there is no earlier run.
+        """
+        with self._reading() as connection:
+            before = connection.execute(_EARLIER_FACTS, {"run": self.run}).fetchone()
+            now = connection.execute("SELECT facts FROM run WHERE run = ?", (self.run,)).fetchone()
+        return differences(json.loads(before[0]), json.loads(now[0])) if before else ()
+
+    def failures(self) -> Iterator[FailedRow]:
+        """Yield the rows of the ledger whose newest verdict is a failure, ordered as by `export`.
+
+        Raises:
+            LedgerError: If the ledger cannot be read.
+        """
+        with reading(self.path) as held:
+            yield from held.failures()
 
     def totals(self) -> LedgerTotals:
         """Return requests, chunks and billed tokens by route and model, and requests by state."""
         with self._reading() as connection:
-            late = connection.execute("SELECT late FROM run WHERE run = ?", (self.run,))
-            return LedgerTotals(
-                run=_route_totals(connection, since=self.run),
-                overall=_route_totals(connection, since=0),
-                run_states=_states(connection, since=self.run),
-                overall_states=_states(connection, since=0),
-                late=late.fetchone()[0],
-            )
+            return totals(connection, self.run)
 
-    def unknown_requests(self) -> UnknownRequests:
+    def unknown_requests(self, *, with_this_run: bool = False) -> UnknownRequests:
         """Return the requests of earlier runs that may have been paid without an answer kept.
 
         Without those that were given up because their chunks were answered.
+
+        Args:
+            with_this_run: Count those of this run, too, and what it left in flight.
         """
         with self._reading() as connection:
-            requests, chunks = connection.execute(
-                "SELECT count(*), coalesce(sum(chunks), 0) FROM request "
-                "WHERE state = 'unknown' AND code <> ? AND run < ?",
-                (GIVEN_UP, self.run),
-            ).fetchone()
-        return UnknownRequests(requests=requests, chunks=chunks)
+            return unknown_requests(connection, self.run, with_this_run=with_this_run)
 
     def close(self) -> None:
         """Commit what waits, record the end of the run and free the lock; may be called again.
@@ -369,11 +413,22 @@ class Ledger:
     # Inner parts
 
     def _missing(self, chunks: Sequence[Chunk]) -> list[bool]:
+        keys = [self._keys.make(chunk) for chunk in chunks]
+        held = self._standing(chunks, keys)
+        if self._retry_failed:
+            missing = [is_labeled is False for is_labeled in held]
+        else:
+            missing = [not is_labeled for is_labeled in held]
+        self._keys.remember(compress(zip(chunks, keys, strict=True), missing))
+        return missing
+
+    def _standing(self, chunks: Sequence[Chunk], keys: Sequence[bytes]) -> list[bool | None]:
         with self._reading() as connection:
-            return [
-                connection.execute(_HAS_LABEL, self._identity_of(chunk)).fetchone() is None
-                for chunk in chunks
+            rows = [
+                connection.execute(_IS_LABELED, (*self._place_of(chunk), key)).fetchone()
+                for chunk, key in zip(chunks, keys, strict=True)
             ]
+        return [None if row is None else row[0] == 1 for row in rows]
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -389,104 +444,39 @@ class Ledger:
             finally:
                 roll_back(self._reader)
 
-    def _identity_of(self, chunk: Chunk) -> _Row:
-        key = self._key_of(chunk)
-        if len(key) not in _KEY_SIZES:
-            raise LocalProtocolError(f"A chunk key has 16 to 32 bytes, not {len(key)}.")
-        return (self._source, _identity(chunk.id), key)
+    def _source_of(self, name: str | None) -> str | bytes:
+        try:
+            return self._sources[name]
+        except KeyError:
+            raise LocalProtocolError(
+                f"A chunk comes from {name!r}, which is none of the sources of this run."
+            ) from None
 
-    def _row(self, chunk: Chunk, verdict: Verdict, request_id: str | None) -> _Row:
+    def _place_of(self, chunk: Chunk) -> tuple[str | bytes, str | bytes]:
+        return (self._source_of(chunk.source), storable(chunk.id))
+
+    def _identity_of(self, chunk: Chunk) -> tuple[str | bytes, str | bytes, bytes]:
+        return (*self._place_of(chunk), self._keys.make(chunk))
+
+    def _row(self, chunk: Chunk, verdict: Verdict, request_id: str | None) -> Row:
         if verdict.chunk_id != chunk.id:
             raise LocalProtocolError("A verdict came with a chunk that is not its own.")
-        error = verdict.error
-        return (
-            *self._identity_of(chunk),
-            _labels_text(verdict.labels) if error is None else None,
-            verdict.confidence,
-            None if verdict.route is None else _plain(verdict.route),
-            None if verdict.model is None else _plain(verdict.model),
-            verdict.attempts,
-            verdict.pack,
-            verdict.latency_s,
-            *_counts(verdict.usage),
-            None if error is None else str(error.kind),
-            None if error is None else _plain(error.message),
-            request_id,
-        )
+        tail = (request_id, self.run, next(self._numbers))
+        return (*self._place_of(chunk), self._keys.take(chunk), *verdict_columns(verdict), *tail)
 
-    def _keep(self, connection: sqlite3.Connection, rows: Sequence[_Row]) -> None:
-        late = 0
-        for row in rows:
-            is_kept = connection.execute(_KEEP, row).rowcount == 1
-            late += not is_kept and row[_LABELS] is not None
+    def _keep(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        labels = [row for row in rows if row[_LABELS] is not None]
+        late = len(labels) - _write(connection, labels)
         if late:
             connection.execute("UPDATE run SET late = late + ? WHERE run = ?", (late, self.run))
+        if len(labels) < len(rows):
+            _write(connection, [row for row in rows if row[_LABELS] is None])
 
 
-# Values to columns and back
-
-
-def _identity(text: str) -> str | bytes:
-    """Return what SQLite can store, different for different texts; lone surrogates are no UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogatepass")
-    return text
-
-
-def _plain(text: str) -> str:
-    """Return the text with lone surrogates written as escapes, for columns that people read."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-def _counts(usage: Usage) -> tuple[int, ...]:
-    return tuple(usage.to_dict().values())
-
-
-@lru_cache(maxsize=1024)
-def _labels_text(labels: tuple[str, ...]) -> str:
-    return json.dumps(labels)
-
-
-@lru_cache(maxsize=1024)
-def _labels_of(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
-
-
-def _verdict_row(row: _Row) -> VerdictRow:
-    labels, confidence, route, model, attempts, pack, latency_s, error_kind, error_message = row
-    return VerdictRow(
-        labels=() if labels is None else _labels_of(labels),
-        confidence=confidence,
-        route=route,
-        model=model,
-        attempts=attempts,
-        pack=pack,
-        latency_s=latency_s,
-        error_kind=error_kind,
-        error_message=error_message,
-    )
-
-
-def _route_totals(connection: sqlite3.Connection, *, since: int) -> tuple[RouteTotals, ...]:
-    return tuple(
-        RouteTotals(
-            route=route,
-            model=model,
-            requests=requests,
-            chunks=chunks,
-            usage=Usage(**dict(zip(Usage().to_dict(), tokens, strict=True))),
-        )
-        for route, model, requests, chunks, *tokens in connection.execute(_TOTALS, (since,))
-    )
-
-
-def _states(connection: sqlite3.Connection, *, since: int) -> dict[str, int]:
-    return dict(
-        connection.execute(
-            "SELECT CASE WHEN state = 'unknown' AND code = ? THEN ? ELSE state END AS named, "
-            "count(*) FROM request WHERE run >= ? GROUP BY named",
-            (GIVEN_UP, GIVEN_UP, since),
-        ).fetchall()
-    )
+def _write(connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+    """Keep the verdicts; return how many took effect."""
+    kept = 0
+    for start in range(0, len(rows), KEEP_ROWS):
+        part = rows[start : start + KEEP_ROWS]
+        kept += connection.execute(keep(len(part)), list(chain.from_iterable(part))).rowcount
+    return kept

@@ -1,5 +1,5 @@
--- Schema 2 of a semfn ledger: one SQLite file, PRAGMA application_id 0x53454D46 ("SEMF"),
--- PRAGMA user_version 2, WAL, synchronous FULL. Public: these tables may be read by anyone while
+-- Schema 3 of a semfn ledger: one SQLite file, PRAGMA application_id 0x53454D46 ("SEMF"),
+-- PRAGMA user_version 3, WAL, synchronous FULL. Public: these tables may be read by anyone while
 -- or after a run writes them (`sqlite3 -readonly FILE`). Copy the file with `.backup`, not with cp:
 -- a part of a live ledger is in FILE-wal. Only the holder of the lock on FILE.lock may write.
 --
@@ -7,18 +7,24 @@
 -- seconds on the monotonic clock; steps of the wall clock do not show. A chunk id or source that is
 -- not valid Unicode is stored as BLOB (UTF-8 with surrogates), all other text as TEXT.
 -- No chunk text is stored, only a hash of it as a part of `key`.
--- A file of schema 1 gets the columns of schema 2 when a run opens it; they stand last in their
+-- A file of schema 1 or 2 gets what is new when a run opens it; new columns stand last in their
 -- tables, so that an old and a new file have the same columns in the same order.
 
 -- One row for each time that a process opened the ledger to work.
 CREATE TABLE run (
     run        INTEGER PRIMARY KEY,          -- 1, 2, 3 in order of start
-    source     TEXT NOT NULL,                -- name of the input; with the chunk id the identity of a chunk
     started_at TEXT NOT NULL,
     ended_at   TEXT,                         -- NULL: the run is going on, was killed, or could not write
     late       INTEGER NOT NULL DEFAULT 0,   -- second labels for a chunk that had one: counted, dropped
     facts      TEXT NOT NULL                 -- JSON object: options, versions, hashes, as the run states them
 );
+
+-- One row for each input of a run; since schema 3, before it a column of run.
+CREATE TABLE run_input (
+    run    INTEGER NOT NULL REFERENCES run (run),
+    source TEXT NOT NULL,                    -- name of the input; with the chunk id the identity of a chunk
+    PRIMARY KEY (run, source)
+) WITHOUT ROWID;
 
 -- One row for each request, written before it is sent.
 CREATE TABLE request (
@@ -47,13 +53,17 @@ CREATE TABLE request (
     output_tokens  INTEGER NOT NULL DEFAULT 0,
     -- since schema 2; 0 for requests recorded before
     written_tokens INTEGER NOT NULL DEFAULT 0, -- a part of input_tokens: written to the prompt cache
-    reasoning_tokens INTEGER NOT NULL DEFAULT 0 -- a part of output_tokens
+    reasoning_tokens INTEGER NOT NULL DEFAULT 0, -- a part of output_tokens
+    -- since schema 3; NULL for requests recorded before; times the price they are what an unknown
+    -- request cost at most
+    estimated_tokens INTEGER,                -- input, as estimated before it was sent
+    max_output_tokens INTEGER                -- cap of the output
 ) WITHOUT ROWID;
 
 -- One row for each chunk in each form in which it was asked; the newest verdict, a label if there is one.
 -- A label is never replaced. A failure is replaced by a label or a newer failure.
 CREATE TABLE verdict (
-    source        TEXT NOT NULL,             -- as in run
+    source        TEXT NOT NULL,             -- as in run_input
     id            TEXT NOT NULL,             -- chunk id of the input
     key           BLOB NOT NULL,             -- 16 to 32 bytes: hash of text, topic, label set, prompt, routes, host
     retired       INTEGER NOT NULL DEFAULT 0,-- 0: in force; else the run that asked afresh (--fresh)
@@ -72,6 +82,12 @@ CREATE TABLE verdict (
     request_id    TEXT,                      -- the request that settled it; NULL: none did
     written_tokens INTEGER NOT NULL DEFAULT 0, -- since schema 2, as in request
     reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+    -- since schema 3
+    reused_from   TEXT,                      -- NULL: the chunk was asked; 'same text': verdict of another row of this
+                                             -- ledger with the same text; else name and run of another ledger
+    run           INTEGER NOT NULL DEFAULT 0,-- the run that recorded the verdict; 0: unknown, from an older schema
+    number        INTEGER NOT NULL DEFAULT 0,-- order in which the rows were first recorded, also across runs; 0: before
+                                             -- schema 3
     PRIMARY KEY (source, id, key, retired),
     CHECK ((labels IS NULL) <> (error_kind IS NULL))
 ) WITHOUT ROWID;

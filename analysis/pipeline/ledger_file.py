@@ -1,18 +1,20 @@
 """The SQLite file under a ledger: lock, creation, connections, and the thread that writes.
 
-io. Only pipeline/ledger.py uses it; the theory of operation stands there.
+io. pipeline/ledger.py uses it, the theory of operation stands there; ledger_reading.py takes the
+marks of the file from it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import json
 import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -26,7 +28,7 @@ from analysis.errors import AnalysisError, LedgerError, LocalProtocolError
 APPLICATION_ID = 0x53454D46
 """Marks a SQLite file as ours, in bytes 68 to 71 of the file. "SEMF" in ASCII."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _MIGRATIONS = {
     1: """
@@ -34,6 +36,19 @@ _MIGRATIONS = {
     ALTER TABLE request ADD COLUMN reasoning_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE verdict ADD COLUMN written_tokens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE verdict ADD COLUMN reasoning_tokens INTEGER NOT NULL DEFAULT 0""",
+    2: """
+    CREATE TABLE run_input (
+        run INTEGER NOT NULL REFERENCES run (run), source TEXT NOT NULL, PRIMARY KEY (run, source)
+    ) WITHOUT ROWID;
+    INSERT INTO run_input SELECT run, source FROM run;
+    ALTER TABLE run DROP COLUMN source;
+    ALTER TABLE request ADD COLUMN estimated_tokens INTEGER;
+    ALTER TABLE request ADD COLUMN max_output_tokens INTEGER;
+    ALTER TABLE verdict ADD COLUMN reused_from TEXT;
+    ALTER TABLE verdict ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE verdict ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+    UPDATE verdict SET run = coalesce(
+        (SELECT run FROM request WHERE request.request_id = verdict.request_id), 0)""",
 }
 """Schema version -> what makes the next version of it."""
 
@@ -43,6 +58,7 @@ sqlite3 shell; a run that took hours should outlast a person's look at it."""
 
 _MAGIC = b"SQLite format 3\x00"
 Connect: TypeAlias = Callable[[Path], sqlite3.Connection]
+_Future: TypeAlias = "asyncio.Future[None] | concurrent.futures.Future[None]"
 Apply: TypeAlias = Callable[[sqlite3.Connection, str], None]
 """Writes one record inside a transaction; the text is the UTC time of the commit."""
 
@@ -60,7 +76,7 @@ def open_file(path: Path, connect: Connect, held: contextlib.ExitStack) -> sqlit
         OSError, sqlite3.Error: If it cannot be read or written.
     """
     held.callback(_lock(path).release)
-    if not _is_there(path):
+    if not is_there(path):
         _create(path)
     if os.name == "posix":
         _keep_private(path)
@@ -77,6 +93,21 @@ def connect(path: Path) -> sqlite3.Connection:
     )
 
 
+def schema_of(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema version of a ledger.
+
+    Raises:
+        LedgerError: If it is newer than this program.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise LedgerError(
+            f"Ledger {path} has schema {version}; this program knows {SCHEMA_VERSION}. Use a newer "
+            "semfn, or name another ledger."
+        )
+    return version
+
+
 def roll_back(connection: sqlite3.Connection) -> None:
     """End a transaction without a trace, if there is one."""
     with contextlib.suppress(sqlite3.Error):  # a failed commit may have rolled back already
@@ -85,7 +116,7 @@ def roll_back(connection: sqlite3.Connection) -> None:
 
 def begin_run(
     connection: sqlite3.Connection,
-    source: str | bytes,
+    sources: Collection[str | bytes],
     facts: Mapping[str, str],
     now: str,
     *,
@@ -99,12 +130,14 @@ def begin_run(
         (now,),
     )
     run = connection.execute(
-        "INSERT INTO run (source, started_at, facts) VALUES (?, ?, ?) RETURNING run",
-        (source, now, json.dumps(dict(facts), sort_keys=True)),
+        "INSERT INTO run (started_at, facts) VALUES (?, ?) RETURNING run",
+        (now, json.dumps(dict(facts), sort_keys=True)),
     ).fetchone()[0]
+    named = [(run, source) for source in sources]
+    connection.executemany("INSERT INTO run_input (run, source) VALUES (?, ?)", named)
     if fresh:
-        connection.execute(
-            "UPDATE verdict SET retired = ? WHERE source = ? AND retired = 0", (run, source)
+        connection.executemany(
+            "UPDATE verdict SET retired = ? WHERE source = ? AND retired = 0", named
         )
     connection.execute("COMMIT")
     return int(run)
@@ -118,9 +151,11 @@ def stamps(started_at: str, clock: Callable[[], float]) -> Callable[[], str]:
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
+    """One record and who waits for it: a future of a loop, or a thread that blocks."""
+
     apply: Apply
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop | None
+    future: _Future
 
 
 class Writer:
@@ -152,13 +187,22 @@ class Writer:
         """Queue an operation; the future is resolved when it is on the disk or has failed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
+        self._put(_Operation(apply, loop, future))
+        return future
+
+    def submit_and_wait(self, apply: Apply) -> None:
+        """Queue an operation and block until it is on the disk or has failed."""
+        future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._put(_Operation(apply, None, future))
+        future.result()
+
+    def _put(self, operation: _Operation) -> None:
         with self._gate:
             if self._failure is not None:
                 raise self._ledger_error() from self._failure
             if self._is_closed:
                 raise LedgerError(f"Ledger {self._path} is closed; nothing was recorded.")
-            self._queue.put(_Operation(apply, loop, future))
-        return future
+            self._queue.put(operation)
 
     def close(self) -> None:
         """Commit what waits and record the end of the run, unless a commit failed before."""
@@ -252,17 +296,18 @@ _CONTENT_ERRORS = (
 
 def _resolve(group: Iterable[_Operation], make_error: Callable[[], AnalysisError] | None) -> None:
     """Wake the callers, each loop once; each gets an exception object of its own."""
-    futures: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    futures: dict[asyncio.AbstractEventLoop | None, list[_Future]] = {}
     for operation in group:
         futures.setdefault(operation.loop, []).append(operation.future)
     for loop, waiting in futures.items():
+        if loop is None:
+            _finish(waiting, make_error)
+            continue
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_finish, waiting, make_error)
 
 
-def _finish(
-    futures: Iterable[asyncio.Future[None]], make_error: Callable[[], AnalysisError] | None
-) -> None:
+def _finish(futures: Iterable[_Future], make_error: Callable[[], AnalysisError] | None) -> None:
     for future in futures:
         if future.done():  # its caller was cancelled; the record stands all the same
             continue
@@ -272,7 +317,7 @@ def _finish(
             future.set_exception(make_error())
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Return whether a ledger of ours is there; raise for anything else.
 
     Reads the header without SQLite, which would touch the WAL of a foreign database.
@@ -295,7 +340,7 @@ def _is_there(path: Path) -> bool:
 def _lock(path: Path) -> FileLock:
     beside = path.with_name(path.name + ".lock")
     if not beside.exists():  # nobody works on it: look first, leave no lock beside a foreign file
-        _is_there(path)
+        is_there(path)
 
     def write_pid(descriptor: int) -> None:
         os.ftruncate(descriptor, 0)
@@ -361,12 +406,7 @@ def _keep_private(path: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise LedgerError(
-            f"Ledger {path} has schema {version}; this program knows {SCHEMA_VERSION}. Use a newer "
-            "semfn, or name another ledger."
-        )
+    version = schema_of(connection, path)
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise LedgerError(

@@ -1,6 +1,6 @@
-"""The table that a run writes: its columns, its cells, its place; written whole or not at all.
+"""The file that a run writes: its columns, its cells, its place; written whole or not at all.
 
-io. The run calls it; reading is the business of `dialect` and `tables`.
+io. `sinks` fills it with a table; reading is the business of `tables`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, cast
 
 from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
 from analysis.pipeline.dialect import cause
+from analysis.pipeline.formats import Kind, is_packed, known_format
 
 OUTPUT_COLUMNS = (
     "semantic_function",
@@ -32,6 +34,19 @@ OUTPUT_COLUMNS = (
     "semfn_error",
 )
 """Columns that a run appends, in this order."""
+
+OUTPUT_KINDS = (
+    Kind.TEXT,
+    Kind.TEXT,
+    Kind.NUMBER,
+    Kind.TEXT,
+    Kind.TEXT,
+    Kind.INTEGER,
+    Kind.INTEGER,
+    Kind.NUMBER,
+    Kind.TEXT,
+)
+"""What each of them holds, in formats that have types."""
 
 _BLOCK_BYTES = (
     1 << 20
@@ -47,10 +62,24 @@ def write_table(
     bom: bool,
     encoding: str = "utf-8",
 ) -> bool:
-    """Write a whole table, or leave what is there as it is; .gz is packed.
+    """Write a whole CSV table, or leave what is there as it is; see `write_whole`."""
 
-    The rows go to a temporary file in the same folder, which is synced and then renamed. An
-    exception of the iterator itself passes through, and the temporary file is removed.
+    def fill(raw: BinaryIO) -> None:
+        write_csv(raw, columns, rows, delimiter=delimiter, bom=bom, encoding=encoding)
+
+    return write_whole(path, fill)
+
+
+def write_whole(path: Path | str, fill: Callable[[BinaryIO], None]) -> bool:
+    """Write a whole file, or leave what is there as it is; .gz is packed.
+
+    The bytes go to a temporary file in the same folder, which is synced and then renamed. An
+    exception of `fill` that is no error of the disk passes through, and the temporary file is
+    removed.
+
+    Args:
+        path: The file.
+        fill: Writes all bytes and leaves the stream open; the same content must be the same bytes.
 
     Returns:
         Whether the file changed; a file that holds the same bytes already is left untouched.
@@ -70,12 +99,10 @@ def write_table(
                 # No name and no time inside: the same rows give the same bytes.
                 with (
                     gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0)
-                    if target.suffix.lower() == ".gz"
+                    if is_packed(target)
                     else nullcontext(raw)
                 ) as packed:
-                    text = io.TextIOWrapper(packed, encoding, newline="")
-                    _write_rows(text, columns, rows, delimiter=delimiter, bom=bom)
-                    text.detach()
+                    fill(cast(BinaryIO, packed))
                 raw.flush()
                 os.fsync(raw.fileno())
             if _is_same(temporary, target):
@@ -102,46 +129,70 @@ def open_temporary(folder: Path) -> tuple[Path, BinaryIO]:
             number += 1  # another table of this process, or left by a dead one with this number
 
 
-def verdict_cells(
-    *,
-    labels: Sequence[str],
-    confidence: float | None,
-    route: str | None,
-    model: str | None,
-    pack: int,
-    attempts: int,
-    latency_s: float | None,
-    error: str | None,
-) -> tuple[str, ...]:
-    """Return the cells of `OUTPUT_COLUMNS` for one verdict; what is None becomes an empty cell."""
-    if len(labels) > 2:
-        raise LocalProtocolError(f"A verdict has at most two labels, not {len(labels)}.")
-    primary, secondary = (*labels, "", "")[:2]
-    return (
-        primary,
-        secondary,
-        "" if confidence is None else f"{confidence:.4f}",
-        route or "",
-        model or "",
-        str(pack),
-        str(attempts),
-        "" if latency_s is None else f"{latency_s * 1000:.1f}",
-        error or "",
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictCells:
+    """The values of `OUTPUT_COLUMNS` for one row; what is None is left empty.
+
+    Attributes:
+        labels: At most two keys.
+        confidence: 0 to 1.
+        pack: Chunks in the request.
+        latency_s: Seconds from sending to the end of the answer.
+        error: Kind of the failure.
+    """
+
+    labels: Sequence[str]
+    confidence: float | None
+    route: str | None
+    model: str | None
+    pack: int
+    attempts: int
+    latency_s: float | None
+    error: str | None
+
+    def __post_init__(self) -> None:
+        if len(self.labels) > 2:
+            raise LocalProtocolError(f"A verdict has at most two labels, not {len(self.labels)}.")
+
+    def texts(self) -> tuple[str, ...]:
+        """Return the cells of a text file; numbers have fixed decimals."""
+        primary, secondary = (*self.labels, "", "")[:2]
+        return (
+            primary,
+            secondary,
+            "" if self.confidence is None else f"{self.confidence:.4f}",
+            self.route or "",
+            self.model or "",
+            str(self.pack),
+            str(self.attempts),
+            "" if self.latency_s is None else f"{self.latency_s * 1000:.1f}",
+            self.error or "",
+        )
+
+    def values(self) -> tuple[str | float | None, ...]:
+        """Return values for formats that have types; the numbers are those of `texts`."""
+        primary, secondary = (*self.labels, None, None)[:2]
+        return (
+            primary,
+            secondary,
+            None if self.confidence is None else round(self.confidence, 4),
+            self.route,
+            self.model,
+            self.pack,
+            self.attempts,
+            None if self.latency_s is None else round(self.latency_s * 1000, 1),
+            self.error,
+        )
 
 
 def default_output(path: Path | str) -> Path:
     """Return where the labeled table goes: chunks.csv.gz -> chunks.labeled.csv beside it."""
     path = Path(path)
-    name = path.with_suffix("").name if path.suffix.lower() == ".gz" else path.name
+    name = path.with_suffix("").name if is_packed(path) else path.name
+    if known_format(path) is None:  # all of the name: notes.v1 and notes.v2 share no output
+        return path.with_name(f"{name}.labeled.csv")
     stem, suffix = os.path.splitext(name)
-    match suffix.lower():
-        case ".csv":
-            return path.with_name(f"{stem}.labeled.csv")
-        case ".tsv":
-            return path.with_name(f"{stem}.labeled.tsv")
-        case _:  # kept in the name: notes.v1 and notes.v2 must not share an output
-            return path.with_name(f"{name}.labeled.csv")
+    return path.with_name(f"{stem}.labeled{suffix.lower()}")
 
 
 def check_writable(path: Path | str, *, inputs: Iterable[Path | str] = ()) -> None:
@@ -184,21 +235,29 @@ class _LineFeeds:
         return self._stream.write(row[:-2] + "\n")
 
 
-def _write_rows(
-    text: TextIO,
+def write_csv(
+    raw: BinaryIO,
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
     delimiter: str,
     bom: bool,
+    encoding: str = "utf-8",
 ) -> None:
+    """Write header and rows as CSV; the stream stays open.
+
+    Raises:
+        OSError, UnicodeEncodeError, csv.Error: If it cannot be written.
+    """
+    text = io.TextIOWrapper(raw, encoding, newline="")
     # The other UTF codecs write their mark themselves, and no other encoding has one.
-    if bom and codecs.lookup(text.encoding).name in ("utf-8", "utf-16-le", "utf-16-be"):
+    if bom and codecs.lookup(encoding).name in ("utf-8", "utf-16-le", "utf-16-be"):
         text.write("\ufeff")
     writer = csv.writer(_LineFeeds(text), delimiter=delimiter, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(rows)
     text.flush()
+    text.detach()
 
 
 def _is_same(one: Path, two: Path) -> bool:

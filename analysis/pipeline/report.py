@@ -17,12 +17,17 @@ from typing import Any
 
 from analysis.analyzer import Analyzer, Estimate
 from analysis.errors import ConfigurationError
-from analysis.pipeline.ledger import LedgerTotals, RouteTotals, UnknownRequests, VerdictRow
-from analysis.pipeline.tables import Table
-from analysis.prices import DEFAULT_TIER, price_table
+from analysis.pipeline.ledger_rows import (
+    SAME_TEXT,
+    LedgerTotals,
+    RouteTotals,
+    UnknownRequests,
+    VerdictRow,
+)
+from analysis.prices import DEFAULT_TIER, PriceTable
 from analysis.records import FailureKind, Usage
 
-SUMMARY_VERSION = 1
+SUMMARY_VERSION = 2
 """Moves when a field of the summary changes its meaning or goes."""
 
 SIMULATED_MODELS = frozenset({"offline-rules", "digest-labels"})
@@ -32,7 +37,9 @@ SIMULATED_MODELS = frozenset({"offline-rules", "digest-labels"})
 class StopKind(Enum):
     """Why a run ended early; the value is the exit code."""
 
+    FAILURES = 1
     SERVICE = 3
+    CAP = 4
     DISK = 5
     INTERRUPTED = 130
 
@@ -43,6 +50,8 @@ class Counts:
 
     labeled_now: int = 0
     labeled: int = 0
+    same_text: int = 0
+    taken_over: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Mapping[str, str]] = field(default_factory=dict)
     by_route: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -50,7 +59,7 @@ class Counts:
 
     def clear_rows(self) -> None:
         """Forget what was counted about rows, before they are counted anew."""
-        self.labeled = 0
+        self.labeled = self.same_text = self.taken_over = 0
         for counter in (self.errors, self.by_route, self.by_label):
             counter.clear()
         self.examples.clear()
@@ -61,6 +70,8 @@ class Counts:
             self.errors[FailureKind.STOPPED] += 1
         elif verdict.labels:
             self.labeled += 1
+            self.same_text += verdict.reused_from == SAME_TEXT
+            self.taken_over += verdict.reused_from not in (None, SAME_TEXT)
             self.by_route[(verdict.route or "", verdict.model or "")] += 1
             self.by_label[verdict.labels[0]] += 1
         else:
@@ -79,7 +90,9 @@ class RunSummary:
         rows: Rows of the input.
         labeled: Rows of the output with a label, reused ones included.
         reused: Rows whose label the ledger held before the run.
-        labeled_now: Rows labelled by this run.
+        labeled_now: Rows labelled by requests of this run.
+        same_text: Labelled rows that have the label of another row with the same text.
+        taken_over: Labelled rows whose label came from another ledger.
         errors: Error kind -> rows of the output.
         examples: Error kind -> `id` and `message` of the first such row.
         routes: One entry per route and model: rows, requests, billed tokens of this run, cost.
@@ -90,15 +103,18 @@ class RunSummary:
             route was answered by several tiers.
         price_date: Day of the price table.
         unknown_requests: Requests of this and earlier runs that may have been paid without answer.
-        unknown_chunks: Chunks in those of earlier runs.
+        unknown_chunks: Chunks in them.
+        unknown_cost_usd: What they cost at most, beside `cost_usd`; None if that is not known.
         late_answers: Second labels that were dropped.
         duration_s: Start to end of the run.
         label_s: Of it, the time in which requests were sent.
         simulated: Labels came from the local service or from rules, so no figure is a real one.
         stopped: Why the run ended early, or empty.
-        paths: `input`, `output`, `ledger`, `summary`.
+        paths: `input` and `output` (of several the folder), `ledger`, `results`.
+        inputs: All inputs.
+        outputs: The output of each.
         record: Settings and versions of the run.
-        notes: What the reader of the input assumed.
+        notes: What the reader of the inputs assumed.
     """
 
     run_id: str
@@ -107,6 +123,8 @@ class RunSummary:
     labeled: int
     reused: int
     labeled_now: int
+    same_text: int
+    taken_over: int
     errors: Mapping[str, int]
     examples: Mapping[str, Mapping[str, str]]
     routes: Sequence[Mapping[str, Any]]
@@ -118,6 +136,7 @@ class RunSummary:
     requests: Mapping[str, int]
     unknown_requests: int
     unknown_chunks: int
+    unknown_cost_usd: float | None
     late_answers: int
     started_at: str
     ended_at: str
@@ -126,6 +145,8 @@ class RunSummary:
     simulated: bool
     stopped: str
     paths: Mapping[str, str]
+    inputs: Sequence[str]
+    outputs: Sequence[str]
     record: Mapping[str, str]
     notes: Sequence[str]
     estimate: Mapping[str, Any]
@@ -158,7 +179,9 @@ def summarize(
     started_at: datetime,
     ended_at: datetime,
     label_s: float,
-    table: Table,
+    notes: Sequence[str],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
     paths: Mapping[str, Path],
     plan_rows: int,
     reused: int,
@@ -174,8 +197,8 @@ def summarize(
 ) -> RunSummary:
     """Put together what a run did; for `max_failed` see `allowed_failures`."""
     facts = analyzer.facts
-    usage, cost = _bill(totals.run, facts)
-    routes = [_route_entry(entry, counts, facts) for entry in totals.run]
+    usage, cost = _bill(totals.run, facts, analyzer.prices)
+    routes = [_route_entry(entry, counts, facts, analyzer.prices) for entry in totals.run]
     models = {model for _, model in counts.by_route} | {entry.model for entry in totals.run}
     summary = RunSummary(
         run_id=run_id,
@@ -184,6 +207,8 @@ def summarize(
         labeled=counts.labeled,
         reused=reused,
         labeled_now=counts.labeled_now,
+        same_text=counts.same_text,
+        taken_over=counts.taken_over,
         errors={str(kind): count for kind, count in sorted(counts.errors.items())},
         examples=dict(sorted(counts.examples.items())),
         routes=routes,
@@ -191,10 +216,11 @@ def summarize(
         by_label=dict(counts.by_label.most_common()),
         usage=usage,
         cost_usd=cost,
-        price_date=price_table().date,
+        price_date=analyzer.prices.date,
         requests=dict(totals.run_states),
-        unknown_requests=unknown.requests + unanswered(totals.run_states),
+        unknown_requests=unknown.requests,
         unknown_chunks=unknown.chunks,
+        unknown_cost_usd=_possible_usd(unknown, facts, analyzer.prices),
         late_answers=totals.late,
         started_at=started_at.isoformat(timespec="seconds"),
         ended_at=ended_at.isoformat(timespec="seconds"),
@@ -203,8 +229,10 @@ def summarize(
         simulated=bool(models & SIMULATED_MODELS) or is_simulated(analyzer),
         stopped=reason,
         paths={name: str(path) for name, path in paths.items()},
+        inputs=inputs,
+        outputs=outputs,
         record={**record, **_reductions(analyzer)},
-        notes=table.notes,
+        notes=notes,
         estimate={
             "requests": estimate.requests,
             "input_tokens": estimate.input_tokens,
@@ -292,26 +320,40 @@ def served_tier(facts: Mapping[str, str], route: str) -> str | None:
     return str(tiers[0]) if len(tiers) == 1 else None
 
 
-def _bill(entries: Sequence[RouteTotals], facts: Mapping[str, str]) -> tuple[Usage, float | None]:
+def _bill(
+    entries: Sequence[RouteTotals], facts: Mapping[str, str], prices: PriceTable
+) -> tuple[Usage, float | None]:
     usage, cost = Usage(), 0.0
     is_known = True
     for entry in entries:
         usage += entry.usage
-        price = _cost_usd(entry, facts)
+        price = _cost_usd(entry, facts, prices)
         is_known = is_known and price is not None
         cost += price or 0.0
     return usage, (round(cost, 6) if is_known else None)
 
 
-def _cost_usd(entry: RouteTotals, facts: Mapping[str, str]) -> float | None:
+def _possible_usd(
+    unknown: UnknownRequests, facts: Mapping[str, str], prices: PriceTable
+) -> float | None:
+    """Return what requests without a known ending cost at most, if they were paid for."""
+    costs = [_cost_usd(entry, facts, prices) for entry in unknown.possible]
+    known = [cost for cost in costs if cost is not None]
+    is_known = len(known) == len(costs) and not unknown.unestimated
+    return round(sum(known), 6) if is_known else None
+
+
+def _cost_usd(entry: RouteTotals, facts: Mapping[str, str], prices: PriceTable) -> float | None:
     tier = served_tier(facts, entry.route)
     if tier is None:
         return None
-    return price_table().cost_usd(entry.model, entry.usage, tier=tier, requests=entry.requests)
+    return prices.cost_usd(entry.model, entry.usage, tier=tier, requests=entry.requests)
 
 
-def _route_entry(entry: RouteTotals, counts: Counts, facts: Mapping[str, str]) -> dict[str, Any]:
-    cost = _cost_usd(entry, facts)
+def _route_entry(
+    entry: RouteTotals, counts: Counts, facts: Mapping[str, str], prices: PriceTable
+) -> dict[str, Any]:
+    cost = _cost_usd(entry, facts, prices)
     return {
         "route": entry.route,
         "model": entry.model,

@@ -1,8 +1,8 @@
-"""A whole run over one table: read, skip what is done, label, record, write.
+"""A whole run over one table or several: read, skip what is done, label, record, write.
 
 io. `entry.analyze_file` makes a `TableRun` and drives it: `prepare` checks everything that can be
 checked before anything is sent or written, `label` does the paid work and survives being stopped,
-`finish` derives the output from the ledger.
+`finish` derives the outputs from the ledger.
 """
 
 from __future__ import annotations
@@ -13,65 +13,36 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from analysis.analyzer import Analyzer, Estimate, Tally
 from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
 from analysis.pipeline.dialect import cause
+from analysis.pipeline.duplicates import FirstTexts
+from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger import Ledger
-from analysis.pipeline.output import OUTPUT_COLUMNS, check_writable, verdict_cells, write_table
-from analysis.pipeline.report import Counts, RunSummary, StopKind, is_simulated, summarize
-from analysis.pipeline.tables import Scan, Table, scan
+from analysis.pipeline.ledger_rows import VerdictRow
+from analysis.pipeline.output import VerdictCells
+from analysis.pipeline.places import RunPaths
+from analysis.pipeline.report import (
+    Counts,
+    RunSummary,
+    StopKind,
+    allowed_failures,
+    is_simulated,
+    summarize,
+)
+from analysis.pipeline.reuse import Reuse
+from analysis.pipeline.selection import Selection, Share
+from analysis.pipeline.sinks import KEEP, write_output
+from analysis.pipeline.tables import Row, Table, scan
 from analysis.records import Chunk, FailureKind, Labeled, Verdict
 
 KEY_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPaths:
-    """Where a run reads and writes."""
-
-    output: Path
-    ledger: Path
-
-    @property
-    def partial(self) -> Path:
-        """Where a stopped run puts what is paid for: `OUT.partial.csv`."""
-        name = self.output.name
-        packed = name[-3:] if name.lower().endswith(".gz") else ""
-        plain = Path(name.removesuffix(packed))
-        return self.output.with_name(f"{plain.stem}.partial{plain.suffix}{packed}")
-
-    @property
-    def summary(self) -> Path:
-        """Where the summary goes."""
-        return self.output.with_name(f"{self.output.name}.summary.json")
-
-    def check(self, source: Path) -> None:
-        """Check that all can be written, and that none of them is another one or the input.
-
-        Raises:
-            ConfigurationError: Names the two that are the same file, or what cannot be written.
-        """
-        check_writable(self.output, inputs=[source])
-        named = {
-            "input": source,
-            "output": self.output,
-            "partial output": self.partial,
-            "summary": self.summary,
-            "ledger": self.ledger,
-        }
-        seen: dict[str, str] = {}
-        for name, path in named.items():
-            other = seen.setdefault(os.path.realpath(path), name)
-            if other != name:
-                raise ConfigurationError(
-                    f"{path} would be both {other} and {name} of this run. Pass another output "
-                    "with -o, or another ledger with --ledger."
-                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +50,7 @@ class Plan:
     """What is to be done, known before anything is sent.
 
     Attributes:
-        rows: Rows of the table.
+        rows: Rows of all tables.
         reused: Rows whose label the ledger holds.
         unsendable: Rows that cannot be sent: empty, or too long.
         to_do: Rows that will be sent.
@@ -87,6 +58,11 @@ class Plan:
         unknown_requests: Requests of earlier runs that may have been paid without an answer.
         unknown_chunks: Chunks in them.
         simulated: Labels come from the local service or from rules.
+        taken_over: Rows whose label came from another ledger.
+        same_text: Rows that get the verdict of another row with the same text.
+        passed_over: Rows that were never asked, in a run that asks only failed ones again.
+        changed: Rows that were asked before in another form only.
+        what_changed: What the run asks in another way than the last one, in words.
     """
 
     rows: int
@@ -97,6 +73,40 @@ class Plan:
     unknown_requests: int
     unknown_chunks: int
     simulated: bool
+    taken_over: int = 0
+    same_text: int = 0
+    passed_over: int = 0
+    changed: int = 0
+    what_changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChoices:
+    """How a run goes about its rows.
+
+    Attributes:
+        chunks_per_request: Largest pack.
+        fresh: Ask everything again.
+        retry_failed: Ask only rows that failed.
+        reuse: Other ledgers whose labels serve for equal texts.
+        max_failed: Failed rows that leave the exit code 0; see `report.allowed_failures`.
+        is_capped_by_failures: Nothing more is sent once more rows than that failed.
+        budget_usd: What the requests of this run may cost, or None.
+        stop_after_s: Seconds after which nothing more is sent, or None.
+        csv_formulas: See `sinks.FORMULAS`.
+        record: What the run says about its settings.
+    """
+
+    chunks_per_request: int
+    fresh: bool = False
+    retry_failed: bool = False
+    reuse: tuple[Path, ...] = ()
+    max_failed: float | str = 0
+    is_capped_by_failures: bool = False
+    budget_usd: float | None = None
+    stop_after_s: float | None = None
+    csv_formulas: str = KEEP
+    record: Mapping[str, str] = field(default_factory=dict)
 
 
 Progress = Callable[[Verdict], None]
@@ -108,89 +118,121 @@ class TableRun:
     def __init__(
         self,
         *,
-        table: Table,
+        jobs: Sequence[InputJob],
         paths: RunPaths,
         analyzer: Analyzer,
-        chunks_per_request: int,
-        fresh: bool = False,
-        max_failed: float | str = 0,
+        choices: RunChoices,
         clock: Callable[[], float],
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        settings_record: Mapping[str, str],
+        stdout: BinaryIO | None = None,
     ) -> None:
-        self.table = table
+        """Set up; `stdout` takes an output of `-`."""
+        self.tables = tuple(job.table for job in jobs)
         self.paths = paths
         self._analyzer = analyzer
-        self._chunks_per_request = chunks_per_request
-        self._fresh = fresh
-        self._max_failed = max_failed
+        self._choices = choices
         self._clock = clock
         self._utc_now = utc_now
-        self._record = dict(settings_record)
+        self._stdout = stdout
+        self._held = contextlib.ExitStack()
         self._ledger: Ledger | None = None
+        self._selection: Selection | None = None
         self._counts = Counts()
         self._started_at = utc_now()
         self._label_s = 0.0
+        self._most_failed: int | None = None
         self._settled = 0
         self.run_id = f"{self._started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
     # Before anything is sent
 
     def prepare(self) -> Plan:
-        """Check input, output and ledger, and count what is to be done; nothing is sent.
+        """Check inputs, outputs and ledger, and count what is to be done; nothing is sent.
 
         Raises:
             ConfigurationError: If input, output or options cannot be used.
-            LedgerError: If the ledger cannot be used, or another run holds it.
+            LedgerError: If a ledger cannot be used, or another run holds it.
         """
-        self.paths.check(self.table.path)
-        found, everything = self._scan()
+        self.paths.check([table.path for table in self.tables])
+        key_of = self._key_maker()
+        firsts = self._held.enter_context(FirstTexts(key_of))
+        reuse = self._open_reuse(key_of)
+        rows, everything = self._scan(firsts)
+        if self._choices.is_capped_by_failures:
+            self._most_failed = allowed_failures(self._choices.max_failed, rows)
+        facts = {"run_id": self.run_id, **self._analyzer.run_key}
         self._ledger = Ledger.open(
             self.paths.ledger,
-            source=self.table.source,
-            key_of=self._key_maker(),
-            run_facts=self._record | {"run_id": self.run_id, **self._analyzer.run_key},
+            sources=[table.source for table in self.tables],
+            key_of=key_of,
+            run_facts=dict(self._choices.record) | facts,
             started_at=self._started_at.isoformat(),
-            fresh=self._fresh,
+            fresh=self._choices.fresh,
+            retry_failed=self._choices.retry_failed,
         )
-        reused, estimate = self._count_missing(everything)
+        selection = Selection(self._ledger, firsts, retry_failed=self._choices.retry_failed)
+        self._selection = selection
+        share = selection.look_back(self._all_slices, reuse)
+        estimate = self._count_wanted(selection, share, everything, copies=firsts.copies)
         unknown = self._ledger.unknown_requests()
         return Plan(
-            rows=found.rows,
-            reused=reused,
+            rows=rows,
+            reused=share.held - share.taken_over,
             unsendable=everything.unsendable,
             to_do=estimate.chunks,
             estimate=estimate,
             unknown_requests=unknown.requests,
             unknown_chunks=unknown.chunks,
             simulated=is_simulated(self._analyzer),
+            taken_over=share.taken_over,
+            same_text=share.same_text,
+            passed_over=share.passed_over,
+            changed=share.changed,
+            what_changed=self._ledger.what_changed() if share.changed else (),
         )
 
-    def _scan(self) -> tuple[Scan, Estimate]:
+    def _open_reuse(self, key_of: Callable[[Chunk], bytes]) -> Reuse | None:
+        if not self._choices.reuse:
+            return None
+        try:
+            reuse = Reuse.open(self._choices.reuse, own=self.paths.ledger, key_of=key_of)
+        except LedgerError as error:  # a file that the user named; nothing is there to resume
+            raise ConfigurationError(str(error)) from error
+        self._held.callback(reuse.close)
+        return reuse
+
+    def _scan(self, firsts: FirstTexts) -> tuple[int, Estimate]:
+        """Read all rows once; return how many there are, and the estimate for all of them."""
         tally = self._tally()
-        found = scan(self.table, lambda rows: tally.add([row.chunk for row in rows]))
+
+        def visit(rows: Sequence[Row]) -> None:
+            chunks = [row.chunk for row in rows]
+            tally.add(chunks)
+            firsts.add(chunks)
+
+        found = sum(scan(table, visit).rows for table in self.tables)
         return found, tally.estimate()
 
-    def _count_missing(self, everything: Estimate) -> tuple[int, Estimate]:
-        """Return how many rows the ledger holds, and the estimate for the others."""
-        ledger = self._open_ledger()
+    def _count_wanted(
+        self, selection: Selection, share: Share, everything: Estimate, *, copies: int
+    ) -> Estimate:
+        """Count the rows that are not asked, and return the estimate for those that are."""
+        is_first = self._open_ledger().run == 1 and not self._choices.retry_failed
+        if is_first and not copies and not share.taken_over:
+            return everything
         tally = self._tally()
-        reused = 0
-        for rows in self.table.slices():
-            chunks = [row.chunk for row in rows]
-            held = [
-                verdict is not None and bool(verdict.labels) for verdict in ledger.lookup(chunks)
-            ]
-            reused += sum(held)
-            tally.add(chunks, [not is_held for is_held in held])
-        return (reused, tally.estimate()) if reused else (0, everything)
+        for chunks in self._all_slices():
+            tally.add(chunks, selection.wanted(chunks, share))
+        return tally.estimate()
 
     def _key_maker(self) -> Callable[[Chunk], bytes]:
         shape = json.dumps(dict(sorted(self._analyzer.run_key.items())), sort_keys=True)
         prefix = hashlib.sha256(shape.encode())
 
         def key_of(chunk: Chunk) -> bytes:
-            content = json.dumps([chunk.text, chunk.topic], ensure_ascii=True)
+            # A chunk of a document has its neighbours; a loose one may never stand for it.
+            place = [] if chunk.document is None else ["in a document"]
+            content = json.dumps([chunk.text, chunk.topic, *place], ensure_ascii=True)
             hasher = prefix.copy()
             hasher.update(content.encode())
             return hasher.digest()[:KEY_BYTES]
@@ -206,11 +248,15 @@ class TableRun:
             LedgerError: If the ledger cannot be written.
         """
         started = self._clock()
+        choices = self._choices
         verdicts = self._analyzer.run(
             self._slices(),
-            topic=self.table.topic,
-            chunks_per_request=self._chunks_per_request,
-            journal=self._open_ledger(),
+            topic=self._topic,
+            chunks_per_request=choices.chunks_per_request,
+            journal=self._open_selection(),
+            budget_usd=choices.budget_usd,
+            stop_after_s=choices.stop_after_s,
+            max_failed=self._most_failed,
         )
         try:
             async for _, verdict in verdicts:
@@ -225,10 +271,10 @@ class TableRun:
             self._label_s = self._clock() - started
 
     async def _slices(self) -> AsyncIterator[Sequence[Chunk]]:
-        slices = self.table.slices()
+        slices = self._all_slices()
         try:
-            while (rows := await asyncio.to_thread(next, slices, None)) is not None:
-                yield [row.chunk for row in rows]
+            while (chunks := await asyncio.to_thread(next, slices, None)) is not None:
+                yield chunks
         finally:
             with contextlib.suppress(ValueError):  # a thread still reads; it ends with its slice
                 slices.close()
@@ -237,10 +283,11 @@ class TableRun:
 
     def is_complete(self, plan: Plan) -> bool:
         """Tell whether each row has its verdict, so that a stop came too late to matter."""
-        return self._settled == plan.rows - plan.reused
+        waiting = plan.rows - plan.reused - plan.taken_over - plan.same_text - plan.passed_over
+        return self._settled == waiting
 
     def finish(self, plan: Plan, *, stop: StopKind | None = None, reason: str = "") -> RunSummary:
-        """Derive the output and the summary from the ledger.
+        """Derive the outputs and the summary from the ledger.
 
         Args:
             plan: What `prepare` returned.
@@ -251,85 +298,101 @@ class TableRun:
         Raises:
             LedgerError: If output or summary cannot be written.
         """
-        target = self.paths.partial if stop else self.paths.output
-        changed = self._write(target)
+        if plan.same_text:
+            self._open_selection().settle_copies(self._all_slices)
+        targets = self.paths.partials if stop else self.paths.outputs
+        changed = self._write(targets)
         if stop is None:
-            self._remove_partial()
-        ledger = self._open_ledger()
-        summary = summarize(
+            self._remove_partials()
+        summary = self._summary(plan, stop, reason)
+        if changed or plan.to_do or not self._is_told(summary):
+            self._write_summary(summary)
+        return summary
+
+    def _summary(self, plan: Plan, stop: StopKind | None, reason: str) -> RunSummary:
+        ledger, analyzer, paths = self._open_ledger(), self._analyzer, self.paths
+        in_effect = {f"{route} in effect": text for route, text in analyzer.facts.items()}
+        notes = [note for table in self.tables for note in table.notes]
+        shown = paths.shown_output
+        return summarize(
             run_id=self.run_id,
             started_at=self._started_at,
             ended_at=self._utc_now(),
             label_s=self._label_s,
-            table=self.table,
+            notes=list(dict.fromkeys(notes)),
+            inputs=[str(table.path) for table in self.tables],
+            outputs=[str(path) for path in (paths.partials if stop else paths.outputs)],
             paths={
-                "input": self.table.path,
-                "output": target,
-                "ledger": self.paths.ledger,
-                "summary": self.paths.summary,
+                "input": self.tables[0].path if len(self.tables) == 1 else shown,
+                "output": paths.partials[0] if stop and len(self.tables) == 1 else shown,
+                "ledger": paths.ledger,
+                "results": paths.results,
             },
             plan_rows=plan.rows,
             reused=plan.reused,
             estimate=plan.estimate,
             counts=self._counts,
             totals=ledger.totals(),
-            unknown=ledger.unknown_requests(),
-            analyzer=self._analyzer,
-            record=self._record
-            | {f"{route} in effect": text for route, text in self._analyzer.facts.items()},
+            unknown=ledger.unknown_requests(with_this_run=True),
+            analyzer=analyzer,
+            record=dict(self._choices.record) | in_effect,
             stop=stop,
             reason=reason,
-            max_failed=self._max_failed,
+            max_failed=self._choices.max_failed,
         )
-        if changed or plan.to_do:
-            self._write_summary(summary)
-        return summary
 
-    def _write(self, target: Path) -> bool:
-        """Put the output in its place; return whether that changed the file."""
-        columns = (*self.table.columns, *OUTPUT_COLUMNS)
-        delimiter, bom = self.table.delimiter, self.table.has_bom
-        return write_table(target, columns, self._cells(), delimiter=delimiter, bom=bom)
-
-    def _remove_partial(self) -> None:
-        """Remove what an earlier stop left; the output now holds all of it."""
-        try:
-            self.paths.partial.unlink(missing_ok=True)
-        except OSError as error:
-            raise LedgerError(
-                f"{self.paths.output} is written, but the old {self.paths.partial} cannot be "
-                f"removed: {cause(error)}. Remove it by hand."
-            ) from error
-
-    def _cells(self) -> Iterator[tuple[str, ...]]:
-        """Yield the output's rows in input order, and count what they say."""
+    def _write(self, targets: Sequence[Path]) -> bool:
+        """Put the outputs in their places; return whether that changed a file."""
         self._counts.clear_rows()
+        changed = [
+            write_output(
+                target,
+                table,
+                self._cells(table),
+                csv_formulas=self._choices.csv_formulas,
+                stream=self._stdout,
+            )
+            for target, table in zip(targets, self.tables, strict=True)
+        ]
+        return any(changed)
+
+    def _remove_partials(self) -> None:
+        """Remove what an earlier stop left; the output now holds all of it."""
+        for partial, output in zip(self.paths.partials, self.paths.outputs, strict=True):
+            try:
+                partial.unlink(missing_ok=True)
+            except OSError as error:
+                raise LedgerError(
+                    f"{output} is written, but the old {partial} cannot be removed: "
+                    f"{cause(error)}. Remove it by hand."
+                ) from error
+
+    def _cells(self, table: Table) -> Iterator[tuple[Row, VerdictCells]]:
+        """Yield a table's rows in input order with their verdicts, and count what they say."""
         ledger = self._open_ledger()
-        for rows in self.table.slices():
+        for rows in table.slices():
             held = ledger.lookup([row.chunk for row in rows])
             for row, verdict in zip(rows, held, strict=True):
                 self._counts.add_row(row.chunk.id, verdict)
-                if verdict is None:
-                    yield (*row.cells, *_STOPPED_CELLS)
-                    continue
-                cells = verdict_cells(
-                    labels=verdict.labels,
-                    confidence=verdict.confidence,
-                    route=verdict.route,
-                    model=verdict.model,
-                    pack=verdict.pack,
-                    attempts=verdict.attempts,
-                    latency_s=verdict.latency_s,
-                    error=verdict.error_kind,
-                )
-                yield (*row.cells, *cells)
+                yield row, _STOPPED_CELLS if verdict is None else _cells_of(verdict)
+
+    def _is_told(self, summary: RunSummary) -> bool:
+        """Tell whether the summary that is there is whole and tells of the same end."""
+        try:
+            found = json.loads(self.paths.results.read_bytes())
+        except (OSError, ValueError):  # a process died before it was written
+            return False
+        return isinstance(found, dict) and found.get("exit_code") == summary.exit_code
 
     def _write_summary(self, summary: RunSummary) -> None:
-        target = self.paths.summary
+        target = self.paths.results
         text = summary.to_json()
         fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
         try:
-            fresh.write_bytes(text)
+            with fresh.open("wb") as file:  # unsynced it could be empty after a power cut
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(fresh, target)
         except OSError as error:
             raise LedgerError(
@@ -342,22 +405,53 @@ class TableRun:
     # Inside
 
     def close(self) -> None:
-        """Release the ledger; may be called more than once."""
-        if self._ledger is not None:
-            self._ledger.close()
+        """Release ledger and private files; may be called more than once."""
+        try:
+            if self._ledger is not None:
+                self._ledger.close()
+        finally:
+            self._held.close()
+
+    @property
+    def _topic(self) -> str | None:
+        return self.tables[0].topic  # the same for all; rows have their own before it
+
+    def _all_slices(self) -> Generator[list[Chunk], None, None]:
+        for table in self.tables:
+            with contextlib.closing(table.slices()) as slices:
+                for rows in slices:
+                    yield [row.chunk for row in rows]
 
     def _open_ledger(self) -> Ledger:
         if self._ledger is None:
             raise LocalProtocolError("A run works only after prepare().")
         return self._ledger
 
+    def _open_selection(self) -> Selection:
+        if self._selection is None:
+            raise LocalProtocolError("A run works only after prepare().")
+        return self._selection
+
     def _tally(self) -> Tally:
         return self._analyzer.tally(
-            topic=self.table.topic, chunks_per_request=self._chunks_per_request
+            topic=self._topic, chunks_per_request=self._choices.chunks_per_request
         )
 
 
-_STOPPED_CELLS = verdict_cells(
+def _cells_of(verdict: VerdictRow) -> VerdictCells:
+    return VerdictCells(
+        labels=verdict.labels,
+        confidence=verdict.confidence,
+        route=verdict.route,
+        model=verdict.model,
+        pack=verdict.pack,
+        attempts=verdict.attempts,
+        latency_s=verdict.latency_s,
+        error=verdict.error_kind,
+    )
+
+
+_STOPPED_CELLS = VerdictCells(
     labels=(),
     confidence=None,
     route=None,

@@ -1,33 +1,41 @@
-"""Tables in and out: rows of a CSV file as chunks, and verdicts as columns beside them.
+"""Tables in: the rows of a file as chunks.
 
 io. Called by the run and by the commands that look at a file before it is sent. The input is read
-as a stream, as often as needed. How the file itself is read is up to `analysis.pipeline.dialect`,
-and the output is the business of `analysis.pipeline.output`.
+as a stream, as often as needed. Each format has a reader of its own: `csv_rows`, `json_rows`,
+`parquet_rows`. The output is the business of `analysis.pipeline.sinks`.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from analysis.errors import ConfigurationError, InputError, LedgerError
-from analysis.pipeline.dialect import Dialect, check_file, detect, records
-from analysis.pipeline.output import OUTPUT_COLUMNS
+from analysis.pipeline.columns import alike, column_notes, find_roles, shown
+from analysis.pipeline.csv_rows import CsvRows, open_csv
+from analysis.pipeline.dialect import HEADER_WANTED, check_file
+from analysis.pipeline.formats import (
+    ROLES,
+    Cells,
+    Format,
+    Named,
+    Reader,
+    Record,
+    format_of,
+    is_packed,
+)
+from analysis.pipeline.json_rows import WANTED, open_json
+from analysis.pipeline.parquet_rows import open_parquet
 from analysis.records import Chunk
 from analysis.records import is_blank as is_blank
 from analysis.settings import SETTINGS
 
-_ROLES = ("id", "text", "document", "topic")
 _SHOWN_ROWS = 5  # how many rows or ids a message names
-_SHOWN_COLUMNS = 20
-_SHOWN_CHARS = 40  # a header may be a chunk by mistake; messages show its start
 _SLICE_CHARS = 4_000_000  # a slice ends here even with few rows; bounds memory with long texts
 # A database that nobody else sees and no crash needs back; 32 MiB of it stay in memory.
 _IDS_SQL = """
@@ -42,60 +50,61 @@ class Row:
 
     Attributes:
         number: From 1, without header and blank lines.
-        line: Line of the file on which the row starts.
-        cells: All cells as they are in the file, one per column.
+        line: Line of the file on which the row starts; in Parquet the number of the row.
+        cells: What the table's reader holds of the row; of CSV all cells as they are in the file.
         chunk: What is to be labeled; its id is empty where the cell is.
     """
 
     number: int
     line: int
-    cells: tuple[str, ...]
+    cells: Cells
     chunk: Chunk
+
+
+Span = tuple[int, int]
+"""Numbers of the first row of a stretch of rows, and of its last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A CSV file whose header has been checked; made by `open_table`.
+    """A file whose columns have been checked; made by `open_table`.
 
     Attributes:
         path: The file.
-        dialect: How the file is written.
-        columns: The header, as in the file.
+        source: Name of the input, for identity and messages: two of one run differ.
+        reader: How the file is read.
         roles: `id`, `text`, `document`, `topic` -> index of the column; absent where there is none.
         topic: Fills where the topic column is absent or empty.
         limit: Only so many rows are read, or None for all.
+        spans: Only these rows are read, in order, or None for all; see `sampling.draw`.
         notes: Lines that must be shown to the user: what was assumed.
         stamp: Size and modification time (ns) when it was opened.
     """
 
     path: Path
-    dialect: Dialect
-    columns: tuple[str, ...]
+    source: str
+    reader: Reader
     roles: Mapping[str, int]
     topic: str | None
     limit: int | None
+    spans: tuple[Span, ...] | None = None
     notes: tuple[str, ...]
     stamp: tuple[int, int]
 
     @property
-    def source(self) -> str:
-        """The file's name without its folder."""
-        return self.path.name
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns, as in the file."""
+        return self.reader.columns
 
     @property
     def delimiter(self) -> str:
-        """The character between two cells."""
-        return self.dialect.delimiter
-
-    @property
-    def encoding(self) -> str:
-        """Python's name of the encoding."""
-        return self.dialect.encoding
+        """The character between two cells; a comma where the file is no CSV."""
+        return self.reader.dialect.delimiter if isinstance(self.reader, CsvRows) else ","
 
     @property
     def has_bom(self) -> bool:
-        """Whether the file starts with a byte order mark."""
-        return self.dialect.has_bom
+        """Whether a CSV file starts with a byte order mark."""
+        return isinstance(self.reader, CsvRows) and self.reader.dialect.has_bom
 
     def rows(self) -> Generator[Row, None, None]:
         """Yield the rows from the first one; may be called again and again.
@@ -104,45 +113,46 @@ class Table:
             InputError: If a row cannot be read, or the file changed since it was opened.
         """
         self._check_unchanged()
-        width, make_chunk = len(self.columns), self._chunk
-        with closing(records(self.dialect)) as lines:
-            next(lines, None)  # the header, known from `open_table`
-            for number, (line, cells) in enumerate(islice(lines, self.limit), start=1):
-                if len(cells) != width:
-                    raise InputError(
-                        f"{self.path}, line {line} (row {number}): {len(cells)} cells, but the "
-                        f"header has {width} columns. A cell that holds the delimiter "
-                        f"{self.delimiter!r} needs quotes around it; a cell that is missing needs "
-                        "its delimiter."
-                    )
-                chunk = make_chunk(number, cells)
-                yield Row(number=number, line=line, cells=tuple(cells), chunk=chunk)
+        make_chunk = self._chunk
+        starts = frozenset(first for first, _ in self.spans or ())
+        with closing(self.reader.records(self.roles)) as records:
+            for number, line, cells, named in self._wanted(records):
+                chunk = make_chunk(number, named)
+                if number in starts:
+                    chunk = replace(chunk, is_after_gap=True)
+                yield Row(number=number, line=line, cells=cells, chunk=chunk)
         self._check_unchanged()
+
+    def _wanted(self, records: Iterator[Record]) -> Iterator[Record]:
+        """Pass on the records within limit and spans, and read no further than needed."""
+        if self.spans is None:
+            return islice(records, self.limit)
+        return _within(records, self.spans)
 
     def slices(self) -> Generator[tuple[Row, ...], None, None]:
         """Yield the rows in slices of bounded number and size."""
+        size = self.reader.size
         with closing(self.rows()) as rows:
             held: list[Row] = []
             chars = 0
             for row in rows:
                 held.append(row)
-                chars += sum(map(len, row.cells))
+                chars += size(row.cells)
                 if len(held) == SETTINGS.slice_chunks or chars >= _SLICE_CHARS:
                     yield tuple(held)
                     held, chars = [], 0
             if held:
                 yield tuple(held)
 
-    def _chunk(self, number: int, cells: Sequence[str]) -> Chunk:
-        """Return the chunk of a row that has all its cells."""
-        roles = self.roles
-        own_topic = cells[roles["topic"]] if "topic" in roles else ""
-        document = cells[roles["document"]] if "document" in roles else ""
+    def _chunk(self, number: int, named: Named) -> Chunk:
+        """Return the chunk of a row."""
+        name, text, document, own_topic = named
         return Chunk(
-            id=cells[roles["id"]] if "id" in roles else str(number),
-            text=cells[roles["text"]],
+            id=str(number) if name is None else name,
+            text=text,
             topic=self.topic if is_blank(own_topic) else own_topic,
             document=document or None,
+            source=self.source,
         )
 
     def _check_unchanged(self) -> None:
@@ -152,6 +162,14 @@ class Table:
                 f"{self.path} changed while it was in use. Start again; rows that are already "
                 "paid for are taken from the ledger."
             )
+
+
+def _within(records: Iterator[Record], spans: Sequence[Span]) -> Iterator[Record]:
+    """Yield the records whose number lies in one of the spans."""
+    last = 0
+    for first, end in spans:
+        yield from islice(records, first - last - 1, end - last)
+        last = end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,51 +199,86 @@ def open_table(
     delimiter: str | None = None,
     limit: int | None = None,
     row_chars: int = SETTINGS.field_bytes,
+    source: str | None = None,
 ) -> Table:
-    """Open a CSV or TSV file, plain or .gz, and check its header; no row is looked at.
+    """Open a table and check its columns; the name of the file tells the format.
 
-    Columns default to `id`, `text`, `document` and `topic`; only `text` must be there, and each
-    that is named. Without an id column the row number is the id. A first line `sep=X` is skipped.
+    CSV, TSV and JSON Lines may be packed (.gz). Columns default to `id`, `text`, `document` and
+    `topic`; only `text` must be there, and each that is named. Without an id column the row number
+    is the id. A first line `sep=X` of a CSV file is skipped. JSON Lines are read through once, to
+    the limit, as each line may have keys of its own.
 
     Args:
-        path: The file; the names .tsv and .tsv.gz stand for tab as delimiter.
+        path: The file; names that tell no format are read as CSV.
         id_column: Column of the ids, compared as raw strings.
         text_column: Column of the texts.
         document_column: Column that says to which document a chunk belongs.
         topic_column: Column of the topics.
         topic: For rows without a topic of their own.
-        encoding: Of the file; without it the file must be UTF-8.
-        delimiter: One character, or `tab`; without it the header decides.
+        encoding: Of a CSV file; without it the file must be UTF-8.
+        delimiter: Of a CSV file, one character, or `tab`; without it the header decides.
         limit: Read so many rows only.
         row_chars: Largest number of characters in one row, all cells together.
+        source: Name of the input; by default the file's name without its folder.
 
     Raises:
-        ConfigurationError: If an option cannot be used.
-        InputError: If the file or its header cannot be used; says what to do.
+        ConfigurationError: If an option cannot be used, or pyarrow is missing.
+        InputError: If the file or its columns cannot be used; says what to do.
     """
     if limit is not None and limit < 1:
         raise ConfigurationError(f"A limit of {limit} rows leaves nothing to do. Pass 1 or more.")
     path = Path(path)
-    stamp = check_file(path)
-    dialect, columns = detect(path, encoding=encoding, delimiter=delimiter, row_chars=row_chars)
+    stamp = check_file(path, wanted=_FIRST[format_of(path)])
+    reader = _reader(path, encoding=encoding, delimiter=delimiter, limit=limit, row_chars=row_chars)
     named = (id_column, text_column, document_column, topic_column)
-    roles = _find_roles(path, columns, dict(zip(_ROLES, named, strict=True)))
-    ours = [name for name in OUTPUT_COLUMNS if name in columns]
-    if ours:
-        raise InputError(
-            f"{path} already has the column {', '.join(ours)}, which this program writes. Rename "
-            "or drop it, or name the file from before labelling as input."
-        )
+    roles = find_roles(path, reader.columns, dict(zip(ROLES, named, strict=True)))
+    reader.check_roles(roles)
     return Table(
         path=path,
-        dialect=dialect,
-        columns=columns,
+        source=path.name if source is None else source,
+        reader=reader,
         roles=roles,
         topic=None if topic is None or is_blank(topic) else topic,
         limit=limit,
-        notes=(*dialect.notes, *_column_notes(columns, roles)),
+        notes=(*reader.notes, *column_notes(reader.columns, roles)),
         stamp=stamp,
     )
+
+
+_FIRST = {
+    Format.CSV: HEADER_WANTED,
+    Format.TSV: HEADER_WANTED,
+    Format.JSONL: f"{WANTED}.",
+    Format.PARQUET: "Make it again.",
+}
+"""What should be in a file that has no byte."""
+
+
+def _reader(
+    path: Path,
+    *,
+    encoding: str | None,
+    delimiter: str | None,
+    limit: int | None,
+    row_chars: int,
+) -> Reader:
+    """Return the reader for the format that the name tells."""
+    form = format_of(path)
+    if form in (Format.CSV, Format.TSV):
+        return open_csv(path, encoding=encoding, delimiter=delimiter, row_chars=row_chars)
+    if encoding is not None or delimiter is not None:
+        option = "--delimiter" if encoding is None else "--encoding"
+        raise ConfigurationError(
+            f"{path} is no CSV file, so {option} cannot be used. Leave it out, or label the CSV "
+            "files in a run of their own."
+        )
+    if form is Format.JSONL:
+        return open_json(path, limit=limit, line_bytes=row_chars)
+    if is_packed(path):
+        raise InputError(
+            f"{path} is a packed Parquet file. Unpack it first (gunzip); Parquet is packed inside."
+        )
+    return open_parquet(path)
 
 
 def scan(
@@ -299,19 +352,17 @@ class _Findings:
             yield f"Rows with an empty id: {many}, first rows {first}. Fill them, or {other}"
         if counts["double"]:
             pairs = self.doubled.items()
-            first = ", ".join(
-                f"{_shown(name)} (rows {one} and {two})" for name, (one, two) in pairs
-            )
+            first = ", ".join(f"{shown(name)} (rows {one} and {two})" for name, (one, two) in pairs)
             yield (
                 f"Rows that repeat the id of an earlier row: {counts['double']}, first ids "
                 f"{first}. Make the ids unique, or {other}"
             )
         if counts["no topic"] and needs_topic:
-            near = _alike("topic", table.columns) if "topic" not in table.roles else ()
+            near = alike("topic", table.columns) if "topic" not in table.roles else ()
             yield (
                 f"Rows without a topic: {counts['no topic']}, first row "
                 f"{self.first['no topic'][0]}. Pass --topic, or fill a topic column"
-                + (f"; perhaps --topic-column {_shown(near[0])}." if near else ".")
+                + (f"; perhaps --topic-column {shown(near[0])}." if near else ".")
             )
 
 
@@ -337,71 +388,3 @@ def _insert(
             if first != number and len(doubled) < _SHOWN_ROWS:
                 doubled.setdefault(name, (first, number))
     return doubles
-
-
-def _find_roles(
-    path: Path, columns: tuple[str, ...], named: Mapping[str, str | None]
-) -> dict[str, int]:
-    """Return the index of the column of each role that has one."""
-    counts = Counter(columns)
-    roles = {}
-    for role, name in named.items():
-        wanted = role if name is None else name
-        if counts[wanted] > 1:
-            raise InputError(
-                f"{path} has {counts[wanted]} columns named {_shown(wanted)}. Rename all but one, "
-                f"or name another column with --{role}-column."
-            )
-        if counts[wanted] == 1:
-            roles[role] = columns.index(wanted)
-        elif name is not None or role == "text":
-            raise _missing_column(path, columns, role=role, wanted=wanted)
-    return roles
-
-
-def _missing_column(path: Path, columns: tuple[str, ...], *, role: str, wanted: str) -> InputError:
-    """Return the error that names what is there and what may have been meant."""
-    near = _nearest(wanted, columns)
-    hint = f" Nearest: {', '.join(map(_shown, near))}." if near else ""
-    names = ", ".join(map(_shown, columns[:_SHOWN_COLUMNS]))
-    more = len(columns) - _SHOWN_COLUMNS
-    rest = f" and {more} more" if more > 0 else ""
-    one = " If that is several columns in one, pass --delimiter." if len(columns) == 1 else ""
-    return InputError(
-        f"{path} has no column {_shown(wanted)}. The first line must name the columns; found: "
-        f"{names}{rest}.{hint} Pass --{role}-column NAME.{one}"
-    )
-
-
-def _column_notes(columns: tuple[str, ...], roles: Mapping[str, int]) -> tuple[str, ...]:
-    """Return what was taken for what, and which columns nearly were."""
-    used = ", ".join(
-        f"{role} from {_shown(columns[roles[role]])}" for role in _ROLES if role in roles
-    )
-    notes = [f"columns used: {used}"]
-    if "id" not in roles:
-        notes.append("no column 'id': the row number is the id")
-    for role in _ROLES:
-        if role not in roles and (near := _alike(role, columns)):
-            option = f"--{role}-column would use it"
-            notes.append(f"column {_shown(near[0])} is not used as {role}; {option}")
-    return tuple(notes)
-
-
-def _shown(name: str) -> str:
-    """Return a name for a message: quoted, control characters escaped, not too long."""
-    return repr(name if len(name) <= _SHOWN_CHARS else name[:_SHOWN_CHARS] + "…")
-
-
-def _alike(name: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns that have `name` as one of their words, in any case."""
-    wanted = name.strip().casefold()
-    return tuple(column for column in columns if wanted in re.split(r"[\W_]+", column.casefold()))
-
-
-def _nearest(name: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """Return up to three columns that may have been meant, without regard to case and spaces."""
-    folded = {column.strip().casefold(): column for column in reversed(columns)}
-    close = difflib.get_close_matches(name.strip().casefold(), folded, n=3, cutoff=0.5)
-    both = (*_alike(name, columns), *(folded[key] for key in close))
-    return tuple(dict.fromkeys(both))[:3]

@@ -69,7 +69,13 @@ _COUNTS = {
 
 _SECRETS = re.compile(
     r"\bsk-[\w*-]{4,}|(?<=Bearer )\S+|(?<=API key provided: )\S+?(?=[.,]?(?:\s|$))"
+    r"|\beyJ[\w.-]{16,}|\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{24,}\b"
 )
+"""Keys as they look: those of OpenAI, whatever stands where a key is named, tokens of Entra ID, and
+long words of letters and digits, as Azure's keys are. Ids of requests have an underscore."""
+
+_CONTENT = re.compile(r"'[^']{41,}'|\"[^\"]{41,}\"|`[^`]{41,}`")
+"""Long words in quotes: a chunk's text, or what a model made of it; names of fields are shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +150,8 @@ def retry_after_s(headers: Mapping[str, str], message: str) -> float | None:
 
 
 def spoken(message: str) -> str:
-    """Return a service's words in a form fit for logs: without keys, on one line, cut."""
-    plain = _SECRETS.sub("[key]", " ".join(message.split()))
+    """Return a service's words in a form fit for logs: no keys, no long quotes, one line, cut."""
+    plain = _CONTENT.sub("[quoted]", _SECRETS.sub("[key]", " ".join(message.split())))
     return plain if len(plain) <= MESSAGE_LIMIT else plain[:MESSAGE_LIMIT] + " [cut]"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.analyzer import Estimate
+from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import RunSummary
-from analysis.pipeline.run import Plan, RunPaths
+from analysis.pipeline.run import Plan
 from analysis.records import Labeled, Usage
 
 ESTIMATE = Estimate(
@@ -29,7 +30,12 @@ PLAN = Plan(
     unknown_chunks=0,
     simulated=False,
 )
-PATHS = RunPaths(output=Path("a.labeled.csv"), ledger=Path("a.sqlite"))
+PATHS = RunPaths(
+    outputs=(Path("a.labeled.csv"),),
+    homes=(Path("a.labeled.csv"),),
+    ledger=Path("a.sqlite"),
+    results=Path("r.json"),
+)
 SUMMARY = RunSummary(
     run_id="r",
     exit_code=0,
@@ -37,6 +43,8 @@ SUMMARY = RunSummary(
     labeled=1_000,
     reused=0,
     labeled_now=1_000,
+    same_text=0,
+    taken_over=0,
     errors={},
     examples={},
     routes=[
@@ -59,6 +67,7 @@ SUMMARY = RunSummary(
     requests={"done": 100},
     unknown_requests=0,
     unknown_chunks=0,
+    unknown_cost_usd=0.0,
     late_answers=0,
     started_at="",
     ended_at="",
@@ -66,7 +75,9 @@ SUMMARY = RunSummary(
     label_s=10.0,
     simulated=False,
     stopped="",
-    paths={"input": "a.csv", "output": "a.labeled.csv", "ledger": "a.sqlite", "summary": "s.json"},
+    paths={"input": "a.csv", "output": "a.labeled.csv", "ledger": "a.sqlite", "results": "r.json"},
+    inputs=["a.csv"],
+    outputs=["a.labeled.csv"],
     record={"fresh": "no"},
     notes=[],
     estimate={},

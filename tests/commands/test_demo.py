@@ -37,7 +37,7 @@ def test_demo_labels_both_samples_and_says_simulated(tmp_path: Path) -> None:
     assert f"Output: {folder / FOUR}" in result.stderr
     assert "set OPENAI_API_KEY" in result.stderr
     assert "canary" not in result.output
-    assert json.loads((folder / f"{FOUR}.summary.json").read_bytes())["simulated"] is True
+    assert json.loads((folder / f"{FOUR}.run-results.json").read_bytes())["simulated"] is True
 
 
 def test_demo_keeps_its_folder_out_of_git_and_leaves_what_is_there(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -31,8 +32,14 @@ def test_without_argument_the_sets_are_listed() -> None:
     """Each set has a line with name, version, number of labels and default."""
     lines = [line.split() for line in printed().splitlines()]
     assert [
-        ["name", "version", "labels", "default"],
-        ["ten_functions", "1", "10", "topic_development"],
+        ["name", "version", "labels", "per", "chunk", "default"],
+        ["argument", "1", "8", "1", "to", "2", "non_argument"],
+        ["doc_zones", "1", "7", "1", "body"],
+        ["intro_moves", "1", "8", "1", "to", "2", "other"],
+        ["legal_roles", "1", "7", "1", "ratio"],
+        ["news_schema", "1", "9", "1", "current_context"],
+        ["sci_abstract", "1", "6", "1", "to", "2", "other"],
+        ["ten_functions", "1", "10", "1", "to", "2", "topic_development"],
     ] == lines
 
 
@@ -41,8 +48,7 @@ def test_definitions_start_in_the_same_column(language: str) -> None:
     """The table is aligned in every language, Chinese characters counted as two columns."""
     header, *lines = printed("show", "ten_functions", "--language", language).splitlines()
     starts = [
-        columns_before(line, label.definition)
-        for line, label in zip(lines, TEN.labels, strict=True)
+        columns_before(line, label.told) for line, label in zip(lines, TEN.labels, strict=True)
     ]
     assert [columns_before(header, "definition")] * len(TEN.labels) == starts
 
@@ -65,6 +71,77 @@ def test_json_holds_the_whole_set() -> None:
 
 def test_an_unknown_set_is_a_usage_error() -> None:
     """A mistyped name exits with 2, names the nearest set and leaves stdout empty."""
-    outcome = CliRunner().invoke(label_sets, ["show", "ten_function"])
+    for command in ("show", "export"):
+        outcome = CliRunner().invoke(label_sets, [command, "ten_function"])
+        assert (2, "") == (outcome.exit_code, outcome.stdout)
+        assert "nearest: ten_functions" in outcome.stderr
+
+
+def refused(*arguments: str) -> str:
+    """Run the command, which must exit with 2 and an empty stdout, and return its stderr."""
+    outcome = CliRunner().invoke(label_sets, list(arguments))
     assert (2, "") == (outcome.exit_code, outcome.stdout)
-    assert "nearest: ten_functions" in outcome.stderr
+    return " ".join(outcome.stderr.split())
+
+
+def test_an_exported_set_becomes_an_own_one(tmp_path: Path) -> None:
+    """Exported, renamed, changed, checked, shown; the first check tells what to change."""
+    path = tmp_path / "my.toml"
+    assert "" == printed("export", "argument", "-o", str(path))
+    text = path.read_text(encoding="utf-8")
+    assert "to be changed. Give it a name of its own" in text
+    assert LabelSet.load("argument").digest == LabelSet.load(str(path)).digest
+    changed = text.replace("Weakens a counter-argument.", "Answers an attack.")
+    path.write_text(changed, encoding="utf-8")
+    assert "line 7: the set calls itself 'argument'" in refused("check", str(path))
+    path.write_text(changed.replace('name = "argument"', 'name = "my_argument"'), encoding="utf-8")
+    lines = printed("check", str(path)).splitlines()
+    assert f"{path}: the set my_argument can be used." == lines[0]
+    assert lines[1].startswith("8 labels, at most 2 for a chunk, default non_argument; digest ")
+    assert lines[2].startswith("Instructions and schema: about ")
+    assert 3 == len(lines)
+    assert "Answers an attack." in printed("show", str(path))
+
+
+def test_export_without_file_writes_the_set_as_it_is_shipped() -> None:
+    """To look at it or to pipe it."""
+    assert LabelSet.text_of("sci_abstract") == printed("export", "sci_abstract")
+
+
+def test_export_never_writes_over_a_file(tmp_path: Path) -> None:
+    """The own work may be in it."""
+    path = tmp_path / "my.toml"
+    path.write_text("mine", encoding="utf-8")
+    assert "exists. Pass the name of a new file with -o." in refused(
+        "export", "argument", "-o", str(path)
+    )
+    assert "mine" == path.read_text(encoding="utf-8")
+    assert "cannot be written: No such file or directory." in refused(
+        "export", "argument", "-o", str(tmp_path / "no" / "my.toml")
+    )
+
+
+def test_labels_without_name_are_told(tmp_path: Path) -> None:
+    """With the name that stands instead; stdout holds the table alone."""
+    path = tmp_path / "bare.toml"
+    path.write_text(
+        'name = "bare"\nversion = "1"\n[policy]\ndefault = "a"\nmax_labels = 1\n'
+        '[[labels]]\nkey = "a"\ndefinition = "First."\nnames.en = "Alpha"\n'
+        '[[labels]]\nkey = "b"\ndefinition = "Second."\n',
+        encoding="utf-8",
+    )
+    outcome = CliRunner().invoke(label_sets, ["show", str(path), "--language", "ru"])
+    assert 0 == outcome.exit_code
+    rows = [["key", "name", "definition"], ["a", "Alpha", "First."], ["b", "b", "Second."]]
+    assert rows == [line.split() for line in outcome.stdout.splitlines()]
+    assert (
+        "Without name in ru, where the English name or the key stands instead: a, b.\n"
+    ) == outcome.stderr
+    lines = printed("check", str(path)).splitlines()
+    assert "Without name in en, where their keys stand instead: b." == lines[3]
+
+
+def test_a_missing_file_is_a_usage_error() -> None:
+    """Also where a shipped set has the name of the file."""
+    for command in ("show", "check"):
+        assert "argument.toml cannot be read" in refused(command, "argument.toml")

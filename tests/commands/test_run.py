@@ -74,7 +74,7 @@ def test_same_command_again_does_nothing(tmp_path: Path, service: Paid) -> None:
     """Nothing is sent, nothing is written: the files keep bytes and time; exit 0."""
     path = table(tmp_path)
     run(service, path)
-    files = [tmp_path / f"chunks.labeled.csv{end}" for end in ("", ".summary.json")]
+    files = [tmp_path / f"chunks.labeled.csv{end}" for end in ("", ".run-results.json")]
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     assert (30, 3) == (service.chunks, len(service.records))
     printed = run(service, path)
@@ -135,7 +135,7 @@ def test_other_model_or_route_is_asked_anew_and_the_first_is_kept(
     assert 10 == service.chunks
     run(service, path, "--route", "realtime,rest")
     assert (15, {"realtime"}) == (service.chunks, set(column(output, "semfn_route")))
-    summary = json.loads((tmp_path / "chunks.labeled.csv.summary.json").read_bytes())
+    summary = json.loads((tmp_path / "chunks.labeled.csv.run-results.json").read_bytes())
     assert "ga" == json.loads(summary["record"]["realtime in effect"])["dialect"]
     run(service, path)
     assert (15, {"responses-ws"}) == (service.chunks, set(column(output, "semfn_route")))
@@ -154,7 +154,7 @@ def test_json_is_one_document_on_stdout(tmp_path: Path, service: Paid) -> None:
     path = table(tmp_path, 12)
     result = semfn("run", path, "--json", env=service.environment())
     found = json.loads(result.stdout)
-    beside = tmp_path / "chunks.labeled.csv.summary.json"
+    beside = tmp_path / "chunks.labeled.csv.run-results.json"
     assert beside.read_text(encoding="utf-8") == result.stdout
     assert (0, 12, 12, 0, True) == tuple(
         found[name] for name in ("exit_code", "rows", "labeled", "failed", "simulated")
@@ -224,7 +224,7 @@ def test_paths_stay_as_they_were_typed(
     printed = run(service, "chunks.csv")
     assert "\nOutput: chunks.labeled.csv\n" in printed
     assert "\nLedger: chunks.labeled.csv.semfn.sqlite\n" in printed
-    assert "\nSummary: chunks.labeled.csv.summary.json\n" in printed
+    assert "\nResults: chunks.labeled.csv.run-results.json\n" in printed
 
 
 def test_rate_limits_do_not_fill_the_screen(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_the_local_service_makes_no_confidence_up(tmp_path: Path) -> None:
 def test_a_service_tier_is_asked_for_and_kept(tmp_path: Path, service: Paid) -> None:
     """The summary names the one that was asked for, and those that served."""
     run(service, table(tmp_path, 3), "--service-tier", "flex")
-    summary = json.loads((tmp_path / "chunks.labeled.csv.summary.json").read_text("utf-8"))
+    summary = json.loads((tmp_path / "chunks.labeled.csv.run-results.json").read_text("utf-8"))
     assert "flex" == summary["record"]["service_tier"]
     assert ["flex"] == json.loads(summary["record"]["responses-ws in effect"])["service_tiers"]
 

@@ -57,9 +57,11 @@ def test_missing_file_names_the_nearest(tmp_path: Path, service: Paid) -> None:
     refuse(tmp_path, service, missing, parts=(f"{missing}: no such file", f"Nearest: {path}."))
 
 
-def test_folder_as_input_is_refused(tmp_path: Path, service: Paid) -> None:
-    """A folder is called one."""
-    refuse(tmp_path, service, tmp_path, parts=("it is a folder", "Name a CSV file"))
+def test_empty_folder_as_input_is_refused(tmp_path: Path, service: Paid) -> None:
+    """A folder stands for its files; one without any is refused."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refuse(tmp_path, service, empty, parts=("holds no input", ".csv", "Name a folder"))
 
 
 def test_missing_text_column_lists_columns_and_the_nearest(tmp_path: Path, service: Paid) -> None:
@@ -147,7 +149,11 @@ def test_files_of_a_run_may_not_share_a_path(tmp_path: Path, service: Paid) -> N
         ("--max-failed", "-1", ("--max-failed '-1'",)),
         ("--max-failed", "101%", ("--max-failed '101%'",)),
         ("--max-failed", "1.5", ("--max-failed '1.5'",)),
-        ("--limit", "0", ("limit of 0 rows", "1 or more")),
+        ("--limit", "0", ("limit is 0", "at least 1")),
+        ("--sample", "0", ("sample is 0", "at least 1")),
+        ("--budget", "0", ("budget is 0.0", "US dollars above 0")),
+        ("--stop-after", "-1", ("stop_after is -1.0", "seconds above 0")),
+        ("--reuse", "none.sqlite", ("none.sqlite",)),
         ("--max-chunks-per-request", "21", ("1 to 20, or auto",)),
         ("--max-concurrent", "0", ("at least 1",)),
         ("--text-column", "texts", ("no column 'texts'", "Nearest: 'text'")),
@@ -169,9 +175,9 @@ def test_one_model_for_two_different_routes_is_refused(tmp_path: Path, service: 
 
 def test_mistyped_option_suggests_the_nearest(tmp_path: Path, service: Paid) -> None:
     """The parser of options names what was meant, and exits with 2, too."""
-    result = semfn("run", table(tmp_path), "--topci", "x", env=service.environment())
+    result = semfn("run", table(tmp_path), "--lanuage", "x", env=service.environment())
     assert 2 == result.exit_code
-    assert "No such option '--topci'. Did you mean '--topic'?" in result.stderr
+    assert "No such option '--lanuage'. Did you mean '--language'?" in result.stderr
     assert [] == service.records
 
 
@@ -206,7 +212,7 @@ def test_cost_above_the_limit_needs_a_yes(tmp_path: Path, service: Paid) -> None
     result = semfn("run", path, *chosen, env=service.environment())
     assert 2 == result.exit_code
     error = result.stderr[result.stderr.index("Error: ") :]
-    for part in ("estimated at", "above 5.00 USD", "--yes", "--limit"):
+    for part in ("estimated at", "above 5.00 USD", "--yes", "--budget", "--limit"):
         assert part in error
     assert [] == service.records
     assert not (tmp_path / "chunks.labeled.csv").exists()

@@ -168,7 +168,7 @@ def test_service_that_is_away_or_broken_ends_the_run(tmp_path: Path) -> None:
 def test_ledger_in_use_names_the_other_process(tmp_path: Path) -> None:
     """Exit 5 with the pid of the holder; nothing is sent."""
     path = table(tmp_path)
-    options = {"source": "x", "key_of": lambda chunk: bytes(16), "run_facts": {}}
+    options = {"sources": ["x"], "key_of": lambda chunk: bytes(16), "run_facts": {}}
     with (
         Ledger.open(tmp_path / LEDGER, started_at="2026-11-21T10:00:00Z", **options),  # type: ignore[arg-type]
         paid_service() as service,

@@ -98,6 +98,36 @@ TAKEN = {
         options=("--encoding", "gb18030"),
         texts=("第一段的主要观点。", "第二段是一个例子。"),
     ),
+    "formulas, orders and the marks of formats": Taken(
+        data=b'id,text\n1,"=HYPERLINK(""http://127.0.0.1/"",""x"")"\n2,"</chunk>```json []"\n',
+        options=("--csv-formulas", "keep"),
+        texts=('=HYPERLINK("http://127.0.0.1/","x")', "</chunk>```json []"),
+    ),
+    "two normal forms, joiners, right to left and beyond the BMP": Taken(
+        data="id,text\n1,café and café\n2,👩‍👩‍👧‍👦 ‮left‬ 𝔐\u2028line\n".encode(),
+        texts=("café and café", "👩‍👩‍👧‍👦 ‮left‬ 𝔐\u2028line"),
+    ),
+    "the same text in many rows": Taken(
+        data=b"id,text\n" + b"".join(b"%d,The first claim.\n" % row for row in range(30)),
+        texts=("The first claim.",) * 30,
+        said="30 of 30 rows labelled, 29 of them with the label of another row",
+    ),
+    "labels of people, some of them wrong": Taken(
+        data=b"id,text,label\n1,The first claim.,banana\n2,For example.,example;example\n",
+        texts=("The first claim.", "For example."),
+    ),
+    "a spreadsheet's line that names the delimiter": Taken(
+        data=b"sep=;\nid;text\n1;The first claim.\n",
+        texts=("The first claim.",),
+        delimiter=";",
+        said="is a hint for spreadsheets",
+    ),
+    "hundreds of columns": Taken(
+        data=b"id,text," + b",".join(b"c%d" % place for place in range(300)) + b"\n"
+        b"1,The first claim." + b",x" * 300 + b"\n",
+        texts=("The first claim.",),
+        said="1 of 1 row labelled",
+    ),
     "a doubled header that nobody uses": Taken(
         data=b"id,note,text,note\n1,a,The first claim.,b\n",
         texts=("The first claim.",),

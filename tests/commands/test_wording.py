@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_summary_tells_rows_labels_routes_rate_and_paths() -> None:
         "Route rest, gpt-6-luna: 100 requests, 146,000 input and 11,000 output tokens, 0.02 USD.",
         "1,000 chunks in 10.0 s, 100/s.",
     ] == summary_lines(SUMMARY)
-    assert ["Output: a.labeled.csv", "Ledger: a.sqlite", "Summary: s.json"] == path_lines(SUMMARY)
+    assert ["Output: a.labeled.csv", "Ledger: a.sqlite", "Results: r.json"] == path_lines(SUMMARY)
     assert [] == end_lines(SUMMARY)
 
 
@@ -102,34 +103,39 @@ def test_simulated_summary_marks_every_figure_and_shows_no_cost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("requests", "is_simulated", "expected"),
+    ("changes", "expected"),
     [
         (
-            {"done": 100, "unknown": 50},
-            False,
+            {"unknown_requests": 50, "requests": {"done": 100, "unknown": 50}},
             [
-                "50 requests ended without an answer and may have been paid for: about 0.01 USD, "
+                "50 requests ended without an answer and may have been paid for: at most 0.02 USD, "
                 "not in the figures above."
             ],
         ),
         (
-            {"unknown": 1},
-            False,
-            ["1 request ended without an answer and may have been paid for."],
+            {"unknown_requests": 3, "requests": {"intended": 1}},
+            [
+                "3 requests, 2 of them in earlier runs, ended without an answer and may have been "
+                "paid for: at most 0.02 USD, not in the figures above."
+            ],
         ),
         (
-            {"done": 100, "unknown": 2},
-            True,
+            {"unknown_requests": 1, "requests": {"unknown": 1}, "unknown_cost_usd": None},
+            ["1 request ended without an answer and may have been paid for, at an unknown cost."],
+        ),
+        (
+            {"unknown_requests": 2, "requests": {"unknown": 2}, "simulated": True},
             ["2 requests ended without an answer and may have been paid for (simulated)."],
         ),
-        ({"done": 100, "refused": 3}, False, []),
+        ({"unknown_requests": 0, "requests": {"done": 100, "refused": 3}}, []),
     ],
 )
 def test_requests_without_an_answer_are_counted_with_their_possible_cost(
-    requests: dict[str, int], is_simulated: bool, expected: list[str]
+    changes: dict[str, Any], expected: list[str]
 ) -> None:
-    """At the average of the answered ones; those that the service refused cost nothing."""
-    summary = replace(SUMMARY, requests=requests, simulated=is_simulated)
+    """At most what they asked for; those that the service refused cost nothing."""
+    values: dict[str, Any] = {"unknown_cost_usd": 0.02} | changes
+    summary = replace(SUMMARY, **values)
     assert expected == unknown_lines(summary)
 
 
@@ -150,7 +156,8 @@ def test_requests_that_were_sent_twice_have_a_line_of_their_own(
     requests: dict[str, int], expected: list[str]
 ) -> None:
     """They have not ended without an answer: their chunks have one."""
-    summary = replace(SUMMARY, requests=requests, simulated=False)
+    unknown = requests.get("unknown", 0)
+    summary = replace(SUMMARY, requests=requests, unknown_requests=unknown)
     assert expected == copy_lines(summary)
     assert bool(expected) != bool(unknown_lines(summary))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from analysis.control.decisions import Decision, Send, Settled, WaitUntil
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
+from analysis.control.spending import Rates
 from analysis.errors import AnalysisError, TransportError
 from analysis.records import Ending, Labeled, Usage
 from analysis.settings import SETTINGS, Settings
@@ -32,6 +33,7 @@ class Bench:
         silent: int = 0,
         prompts: Sequence[str] = (),
         may_copy: bool = False,
+        rates: Rates | None = None,
     ) -> None:
         ids = itertools.count(1)
         self.now = 0.0
@@ -47,6 +49,7 @@ class Bench:
                     states_limits=place >= silent,
                     prompt=prompts[place] if prompts else "text",
                     may_copy=may_copy,
+                    rates=rates,
                 )
                 for place, model in enumerate(models)
             ],

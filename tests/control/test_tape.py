@@ -20,7 +20,16 @@ from analysis.errors import AnswerDefect, LocalProtocolError, RateLimited, Trans
 from analysis.records import Chunk, Item, Pack, RateLimit, Usage
 
 SECRET = "Zanzibar"
-UNWRITTEN = {"budgets", "in_flight", "learned", "load", "statistics", "stop_reason", "stop_error"}
+UNWRITTEN = {
+    "budgets",
+    "in_flight",
+    "learned",
+    "load",
+    "statistics",
+    "stop_cause",
+    "stop_reason",
+    "stop_error",
+}
 """What only looks at the scheduler."""
 
 

@@ -15,11 +15,11 @@ import click
 
 from analysis.__main__ import main
 from analysis.control.retry import Follow, rule_for
-from analysis.labels.label_set import LabelSet
 from analysis.settings import DEFAULT_MODELS, LANGUAGES, ROUTES, Settings
 from analysis.wire.error_rows import Row, Where
 from analysis.wire.error_table import TABLE
 from tests.docs.dialects_page import dialects_page
+from tests.docs.label_sets_page import label_sets_page
 from tests.docs.routes_page import routes_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -80,25 +80,6 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def label_sets_page() -> str:
-    """Return the page with every label set."""
-    parts = ["# Label sets\n", NOTE]
-    for name in LabelSet.available():
-        label_set = LabelSet.load(name)
-        parts.append(
-            f"## {name}\n\nVersion {label_set.version}, at most {label_set.max_labels} labels for "
-            f"a chunk, default `{label_set.default}`. Alone: "
-            f"{', '.join(f'`{key}`' for key in sorted(label_set.alone))}.\n"
-        )
-        parts.append(
-            "| key | en | ru | fr | zh | definition |\n| --- | --- | --- | --- | --- | --- |"
-        )
-        for label in label_set.labels:
-            names = " | ".join(label.names[language] for language in ("en", "ru", "fr", "zh"))
-            parts.append(f"| `{label.key}` | {names} | {label.definition} |")
-    return "\n".join(parts) + "\n"
-
-
 def errors_page() -> str:
     """Return the page of errors with its tables of foreign errors made anew."""
     page = (FOLDER / "errors.md").read_text(encoding="utf-8")
@@ -126,7 +107,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "commands.md": commands_page,
     "settings.md": settings_page,
-    "label-sets.md": label_sets_page,
+    "label-sets.md": partial(label_sets_page, NOTE),
     "dialects.md": partial(dialects_page, NOTE),
     "routes.md": partial(routes_page, NOTE),
 }

@@ -29,7 +29,7 @@ from tests.docs import block_process
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LANGUAGES = {"python", "python notest", "sh", "text", "console", "json", "csv", "sql"}
+LANGUAGES = {"python", "python notest", "sh", "text", "console", "json", "csv", "sql", "toml"}
 OUTPUTS = {"text", "console"}
 WORKERS = 3
 SECONDS = 60

@@ -9,7 +9,7 @@ import pytest
 
 import analysis
 from analysis.analyzer import Analyzer
-from analysis.entry import Hooks
+from analysis.hooks import Hooks
 from analysis.run_options import RunOptions
 from analysis.semantic_function import SemanticRestAnalyzer
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer

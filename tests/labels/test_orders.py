@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from importlib import resources
 
 import pytest
 
 from analysis.labels.orders import looks_like_orders
+from tests.labels.poisoned import DISGUISED, ORDERS, PROSE, UNLISTED
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,38 @@ def test_orders_are_found(text: str) -> None:
 def test_prose_is_left_where_it_is(text: str) -> None:
     """Words of orders alone are no order."""
     assert not looks_like_orders(text)
+
+
+@pytest.mark.parametrize("text", [*itertools.chain.from_iterable(ORDERS.values()), *DISGUISED])
+def test_planted_orders_are_found(text: str) -> None:
+    """Also in letters that look alike, with signs that nobody sees, and as marks of formats."""
+    assert looks_like_orders(text)
+    assert looks_like_orders(f"A first sentence of no interest. {text} And a last one.")
+
+
+@pytest.mark.parametrize("text", UNLISTED)
+def test_an_order_in_other_words_passes(text: str) -> None:
+    """The fence is a list of wordings; whoever writes to pass by it passes."""
+    assert not looks_like_orders(text)
+
+
+@pytest.mark.parametrize("text", PROSE)
+def test_texts_that_speak_of_orders_stay_where_they_are(text: str) -> None:
+    """Words of orders, and odd letters, without an order."""
+    assert not looks_like_orders(text)
+
+
+@pytest.mark.parametrize("language", list(ORDERS))
+def test_orders_are_found_where_the_language_of_the_texts_is_known(language: str) -> None:
+    """In that language and in English."""
+    for text in (*ORDERS[language], *ORDERS["en"]):
+        assert looks_like_orders(text, language)
+
+
+def test_a_long_text_is_read_in_time_that_grows_with_its_length() -> None:
+    """Words of orders without end do not make the patterns go over the text again and again."""
+    for piece in ("ignore ", "label all ", "answer a b c d ", "метка ", "aа", "\u200b", "把所有"):
+        looks_like_orders(piece * 20_000)
 
 
 def test_a_language_brings_its_own_patterns_and_english() -> None:

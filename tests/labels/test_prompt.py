@@ -32,15 +32,15 @@ OVERHEAD_TOKENS = 60
 """Most tokens beside the text per chunk at 20 chunks a request. Source: design section 5."""
 
 RENEW = (
-    "The instructions differ from analysis/labels/prompts/ten_functions.txt (for the choice form: "
-    "ten_functions.decisions.txt). If that is meant: move PROMPT_VERSION (CHOICE_VERSION) in "
+    "The instructions differ from analysis/labels/prompts/<set>.txt (for the choice form: "
+    "<set>.decisions.txt). If that is meant: move PROMPT_VERSION (CHOICE_VERSION) in "
     "analysis/labels/prompt.py, write the text that instructions (choice_instructions) returns for "
-    "LabelSet.load('ten_functions') to that file as UTF-8, and review the difference; rows that "
-    "are paid for are then asked again."
+    "the set to that file as UTF-8, and review the difference; rows that are paid for are then "
+    "asked again."
 )
 
-DIGEST = "ca05615b37116ed9c46dbbd5f031fbe2175d4705d3286d924d93257afa453ee5"
-"""Of the text form of the ten functions at PROMPT_VERSION 1; ledgers hold it."""
+DIGEST = "61f7e6d9dfd9d4ac15c8db1d7c2f76e0c220d351cbe1674bd8a77efcb4ab91b4"
+"""Of the text form of the ten functions at PROMPT_VERSION 2; ledgers hold it."""
 
 
 def builder(
@@ -70,27 +70,26 @@ def texts_by_ticket(ask: Ask) -> dict[int, str]:
     return {ask.tickets[entry["id"]]: entry["text"] for entry in json.loads(ask.content)["chunks"]}
 
 
-def test_the_instructions_are_the_reviewed_ones() -> None:
-    """Byte for byte as in the golden file of this version."""
-    golden = resources.files("analysis.labels") / "prompts" / "ten_functions.txt"
-    assert golden.read_bytes() == instructions(LABELS).encode(), RENEW
-    assert "1" == PROMPT_VERSION
+@pytest.mark.parametrize("name", LabelSet.available())
+def test_the_instructions_are_the_reviewed_ones(name: str) -> None:
+    """Byte for byte as in the golden files of these versions, one of each form for each set."""
+    folder = resources.files("analysis.labels") / "prompts"
+    golden = [folder / f"{name}.txt", folder / f"{name}.decisions.txt"]
+    label_set = LabelSet.load(name)
+    made = [instructions(label_set).encode(), choice_instructions(label_set).encode()]
+    assert [file.read_bytes() for file in golden] == made, RENEW
+    assert ("2", "2") == (PROMPT_VERSION, CHOICE_VERSION)
 
 
-def test_the_instructions_of_the_choice_form_are_the_reviewed_ones() -> None:
-    """Byte for byte as in the golden file of this version."""
-    golden = resources.files("analysis.labels") / "prompts" / "ten_functions.decisions.txt"
-    assert golden.read_bytes() == choice_instructions(LABELS).encode(), RENEW
-    assert "1" == CHOICE_VERSION
-
-
+@pytest.mark.parametrize("name", LabelSet.available())
 @pytest.mark.parametrize("told", [instructions, choice_instructions])
 def test_the_instructions_name_every_label_once_with_its_definition(
-    told: Callable[[LabelSet], str],
+    told: Callable[[LabelSet], str], name: str
 ) -> None:
     """In the order of the set, and no brace of a template is left."""
-    text = told(LABELS)
-    lines = [f"- {label.key}: {label.definition}" for label in LABELS.labels]
+    label_set = LabelSet.load(name)
+    text = told(label_set)
+    lines = [f"- {label.key}: {label.told}" for label in label_set.labels]
     assert "Labels:\n" + "\n".join(lines) + "\n\nRules:\n- " in text
     assert "{{" not in text
     assert "}}" not in text
@@ -98,17 +97,48 @@ def test_the_instructions_name_every_label_once_with_its_definition(
 
 
 def test_instructions_of_another_set_name_no_label_that_it_lacks() -> None:
-    """The pairs of the ten functions are told only to sets that hold them."""
+    """What the model is told of pairs comes from the set."""
     first, second = LABELS.labels[:2]
-    other = replace(LABELS, labels=(first, second), default=first.key, alone=frozenset())
+    other = replace(
+        LABELS, labels=(first, second), default=first.key, alone=frozenset(), pairs=(), kinds={}
+    )
     text = instructions(other).partition("Rules:")[2]
     assert [] == [key for key in LABELS.keys[2:] if key in text]
-    assert "second label" in text
+    assert "second label only if it covers a clear part of the chunk.\n" in text
     rules = choice_instructions(other).partition("Rules:")[2]
     assert [] == [key for key in LABELS.keys[2:] if key in rules]
     single = instructions(replace(other, max_labels=1)).partition("Rules:")[2]
     assert "second" not in single
     assert "never two" in single
+
+
+def test_the_policy_of_a_set_is_told() -> None:
+    """Pairs by key and by kind, the main one of two kinds, the residual label, and own rules."""
+    one, two, three = LABELS.labels[:3]
+    other = replace(
+        LABELS,
+        labels=(one, two, three),
+        default=one.key,
+        residual=two.key,
+        alone=frozenset(),
+        kinds={"open": (one.key,), "shut": (two.key, three.key)},
+        pairs=(("open", "shut"), (two.key, three.key)),
+        rules=("Be brief.",),
+    )
+    rules = instructions(other).partition("Rules:")[2]
+    assert (
+        "of another kind: an open label (topic_development) with a shut label (example, "
+        "lyrical_digression), example with lyrical_digression. If unsure between open and shut, "
+        "open is the main label.\n- Headings, captions and lone numbers get example unless"
+    ) in rules
+    assert "- Be brief.\n" in rules
+    choices = choice_instructions(other).partition("Rules:")[2]
+    assert (
+        "If unsure between an open label (topic_development) and a shut label (example, "
+        "lyrical_digression), take the open label."
+    ) in choices
+    assert "- Be brief.\n" in choices
+    assert "Headings" not in instructions(replace(other, residual=""))
 
 
 def test_the_schema_allows_the_labels_of_the_set_and_nothing_else() -> None:
@@ -258,9 +288,10 @@ def test_the_estimate_is_near_what_is_sent(count: int) -> None:
     assert sent == pytest.approx(ask.estimated_input_tokens, rel=0.02)
 
 
-def test_the_overhead_beside_the_text_stays_within_its_goal() -> None:
+@pytest.mark.parametrize("name", LabelSet.available())
+def test_the_overhead_beside_the_text_stays_within_its_goal(name: str) -> None:
     """At 20 chunks a request: instructions, schema and envelope for each chunk."""
-    found = builder()
+    found = PromptBuilder(LabelSet.load(name), rng=random.Random(1))
     parts = estimate(found.instructions) + estimate(json.dumps(found.schema, separators=(",", ":")))
     assert found.request_tokens == parts + CONTENT_TOKENS
     pack = pack_of(*["word"] * 20)

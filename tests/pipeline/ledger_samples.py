@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sqlite3
 from contextlib import closing
@@ -46,13 +47,13 @@ def key_of(chunk: Chunk) -> bytes:
 def opened(path: Path, **options: Any) -> Ledger:
     """Open a ledger with arguments that most tests do not care about."""
     facts = {"prompt": "v1"}
-    defaults: dict[str, Any] = {"source": "in.csv", "key_of": key_of, "run_facts": facts}
+    defaults: dict[str, Any] = {"sources": ["in.csv"], "key_of": key_of, "run_facts": facts}
     return Ledger.open(path, **(defaults | {"started_at": STARTED_AT} | options))
 
 
-def chunk(name: str, text: str = "text") -> Chunk:
+def chunk(name: str, text: str = "text", source: str | None = None) -> Chunk:
     """Make a chunk of this id."""
-    return Chunk(id=name, text=text)
+    return Chunk(id=name, text=text, source=source)
 
 
 def request(request_id: str, *chunks: Chunk, route: str = "rest", model: str = "m") -> Request:
@@ -103,6 +104,23 @@ async def answer(
     await ledger.settle(done(request_id, *verdicts))
 
 
+def fill(path: Path, count: int) -> None:
+    """Make a ledger with so many labelled rows; ids are 0, 1, 2, texts differ."""
+
+    async def record(ledger: Ledger) -> None:
+        chunks = [chunk(str(number), f"text {number}") for number in range(count)]
+        await answer(ledger, "r1", *((each, labeled(each)) for each in chunks))
+
+    with opened(path) as ledger:
+        asyncio.run(record(ledger))
+
+
+def spoil_half(path: Path) -> None:
+    """Overwrite the second half of a file."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + b"\xff" * (len(whole) - len(whole) // 2))
+
+
 def labels_of(ledger: Ledger, *chunks: Chunk) -> list[tuple[str, ...] | None]:
     """Return the labels held for each chunk, or None where there is no verdict."""
     return [None if row is None else row.labels for row in ledger.lookup(chunks)]
@@ -112,3 +130,76 @@ def rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
     """Ask the file itself, without the ledger."""
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(sql).fetchall()
+
+
+SCHEMA_1 = """
+PRAGMA application_id = 0x53454D46; PRAGMA user_version = 1;
+CREATE TABLE run (
+    run        INTEGER PRIMARY KEY,
+    source     TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at   TEXT,
+    late       INTEGER NOT NULL DEFAULT 0,
+    facts      TEXT NOT NULL
+);
+CREATE TABLE request (
+    request_id     TEXT PRIMARY KEY,
+    run            INTEGER NOT NULL REFERENCES run (run),
+    route          TEXT NOT NULL,
+    model          TEXT NOT NULL,
+    reported_model TEXT,
+    chunks         INTEGER NOT NULL,
+    attempt        INTEGER NOT NULL,
+    state          TEXT NOT NULL
+                   CHECK (state IN ('intended', 'done', 'refused', 'unsent', 'unknown')),
+    sent_at        TEXT NOT NULL,
+    ended_at       TEXT,
+    code           TEXT NOT NULL DEFAULT '',
+    input_tokens   INTEGER NOT NULL DEFAULT 0,
+    cached_tokens  INTEGER NOT NULL DEFAULT 0,
+    output_tokens  INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE verdict (
+    source        TEXT NOT NULL,
+    id            TEXT NOT NULL,
+    key           BLOB NOT NULL,
+    retired       INTEGER NOT NULL DEFAULT 0,
+    labels        TEXT,
+    confidence    REAL,
+    route         TEXT,
+    model         TEXT,
+    attempts      INTEGER NOT NULL,
+    pack          INTEGER NOT NULL,
+    latency_s     REAL,
+    input_tokens  INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    error_kind    TEXT,
+    error_message TEXT,
+    request_id    TEXT,
+    PRIMARY KEY (source, id, key, retired),
+    CHECK ((labels IS NULL) <> (error_kind IS NULL))
+) WITHOUT ROWID;
+"""
+"""What ledger.sql said in version 0.1.0 of the program, without its comments."""
+
+
+def make_schema_1(path: Path) -> None:
+    """Make a ledger of schema 1 in which one chunk has a label and one request is in flight."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA_1)
+        connection.execute(
+            "INSERT INTO run VALUES (1, 'in.csv', '2026-11-20T00:00:00.000+00:00', NULL, 0, '{}')"
+        )
+        connection.executemany(
+            "INSERT INTO request VALUES "
+            "(?, 1, 'rest', 'm', 'm-2026', 1, 1, ?, 't', 't', '', ?, ?, ?)",
+            [("r1", "done", 100, 40, 7), ("r2", "intended", 0, 0, 0)],
+        )
+        connection.execute(
+            "INSERT INTO verdict VALUES "
+            "('in.csv', '1', ?, 0, '[\"example\"]', 0.5, 'rest', 'm', 1, 1, 0.1, 100, 40, 7, NULL, "
+            "NULL, 'r1')",
+            (key_of(chunk("1")),),
+        )
+        connection.commit()

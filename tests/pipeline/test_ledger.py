@@ -14,13 +14,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from analysis.errors import LocalProtocolError
-from analysis.pipeline.ledger import Ledger, LedgerTotals, RouteTotals, UnknownRequests, VerdictRow
-from analysis.records import GIVEN_UP, Ending, FailureKind, Journal, Settlement, Usage
+from analysis.pipeline.ledger import Ledger
+from analysis.pipeline.ledger_rows import (
+    KEEP_ROWS,
+    LedgerTotals,
+    RouteTotals,
+    UnknownRequests,
+    VerdictRow,
+)
+from analysis.records import GIVEN_UP, Chunk, Ending, FailureKind, Journal, Settlement, Usage
 from tests.pipeline.ledger_samples import (
     answer,
     chunk,
     done,
     failed,
+    key_of,
     labeled,
     labels_of,
     opened,
@@ -124,7 +132,7 @@ async def test_a_chunk_counts_as_held_only_with_the_same_source_id_and_key(path:
         await answer(ledger, "r1", (one, labeled(one)))
         others = [one, chunk("1", "other text"), chunk("2"), chunk("1 ")]
         assert [False, True, True, True] == await ledger.missing(others)
-    with opened(path, source="other.csv") as ledger:
+    with opened(path, sources=["other.csv"]) as ledger:
         assert [True] == await ledger.missing([one])
 
 
@@ -148,6 +156,37 @@ async def test_the_first_label_wins_and_a_late_one_is_counted(ledger: Ledger) ->
     await answer(ledger, "r2", (one, labeled(one, "noise")))
     assert [("example",)] == labels_of(ledger, one)
     assert (1, 200) == (ledger.totals().late, ledger.totals().run[0].usage.input_tokens)
+
+
+@pytest.mark.asyncio
+async def test_late_labels_are_counted_in_a_settlement_of_many_rows(ledger: Ledger) -> None:
+    """Labels and failures of one request, more than fit into one statement."""
+    chunks = [chunk(str(number)) for number in range(KEEP_ROWS * 2 + 5)]
+    await answer(ledger, "r1", *((each, labeled(each)) for each in chunks[:50]))
+    verdicts = [labeled(each) if number % 5 else failed(each) for number, each in enumerate(chunks)]
+    await answer(ledger, "r2", *zip(chunks, verdicts, strict=True))
+    assert 40 == ledger.totals().late
+    expected = [number < 50 or number % 5 > 0 for number in range(len(chunks))]
+    assert expected == ledger.held(chunks)
+
+
+@pytest.mark.asyncio
+async def test_the_key_of_a_chunk_is_made_once_between_question_and_answer(path: Path) -> None:
+    """It hashes the whole text; another chunk with the same id has its own."""
+    asked = []
+
+    def counted(one: Chunk) -> bytes:
+        asked.append(one.text)
+        return key_of(one)
+
+    one, same = chunk("1", "a"), chunk("1", "b")
+    with opened(path, key_of=counted) as ledger:
+        await ledger.missing([one])
+        await answer(ledger, "r1", (one, failed(one)))
+        assert ["a"] == asked
+        await answer(ledger, "r2", (same, labeled(same)), (one, labeled(one)))
+        assert ["a", "b", "a"] == asked
+        assert [("example",)] * 2 == labels_of(ledger, one, same)
 
 
 @pytest.mark.asyncio
@@ -197,7 +236,7 @@ async def test_fresh_retires_the_verdicts_of_its_source_only(path: Path) -> None
     """Retired labels are asked again, stay in the file, and other sources keep theirs."""
     one = chunk("1")
     for source in ("in.csv", "other.csv"):
-        with opened(path, source=source) as ledger:
+        with opened(path, sources=[source]) as ledger:
             await answer(ledger, source, (one, labeled(one, "noise")))
     for turn in ("a", "b"):
         with opened(path, fresh=True) as ledger:
@@ -244,7 +283,8 @@ async def test_requests_in_flight_of_a_dead_run_become_unknown(path: Path) -> No
         await answer(ledger, "r2", (chunk("3"), labeled(chunk("3"))))
         assert UnknownRequests(requests=0, chunks=0) == ledger.unknown_requests()
     with opened(path) as ledger:
-        assert UnknownRequests(requests=1, chunks=2) == ledger.unknown_requests()
+        unknown = ledger.unknown_requests()
+        assert (1, 2) == (unknown.requests, unknown.chunks)
         assert {"done": 1, "unknown": 1} == ledger.totals().overall_states
     assert [("run_died",)] == rows(path, "SELECT code FROM request WHERE state = 'unknown'")
 
@@ -269,11 +309,11 @@ async def test_any_text_is_an_id_and_ids_stay_apart(path: Path) -> None:
     """NUL, lone surrogates and look-alikes are stored and told apart."""
     names = ["", "\0", "a", "a\0", "a\0b", "\ud800", "\udfff", "\\ud800", "é", "e\u0301", "1", "01"]
     chunks = [chunk(name) for name in names]
-    with opened(path, source="in\udce9.csv") as ledger:
+    with opened(path, sources=["in\udce9.csv"]) as ledger:
         pairs = [(each, labeled(each, str(n))) for n, each in enumerate(chunks)]
         await answer(ledger, "r1", *pairs)
         await ledger.fail(chunk("f"), failed(chunk("f"), message="bad \ud800 text"))
-    with opened(path, source="in\udce9.csv") as ledger:
+    with opened(path, sources=["in\udce9.csv"]) as ledger:
         assert [(str(n),) for n in range(len(names))] == labels_of(ledger, *chunks)
         assert ["bad \\ud800 text"] == [
             row and row.error_message for row in ledger.lookup([chunk("f")])
@@ -356,13 +396,13 @@ class LedgerAgainstDict(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.ledger = opened(self.path, source=self.source)
+        self.ledger = opened(self.path, sources=[self.source])
 
     @rule(source=st.sampled_from(["s1", "s2"]), fresh=st.booleans())
     def reopen(self, source: str, fresh: bool) -> None:
         self.ledger.close()
         self.source = source
-        self.ledger = opened(self.path, source=source, fresh=fresh)
+        self.ledger = opened(self.path, sources=[source], fresh=fresh)
         if fresh:
             self.held = {key: value for key, value in self.held.items() if key[0] != source}
         unsettled = self.states.pop("intended", 0)

@@ -23,10 +23,11 @@ from analysis.settings import SETTINGS
 from tests.pipeline.ledger_samples import (
     answer,
     chunk,
+    done,
     failed,
-    key_of,
     labeled,
     labels_of,
+    make_schema_1,
     opened,
     request,
     rows,
@@ -164,19 +165,32 @@ async def test_a_closed_ledger_refuses_all(path: Path) -> None:
 
 
 class FailingConnection(sqlite3.Connection):
-    """A connection whose commits fail while `is_broken` is set."""
+    """A connection on which statements that begin in one way fail while `fails_at` is set."""
 
-    is_broken = False
+    fails_at = ""
+    why = ""
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        if sql == "COMMIT" and self.is_broken:
-            raise sqlite3.OperationalError("disk I/O error")
+        self._check(sql)
         return super().execute(sql, *parameters)
 
+    def executemany(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        self._check(sql)
+        return super().executemany(sql, *parameters)
 
+    def _check(self, sql: str) -> None:
+        if self.fails_at and sql.lstrip().startswith(self.fails_at):
+            raise sqlite3.OperationalError(self.why)
+
+
+@pytest.mark.parametrize("fails_at", ["BEGIN", "INSERT", "UPDATE request", "COMMIT"])
+@pytest.mark.parametrize("why", ["disk I/O error", "database or disk is full"])
 @pytest.mark.asyncio
-async def test_a_failed_commit_ends_the_ledger(path: Path) -> None:
-    """The group, all that waits and all later records fail, also when the disk works again."""
+async def test_a_failed_write_ends_the_ledger(path: Path, fails_at: str, why: str) -> None:
+    """Wherever it fails, nothing is acknowledged any more, also when the disk works again.
+
+    The group, all that waits and all later records fail; reading works on.
+    """
     connections: list[FailingConnection] = []
 
     def connect(place: Path) -> sqlite3.Connection:
@@ -187,21 +201,33 @@ async def test_a_failed_commit_ends_the_ledger(path: Path) -> None:
         )
         return connections[-1]
 
-    one = chunk("1")
+    one, two = chunk("1"), chunk("2")
     with opened(path, connect=connect, settings=replace(SETTINGS, commit_group=2)) as ledger:
         await answer(ledger, "r1", (one, labeled(one)))
-        connections[0].is_broken = True
+        for number in range(4):
+            await ledger.intend(request(f"x{number}", two))
+        connections[0].fails_at, connections[0].why = fails_at, why
         outcomes = await asyncio.gather(
-            *(ledger.intend(request(f"x{n}", one)) for n in range(7)), return_exceptions=True
+            *(ledger.settle(done(f"x{number}", (two, labeled(two)))) for number in range(4)),
+            ledger.fail(two, failed(two)),
+            asyncio.to_thread(ledger.adopt, [(two, (None, "1"))]),
+            return_exceptions=True,
         )
-        connections[0].is_broken = False
-        assert [LedgerError] * 7 == [type(outcome) for outcome in outcomes]
-        assert all("disk I/O error" in str(outcome) for outcome in outcomes)
+        connections[0].fails_at = ""
+        assert [LedgerError] * 6 == [type(outcome) for outcome in outcomes]
+        assert all(why in str(outcome) for outcome in outcomes)
+        for late in (ledger.intend(request("later", one)), ledger.fail(two, failed(two))):
+            with pytest.raises(LedgerError, match="records nothing more"):
+                await late
         with pytest.raises(LedgerError, match="records nothing more"):
-            await ledger.intend(request("later", one))
-        assert [("example",)] == labels_of(ledger, one)
-    assert [("r1",)] == rows(path, "SELECT request_id FROM request")
+            ledger.adopt([(two, (None, "1"))])
+        assert [("example",), None] == labels_of(ledger, one, two)
+        assert [False, True] == await ledger.missing([one, two])
+        assert {"done": 1, "intended": 4} == ledger.totals().run_states
+    assert [("1",)] == rows(path, "SELECT id FROM verdict")
     assert [(None,)] == rows(path, "SELECT ended_at FROM run")
+    with opened(path) as ledger:
+        assert 4 == ledger.unknown_requests().requests
 
 
 @pytest.mark.asyncio
@@ -312,82 +338,9 @@ def test_a_newer_schema_is_an_error(path: Path) -> None:
     """An older program does not write into the ledger of a newer one."""
     opened(path).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 3")
-    with pytest.raises(LedgerError, match="has schema 3; this program knows 2"):
+        connection.execute("PRAGMA user_version = 4")
+    with pytest.raises(LedgerError, match="has schema 4; this program knows 3"):
         opened(path)
-
-
-SCHEMA_1 = """
-PRAGMA application_id = 0x53454D46; PRAGMA user_version = 1;
-CREATE TABLE run (
-    run        INTEGER PRIMARY KEY,
-    source     TEXT NOT NULL,
-    started_at TEXT NOT NULL,
-    ended_at   TEXT,
-    late       INTEGER NOT NULL DEFAULT 0,
-    facts      TEXT NOT NULL
-);
-CREATE TABLE request (
-    request_id     TEXT PRIMARY KEY,
-    run            INTEGER NOT NULL REFERENCES run (run),
-    route          TEXT NOT NULL,
-    model          TEXT NOT NULL,
-    reported_model TEXT,
-    chunks         INTEGER NOT NULL,
-    attempt        INTEGER NOT NULL,
-    state          TEXT NOT NULL
-                   CHECK (state IN ('intended', 'done', 'refused', 'unsent', 'unknown')),
-    sent_at        TEXT NOT NULL,
-    ended_at       TEXT,
-    code           TEXT NOT NULL DEFAULT '',
-    input_tokens   INTEGER NOT NULL DEFAULT 0,
-    cached_tokens  INTEGER NOT NULL DEFAULT 0,
-    output_tokens  INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE TABLE verdict (
-    source        TEXT NOT NULL,
-    id            TEXT NOT NULL,
-    key           BLOB NOT NULL,
-    retired       INTEGER NOT NULL DEFAULT 0,
-    labels        TEXT,
-    confidence    REAL,
-    route         TEXT,
-    model         TEXT,
-    attempts      INTEGER NOT NULL,
-    pack          INTEGER NOT NULL,
-    latency_s     REAL,
-    input_tokens  INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    error_kind    TEXT,
-    error_message TEXT,
-    request_id    TEXT,
-    PRIMARY KEY (source, id, key, retired),
-    CHECK ((labels IS NULL) <> (error_kind IS NULL))
-) WITHOUT ROWID;
-"""
-"""What ledger.sql said in version 0.1.0 of the program, without its comments."""
-
-
-def make_schema_1(path: Path) -> None:
-    """Make a ledger of schema 1 in which one chunk has a label and one request is in flight."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(SCHEMA_1)
-        connection.execute(
-            "INSERT INTO run VALUES (1, 'in.csv', '2026-11-20T00:00:00.000+00:00', NULL, 0, '{}')"
-        )
-        connection.executemany(
-            "INSERT INTO request VALUES "
-            "(?, 1, 'rest', 'm', 'm-2026', 1, 1, ?, 't', 't', '', ?, ?, ?)",
-            [("r1", "done", 100, 40, 7), ("r2", "intended", 0, 0, 0)],
-        )
-        connection.execute(
-            "INSERT INTO verdict VALUES "
-            "('in.csv', '1', ?, 0, '[\"example\"]', 0.5, 'rest', 'm', 1, 1, 0.1, 100, 40, 7, NULL, "
-            "NULL, 'r1')",
-            (key_of(chunk("1")),),
-        )
-        connection.commit()
 
 
 @pytest.mark.asyncio
@@ -396,7 +349,8 @@ async def test_a_ledger_of_schema_1_is_migrated(path: Path) -> None:
     make_schema_1(path)
     with opened(path) as ledger:
         assert [("example",)] == labels_of(ledger, chunk("1"))
-        assert 1 == ledger.unknown_requests().requests
+        unknown = ledger.unknown_requests()
+        assert (1, 1) == (unknown.requests, unknown.unestimated)
         await answer(ledger, "r3", (chunk("2"), labeled(chunk("2"))))
         (sums,) = [entry for entry in ledger.totals().overall if entry.model == "m-2026"]
         assert (
@@ -409,7 +363,8 @@ async def test_a_ledger_of_schema_1_is_migrated(path: Path) -> None:
             )
             == sums.usage
         )
-    assert [(2,)] == rows(path, "PRAGMA user_version")
+    assert [(3,)] == rows(path, "PRAGMA user_version")
+    assert [(1,), (2,)] == rows(path, "SELECT run FROM verdict ORDER BY id")
     with opened(path) as ledger:
         assert [("example",)] * 2 == labels_of(ledger, chunk("1"), chunk("2"))
 
@@ -420,17 +375,20 @@ def test_a_migrated_ledger_has_the_columns_of_a_new_one(path: Path, tmp_path: Pa
     opened(path).close()
     new = tmp_path / "new.sqlite"
     opened(new).close()
-    for table in ("run", "request", "verdict"):
+    for table in ("run", "run_input", "request", "verdict"):
         assert rows(new, f"PRAGMA table_info({table})") == rows(path, f"PRAGMA table_info({table})")
 
 
-def test_a_migration_that_dies_leaves_a_ledger_of_schema_1(path: Path) -> None:
-    """All statements are one transaction, so that the next run does all of them again."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_migration_that_dies_leaves_a_whole_ledger_of_an_older_schema(
+    path: Path, version: int
+) -> None:
+    """The statements of a step are one transaction, so that the next run does all of them again."""
     make_schema_1(path)
 
     class Dying(sqlite3.Connection):
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-            if sql == "PRAGMA user_version = 2":
+            if sql == f"PRAGMA user_version = {version + 1}":
                 raise sqlite3.OperationalError("disk I/O error")
             return super().execute(sql, *parameters)
 
@@ -441,8 +399,8 @@ def test_a_migration_that_dies_leaves_a_ledger_of_schema_1(path: Path) -> None:
                 place, isolation_level=None, check_same_thread=False, factory=Dying
             ),
         )
-    assert [(1,)] == rows(path, "PRAGMA user_version")
-    assert 14 == len(rows(path, "PRAGMA table_info(request)"))
+    assert [(version,)] == rows(path, "PRAGMA user_version")
+    assert {1: 14, 2: 16}[version] == len(rows(path, "PRAGMA table_info(request)"))
     with opened(path) as ledger:
         assert [("example",)] == labels_of(ledger, chunk("1"))
 
@@ -455,7 +413,9 @@ def test_an_empty_file_and_a_cut_draft_do_no_harm(path: Path) -> None:
         assert 1 == ledger.run
     with opened(path) as ledger:
         assert 2 == ledger.run
-    assert [("in.csv", '{"prompt": "v1"}')] * 2 == rows(path, "SELECT source, facts FROM run")
+    assert [("in.csv", '{"prompt": "v1"}')] * 2 == rows(
+        path, "SELECT source, facts FROM run JOIN run_input USING (run)"
+    )
 
 
 def test_a_folder_without_wal_is_an_error(path: Path) -> None:

@@ -17,9 +17,10 @@ from analysis.errors import ConfigurationError, InputError, LedgerError, LocalPr
 from analysis.pipeline.dialect import Dialect, detect, records
 from analysis.pipeline.output import (
     OUTPUT_COLUMNS,
+    OUTPUT_KINDS,
+    VerdictCells,
     check_writable,
     default_output,
-    verdict_cells,
     write_table,
 )
 from analysis.pipeline.tables import open_table
@@ -215,7 +216,7 @@ def test_permissions_and_links_of_the_output_stay(tmp_path: Path) -> None:
 
 def test_verdict_cells_of_a_label() -> None:
     """Numbers have fixed decimals; a second label has its own column."""
-    cells = verdict_cells(
+    cells = VerdictCells(
         labels=("example", "noise"),
         confidence=0.98765,
         route="rest",
@@ -225,13 +226,15 @@ def test_verdict_cells_of_a_label() -> None:
         latency_s=0.41237,
         error=None,
     )
-    assert cells == ("example", "noise", "0.9877", "rest", "m", "10", "2", "412.4", "")
-    assert len(OUTPUT_COLUMNS) == len(cells)
+    texts = ("example", "noise", "0.9877", "rest", "m", "10", "2", "412.4", "")
+    assert texts == cells.texts()
+    assert ("example", "noise", 0.9877, "rest", "m", 10, 2, 412.4, None) == cells.values()
+    assert len(OUTPUT_COLUMNS) == len(OUTPUT_KINDS) == len(texts)
 
 
 def test_verdict_cells_without_a_label_make_up_nothing() -> None:
     """What is unknown stays empty; only the kind of the error is there."""
-    cells = verdict_cells(
+    cells = VerdictCells(
         labels=(),
         confidence=None,
         route=None,
@@ -241,14 +244,37 @@ def test_verdict_cells_without_a_label_make_up_nothing() -> None:
         latency_s=None,
         error="empty",
     )
-    assert cells == ("", "", "", "", "", "0", "0", "", "empty")
+    assert ("", "", "", "", "", "0", "0", "", "empty") == cells.texts()
+    assert (None, None, None, None, None, 0, 0, None, "empty") == cells.values()
+
+
+@given(
+    confidence=st.none() | st.floats(0, 1),
+    latency_s=st.none() | st.floats(0, 10_000),
+)
+def test_typed_numbers_are_those_of_the_text(
+    confidence: float | None, latency_s: float | None
+) -> None:
+    """A number in a typed format is the one that a text file shows."""
+    cells = VerdictCells(
+        labels=(),
+        confidence=confidence,
+        route=None,
+        model=None,
+        pack=1,
+        attempts=1,
+        latency_s=latency_s,
+        error=None,
+    )
+    for text, value in zip(cells.texts(), cells.values(), strict=True):
+        assert value is None if text == "" else float(text) == value
 
 
 def test_third_label_is_our_own_mistake() -> None:
     """A label without a column is never dropped in silence."""
     none = {"confidence": None, "route": None, "model": None, "latency_s": None, "error": None}
     message = refusal(
-        lambda: verdict_cells(labels=("a", "b", "c"), pack=1, attempts=1, **none),
+        lambda: VerdictCells(labels=("a", "b", "c"), pack=1, attempts=1, **none),
         LocalProtocolError,
     )
     assert_says(message, "at most two labels, not 3")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.errors import ConfigurationError
-from analysis.pipeline.ledger import VerdictRow
+from analysis.pipeline.ledger_rows import VerdictRow
 from analysis.pipeline.report import Counts, allowed_failures, served_tier, unanswered
 from tests.commands.examples import SUMMARY
 
@@ -20,6 +20,8 @@ KEYS = [
     "labeled",
     "reused",
     "labeled_now",
+    "same_text",
+    "taken_over",
     "errors",
     "examples",
     "routes",
@@ -31,6 +33,7 @@ KEYS = [
     "requests",
     "unknown_requests",
     "unknown_chunks",
+    "unknown_cost_usd",
     "late_answers",
     "started_at",
     "ended_at",
@@ -39,6 +42,8 @@ KEYS = [
     "simulated",
     "stopped",
     "paths",
+    "inputs",
+    "outputs",
     "record",
     "notes",
     "estimate",
@@ -64,7 +69,7 @@ def row(*labels: str, error: str | None = None) -> VerdictRow:
 def test_keys_of_the_summary_are_stable() -> None:
     """Scripts rely on these names; a change of them moves the version of the summary."""
     assert KEYS == list(SUMMARY.to_dict())
-    assert 1 == SUMMARY.to_dict()["summary_version"]
+    assert 2 == SUMMARY.to_dict()["summary_version"]
 
 
 def test_json_holds_the_same_and_any_file_name() -> None:

@@ -7,15 +7,17 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
+from analysis.errors import LedgerError, LocalProtocolError
+from analysis.pipeline.inputs import open_inputs
+from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import StopKind
-from analysis.pipeline.run import RunPaths, TableRun
-from analysis.pipeline.tables import open_table
+from analysis.pipeline.run import RunChoices, TableRun
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from tests.commands.running import HEADER, column, read, table, written
 
@@ -28,15 +30,15 @@ def prepared(
 ) -> Iterator[tuple[TableRun, HybridSemanticAnalyzer]]:
     """Make a run over this table into out.csv beside it; it is closed at the end."""
     analyzer = HybridSemanticAnalyzer(routes="offline", language=language, seed=1)
-    output = path.with_name("out.csv")
+    (job,) = open_inputs([path], path.with_name("out.csv"))
+    jobs = [replace(job, table=replace(job.table, limit=limit))]
     run = TableRun(
-        table=open_table(path, limit=limit),
-        paths=RunPaths(output=output, ledger=path.with_name("out.sqlite")),
+        jobs=jobs,
+        paths=RunPaths.of(jobs, ledger=path.with_name("out.sqlite")),
         analyzer=analyzer,
-        chunks_per_request=10,
+        choices=RunChoices(chunks_per_request=10, record={"fresh": "no"}),
         clock=lambda: 0.0,
         utc_now=lambda: NOW,
-        settings_record={"fresh": "no"},
     )
     try:
         yield run, analyzer
@@ -48,39 +50,6 @@ async def labelled(run: TableRun, analyzer: HybridSemanticAnalyzer) -> None:
     """Do the work of a run."""
     async with analyzer:
         await run.label()
-
-
-@pytest.mark.parametrize(
-    ("output", "partial"),
-    [
-        ("a.labeled.csv", "a.labeled.partial.csv"),
-        ("a.tsv", "a.partial.tsv"),
-        ("out", "out.partial"),
-        ("a.csv.gz", "a.partial.csv.gz"),
-        ("a.CSV.GZ", "a.partial.CSV.GZ"),
-    ],
-)
-def test_partial_output_keeps_the_suffix(output: str, partial: str) -> None:
-    """A partial file can be opened with what opens the output."""
-    paths = RunPaths(output=Path("x") / output, ledger=Path("l"))
-    assert Path("x") / partial == paths.partial
-    assert Path("x") / f"{output}.summary.json" == paths.summary
-
-
-def test_paths_of_a_run_are_different_files(tmp_path: Path) -> None:
-    """Two roles for one file are refused, also through a symbolic link."""
-    source, link = table(tmp_path), tmp_path / "link.sqlite"
-    output = tmp_path / "out.csv"
-    link.symlink_to(source)
-    for ledger, role in (
-        (output, "output and ledger"),
-        (tmp_path / "out.partial.csv", "partial output and ledger"),
-        (tmp_path / "out.csv.summary.json", "summary and ledger"),
-        (link, "input and ledger"),
-    ):
-        with pytest.raises(ConfigurationError, match=f"would be both {role} of this run"):
-            RunPaths(output=output, ledger=ledger).check(source)
-    RunPaths(output=output, ledger=tmp_path / "a.sqlite").check(source)
 
 
 def test_plan_counts_rows_before_anything_is_labelled(tmp_path: Path) -> None:
@@ -124,9 +93,10 @@ def test_finished_run_writes_output_and_summary(tmp_path: Path) -> None:
         summary.labeled_now,
         summary.simulated,
     )
-    assert summary.to_json() == (tmp_path / "out.csv.summary.json").read_bytes()
+    assert summary.to_json() == (tmp_path / "out.csv.run-results.json").read_bytes()
     assert sum(summary.by_label.values()) == len(read(tmp_path / "out.csv"))
-    expected = {"chunks.csv", "out.csv", "out.csv.summary.json", "out.sqlite", "out.sqlite.lock"}
+    ours = ("out.csv", "out.csv.run-results.json", "out.sqlite", "out.sqlite.lock")
+    expected = {"chunks.csv", *ours}
     assert expected == set(os.listdir(tmp_path))
 
 
@@ -166,7 +136,7 @@ def test_partial_file_that_cannot_be_removed_is_named(tmp_path: Path) -> None:
 def test_summary_that_cannot_be_written_is_a_ledger_error(tmp_path: Path) -> None:
     """The output is there by then; the sentence names the summary."""
     path = table(tmp_path, 2)
-    (tmp_path / "out.csv.summary.json").mkdir()
+    (tmp_path / "out.csv.run-results.json").mkdir()
     with prepared(path) as (run, analyzer):
         plan = run.prepare()
         asyncio.run(labelled(run, analyzer))

@@ -13,7 +13,7 @@ from analysis.control.pacing import Pacer
 from analysis.control.routes import RoutePlan, RouteState
 from analysis.control.scheduler import Scheduler
 from analysis.errors import AnalysisError, RateLimited, TransportError
-from analysis.records import Labeled, Pack
+from analysis.records import Labeled, Pack, StopCause
 from analysis.settings import SETTINGS, Settings
 from tests.simulation.chunk_invariants import (
     a_copy_is_the_only_second_request,
@@ -253,12 +253,17 @@ class Unstoppable(Scheduler):
     def __init__(self, routes: Sequence[RoutePlan], **given: Any) -> None:
         """Start with nothing to stop."""
         super().__init__(routes, **given)
-        self.asked_for: tuple[str, AnalysisError | None] | None = None
+        self.asked_for: tuple[str, AnalysisError | None, StopCause] | None = None
         self.polls = 0
 
-    def stop(self, reason: str, error: AnalysisError | None = None) -> None:
+    def stop(
+        self,
+        reason: str,
+        error: AnalysisError | None = None,
+        cause: StopCause = StopCause.INTERRUPTED,
+    ) -> None:
         """Keep it for later."""
-        self.asked_for = reason, error
+        self.asked_for = reason, error, cause
 
     def poll(self, *, now: float) -> Decision:
         """Stop after twenty more decisions."""

@@ -34,6 +34,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "settings_control": frozenset(),
     "recording": frozenset(),
     "interrupts": frozenset(),
+    "hooks": VALUES | {"pipeline", "telemetry"},
+    "run_inputs": ROUTED | {"hooks", "pipeline", "run_options", "semantic_function_hybrid"},
+    "run_course": ROUTED
+    | {"hooks", "interrupts", "pipeline", "run_options", "semantic_function_hybrid"},
     "run_options": VALUES
     | {"arguments", "connections", "endpoint", "labelling", "labels", "pipeline"},
     "models": VALUES,

@@ -22,8 +22,11 @@ PURE_UNITS = frozenset(
     {"records", "settings", "models", "prices", "errors", "telemetry"}
     | {"labels", "control", "wire", "evaluation", "simulator"}
 )
-IO_IN_PURE_UNITS = frozenset({"analysis.simulator.server", "analysis.simulator.certificates"})
-"""The doors of the simulator are the io modules in a folder that is pure otherwise."""
+IO_IN_PURE_UNITS = frozenset(
+    {"analysis.simulator.server", "analysis.simulator.certificates", "analysis.labels.set_file"}
+)
+"""The doors of the simulator and the reader of users' label sets are the io modules in folders that
+are pure otherwise."""
 
 OUTSIDE = frozenset(
     {"os", "pathlib", "shutil", "tempfile", "glob", "sqlite3", "filelock"}
@@ -39,9 +42,9 @@ ALLOWED_INSIDE = frozenset({"urllib.parse"})
 
 OUTSIDE_CALLS = frozenset({"open", "print", "input", "breakpoint", "exec", "eval"})
 
-PACKAGE_DATA = frozenset({"labels", "models", "prices"})
-"""These read their own package data (label sets, prompts, the price table): the same bytes at
-every call, shipped with the code, so values in still decide the values out."""
+PACKAGE_DATA = frozenset({"evaluation", "labels", "models", "prices"})
+"""These read their own package data (mappings, label sets, prompts, the price table): the same
+bytes at every call, shipped with the code, so values in still decide the values out."""
 
 CLOCK_MODULES = frozenset(
     {

@@ -446,12 +446,16 @@ def test_a_frame_may_carry_status_and_headers(
         ("Incorrect API key provided: sk-abc*****xyz. See", "[key]. See"),
         ("Incorrect API key provided: hunter2.", "provided: [key]."),
         ("sent Bearer abcdef today", "Bearer [key] today"),
+        ("denied to 7f3a9c51e2d84b06abc11e0d9b35f872.", "denied to [key]."),
+        ("token eyJhbGciOiJSUzI1NiIsImtpZ.abc-_1 ended", "token [key] ended"),
+        (f"value '{'some abc of a text ' * 3}' at input", "value [quoted] at input"),
+        ("request req_7f3a9c51e2d84b0600011e0d9b35f872", "req_7f3a9c51e2d84b0600011e0d9b35f872"),
         ("two\nlines", "two lines"),
         ("x" * 500, "[cut]"),
     ],
 )
 def test_words_of_the_service_are_fit_for_logs(said: str, kept: str) -> None:
-    """Keys are blotted out, and a long message, which may quote a text, is cut."""
+    """Keys and long quotes are blotted out, and a long message, which may hold a text, is cut."""
     found = failures.spoken(said)
     assert found.endswith(kept)
     assert "abc" not in found and "hunter2" not in found

@@ -1,0 +1,38 @@
+"""What a caller may hear of a run, and the streams of its `-`.
+
+Pure. The doors take it, the run tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from analysis.pipeline.places import RunPaths
+from analysis.pipeline.run import Plan
+from analysis.records import Verdict
+from analysis.telemetry import Sink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What a caller wants to hear of a run.
+
+    Attributes:
+        on_notes: Told once what was assumed about the input, line by line.
+        on_plan: Told what is to be done before anything is sent; may raise ConfigurationError.
+        on_verdict: Told each verdict of this run.
+        on_event: Told what happens on the way.
+        handles_signals: Stop cleanly on Ctrl-C and SIGTERM; only in the main thread.
+        stdin: What an input of `-` reads.
+        stdout: What an output of `-` is written to, at the end.
+    """
+
+    on_notes: Callable[[Sequence[str]], None] | None = None
+    on_plan: Callable[[Plan, RunPaths], None] | None = None
+    on_verdict: Callable[[Verdict], None] | None = None
+    on_event: Sink | None = None
+    handles_signals: bool = False
+    stdin: BinaryIO | None = None
+    stdout: BinaryIO | None = None

@@ -1,0 +1,158 @@
+"""One label: its key, its names, what the model is told of it, and whether all that can be used.
+
+Pure. `label_set` builds on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analysis.errors import ConfigurationError
+from analysis.labels.set_text import Flaw
+from analysis.labels.spelling import plain
+from analysis.settings import LANGUAGES
+
+NAME_LANGUAGES = tuple(language for language in LANGUAGES if language != "auto")
+"""Languages in which a label may have a name and a definition."""
+
+FEWEST_LABELS = 2
+MOST_LABELS = 40
+"""Every definition is sent with every request: forty of them are some 2,000 tokens."""
+
+MOST_KEY_SIZE = 40
+MOST_DEFINITION_SIZE = 400
+"""Characters of what the model is told of a label. The longest of the shipped sets has 205."""
+
+_KEY = re.compile(r"[a-z][a-z0-9_]*")
+_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """One semantic function.
+
+    Attributes:
+        key: Stable name in outputs, `snake_case`, never translated.
+        names: Language (`en`, `ru`, `fr`, `zh`) -> name for people; any of them may be absent.
+        definition: English; sent to the model with every request.
+        not_this: English; what is often taken for this label and is another one. Sent after the
+            definition.
+        aliases: Other spellings under which labelled tables may hold it.
+        definitions: Language -> definition with all that belongs to it; see `in_language`.
+    """
+
+    key: str
+    names: Mapping[str, str]
+    definition: str
+    not_this: str = ""
+    aliases: tuple[str, ...] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def told(self) -> str:
+        """What the model is told of the label."""
+        return f"{self.definition} {self.not_this}" if self.not_this else self.definition
+
+
+def is_key(text: str) -> bool:
+    """Tell whether a text can be the key of a label or the name of a set."""
+    return _KEY.fullmatch(text) is not None and len(text) <= MOST_KEY_SIZE
+
+
+def check_language(language: str) -> None:
+    """Raise ConfigurationError if labels cannot have names in this language."""
+    if language not in NAME_LANGUAGES:
+        raise ConfigurationError(
+            f"Language of labels {language!r} is unknown. Pass one of: {', '.join(NAME_LANGUAGES)}."
+        )
+
+
+def check_count(count: int) -> None:
+    """Raise Flaw if the file of a set has too few labels or too many."""
+    if not FEWEST_LABELS <= count <= MOST_LABELS:
+        raise Flaw(
+            f"the set has {count} labels; {FEWEST_LABELS} to {MOST_LABELS} can be used. "
+            + ("Add one." if count < FEWEST_LABELS else "Split it into two sets."),
+            field="labels",
+        )
+
+
+def check_labels(labels: Sequence[Label]) -> None:
+    """Raise Flaw on the first label that cannot be used."""
+    keys = [label.key for label in labels]
+    for place, label in enumerate(labels):
+        if not is_key(label.key):
+            raise Flaw(
+                f"the key {label.key!r} cannot be used. Write up to {MOST_KEY_SIZE} small Latin "
+                "letters, digits and underscores, a letter first; names take any letters.",
+                label=place,
+                field="key",
+            )
+        if label.key in keys[:place]:
+            raise Flaw(
+                f"label {label.key!r} occurs twice. Rename or remove one.", label=place, field="key"
+            )
+        _check_texts(label, place)
+
+
+def _check_texts(label: Label, place: int) -> None:
+    for name in ("names", "definitions"):
+        for language, text in getattr(label, name).items():
+            if language not in NAME_LANGUAGES:
+                raise Flaw(
+                    f"label {label.key!r} has {name} in the unknown language {language!r}. Use "
+                    f"{', '.join(NAME_LANGUAGES)}; further names can be aliases.",
+                    label=place,
+                    field=name,
+                )
+            _check_line(label, place, name, text)
+    _check_line(label, place, "definition", label.definition)
+    _check_line(label, place, "not_this", label.not_this)
+    if len(label.told) > MOST_DEFINITION_SIZE:
+        raise Flaw(
+            f"the definition of label {label.key!r} has {len(label.told)} characters with its "
+            f"not_this, more than {MOST_DEFINITION_SIZE}. Shorten it: it is paid for in every "
+            "request.",
+            label=place,
+            field="definition",
+        )
+
+
+def is_line(text: str) -> bool:
+    """Tell whether a text has neither line breaks nor other control characters."""
+    return _BREAK.search(text) is None
+
+
+def _check_line(label: Label, place: int, name: str, text: str) -> None:
+    if not is_line(text):
+        raise Flaw(
+            f"label {label.key!r} has a line break or a control character in "
+            f"{name!r}. Write it in one line.",
+            label=place,
+            field=name,
+        )
+
+
+def spellings(labels: Sequence[Label]) -> dict[str, str]:
+    """Return each way to write a label, made plain -> its key.
+
+    Raises:
+        Flaw: If two labels share one.
+    """
+    found: dict[str, str] = {}
+    for place, label in enumerate(labels):
+        named = [("key", label.key), *(("names", name) for name in label.names.values())]
+        for role, spelling in [*named, *(("aliases", alias) for alias in label.aliases)]:
+            owner = found.setdefault(plain(spelling), label.key)
+            if owner != label.key or not plain(spelling):
+                raise Flaw(
+                    f"labels {owner!r} and {label.key!r} share {spelling!r}. Give one of them "
+                    "another name."
+                    if plain(spelling)
+                    else f"label {label.key!r} has a name without letters: {spelling!r}.",
+                    label=place,
+                    field=role,
+                )
+    return found

@@ -1,0 +1,207 @@
+"""A ledger as a table: what is paid for, without the input, also while a run goes on.
+
+io. commands/export.py calls it. It reads one snapshot, takes no lock, and writes the table whole or
+not at all. The columns are source, id, those that a run appends, and two more.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from analysis.errors import ConfigurationError, LedgerError
+from analysis.pipeline.dialect import cause
+from analysis.pipeline.formats import STREAM, Format, Kind, format_of, is_packed, json_value
+from analysis.pipeline.formulas import guarded
+from analysis.pipeline.ledger_reading import HeldVerdicts, reading
+from analysis.pipeline.ledger_rows import VerdictRow
+from analysis.pipeline.output import (
+    OUTPUT_COLUMNS,
+    OUTPUT_KINDS,
+    VerdictCells,
+    check_writable,
+    write_csv,
+    write_whole,
+)
+from analysis.pipeline.parquet_rows import GROUP_ROWS, check_pyarrow
+from analysis.pipeline.report import SIMULATED_MODELS
+from analysis.pipeline.sinks import GUARD, KEEP, check_formulas
+
+EXPORT_COLUMNS = ("source", "id", *OUTPUT_COLUMNS, "semfn_message", "semfn_reused_from")
+"""Columns of an exported table, in this order."""
+
+_KINDS = (Kind.TEXT, Kind.TEXT, *OUTPUT_KINDS, Kind.TEXT, Kind.TEXT)
+_ARROW_TYPES = {Kind.TEXT: "string", Kind.NUMBER: "float64", Kind.INTEGER: "int64"}
+
+_Entry = tuple[str, str, VerdictRow]
+
+
+@dataclass(slots=True, kw_only=True)
+class Exported:
+    """What an export wrote and what it left out.
+
+    Attributes:
+        labeled: Rows written that have a label.
+        failed: Rows written that failed.
+        not_failed: Rows with a label that were left out because only failed ones were wanted.
+        set_aside: Verdicts left out because a run asked afresh after them.
+        other_forms: Verdicts left out because their row was asked in another form, too.
+        is_simulated: Some label of the ledger comes from the local service or from rules.
+    """
+
+    labeled: int = 0
+    failed: int = 0
+    not_failed: int = 0
+    set_aside: int = 0
+    other_forms: int = 0
+    is_simulated: bool = False
+
+
+def export(
+    ledger: Path | str,
+    output: Path | str,
+    *,
+    only_failed: bool = False,
+    csv_formulas: str = KEEP,
+    stream: BinaryIO | None = None,
+) -> Exported:
+    """Write the verdicts in force of a ledger, one row for each row that was asked.
+
+    Rows are ordered by source, then as they were first recorded. Of a row that was asked in several
+    forms, the form of the last run over its source counts, else the newest. Memory does not grow
+    with the number of rows.
+
+    Args:
+        ledger: An existing ledger; it stays as it is.
+        output: The file; its suffix tells the format. `-` is the stream, as CSV.
+        only_failed: Write the failed rows only.
+        csv_formulas: `keep` or `guard`, for CSV.
+        stream: Where `-` goes; it gets nothing before all rows are there.
+
+    Raises:
+        ConfigurationError: If the output cannot be used.
+        LedgerError: If the ledger cannot be read, or the output cannot be written.
+    """
+    check_formulas(csv_formulas)
+    form = Format.CSV if str(output) == STREAM else format_of(Path(output))
+    done = Exported()
+    with reading(ledger) as held:
+        if str(output) != STREAM:
+            _check(Path(output), form, Path(ledger))
+        rows = _counted(held.newest(only_failed=only_failed), done)
+        fill = _filler(form, rows, has_guard=csv_formulas == GUARD)
+        if str(output) != STREAM:
+            write_whole(output, fill)
+        elif stream is None:
+            raise ConfigurationError("An output of '-' needs a stream. Pass stream=.")
+        else:
+            _write_stream(fill, stream)
+        _count_left_out(held, done)
+    return done
+
+
+def _check(output: Path, form: Format, ledger: Path) -> None:
+    beside = [ledger.with_name(ledger.name + suffix) for suffix in ("-wal", "-shm", ".lock")]
+    check_writable(output, inputs=[ledger, *beside])
+    if form is Format.PARQUET:
+        if is_packed(output):
+            raise ConfigurationError(
+                f"Cannot write {output}: Parquet is packed inside. Leave .gz out of the name."
+            )
+        check_pyarrow()
+
+
+def _counted(rows: Iterable[_Entry], done: Exported) -> Iterator[_Entry]:
+    for row in rows:
+        verdict = row[2]
+        done.labeled += bool(verdict.labels)
+        done.failed += not verdict.labels
+        yield row
+
+
+def _count_left_out(held: HeldVerdicts, done: Exported) -> None:
+    left = held.left_out()
+    done.set_aside, done.other_forms = left.set_aside, left.other_forms
+    done.is_simulated = not SIMULATED_MODELS.isdisjoint(held.models())
+    done.not_failed = left.rows - done.labeled - done.failed
+
+
+def _filler(form: Format, rows: Iterator[_Entry], *, has_guard: bool) -> Callable[[BinaryIO], None]:
+    """Return what writes the rows in a format."""
+
+    def fill(raw: BinaryIO) -> None:
+        if form is Format.PARQUET:
+            _write_parquet(raw, rows)
+        elif form is Format.JSONL:
+            named = (dict(zip(EXPORT_COLUMNS, _values(*row), strict=True)) for row in rows)
+            raw.writelines(json_value(each) + b"\n" for each in named)
+        else:
+            cells: Iterable[tuple[str, ...]] = (_texts(*row) for row in rows)
+            delimiter = "\t" if form is Format.TSV else ","
+            columns = EXPORT_COLUMNS
+            if has_guard:
+                cells = map(guarded, cells)
+            write_csv(raw, columns, cells, delimiter=delimiter, bom=False)
+
+    return fill
+
+
+def _cells(verdict: VerdictRow) -> VerdictCells:
+    return VerdictCells(
+        labels=verdict.labels,
+        confidence=verdict.confidence,
+        route=verdict.route,
+        model=verdict.model,
+        pack=verdict.pack,
+        attempts=verdict.attempts,
+        latency_s=verdict.latency_s,
+        error=verdict.error_kind,
+    )
+
+
+def _texts(source: str, name: str, verdict: VerdictRow) -> tuple[str, ...]:
+    ours = (verdict.error_message or "", verdict.reused_from or "")
+    return (source, name, *_cells(verdict).texts(), *ours)
+
+
+def _values(source: str, name: str, verdict: VerdictRow) -> tuple[str | float | None, ...]:
+    ours = (verdict.error_message, verdict.reused_from)
+    return (source, name, *_cells(verdict).values(), *ours)
+
+
+def _write_parquet(raw: BinaryIO, rows: Iterator[_Entry]) -> None:
+    arrow = importlib.import_module("pyarrow")
+    parquet = importlib.import_module("pyarrow.parquet")
+    types = [getattr(arrow, _ARROW_TYPES[kind])() for kind in _KINDS]
+    schema = arrow.schema(list(zip(EXPORT_COLUMNS, types, strict=True)))
+    try:
+        with parquet.ParquetWriter(raw, schema) as writer:
+            while group := [_values(*row) for row in islice(rows, GROUP_ROWS)]:
+                columns = zip(zip(*group, strict=True), types, strict=True)
+                arrays = [arrow.array(column, type=kind) for column, kind in columns]
+                writer.write_table(arrow.table(arrays, schema=schema))
+    except arrow.ArrowException as error:
+        raise OSError(str(error)) from error
+
+
+def _write_stream(fill: Callable[[BinaryIO], None], stream: BinaryIO) -> None:
+    """Write the whole table to a file without a name, then pass its bytes on."""
+    try:
+        with closing(tempfile.TemporaryFile()) as raw:
+            fill(raw)
+            raw.seek(os.SEEK_SET)
+            shutil.copyfileobj(raw, stream)
+        stream.flush()
+    except OSError as error:
+        raise LedgerError(
+            f"Cannot write the standard output: {cause(error)}. The ledger holds all of it: run "
+            "the same command again."
+        ) from error

@@ -1,0 +1,83 @@
+"""Sums over the requests of a ledger: what was asked, billed, and may have been paid for nothing.
+
+io: reads a connection that the caller holds. Only pipeline/ledger.py uses it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from analysis.pipeline.ledger_rows import LedgerTotals, RouteTotals, UnknownRequests
+from analysis.records import GIVEN_UP, Usage
+
+_TOTALS = """
+SELECT route, coalesce(reported_model, model) AS named, count(*), sum(chunks), sum(input_tokens),
+    sum(cached_tokens), sum(written_tokens), sum(output_tokens), sum(reasoning_tokens)
+FROM request WHERE run >= ? GROUP BY route, named ORDER BY route, named"""
+
+_STATES = """
+SELECT CASE WHEN state = 'unknown' AND code = :given_up THEN :given_up ELSE state END AS named,
+    count(*)
+FROM request WHERE run >= :since GROUP BY named"""
+
+_UNKNOWN = """
+SELECT route, model, count(*), sum(chunks), coalesce(sum(estimated_tokens), 0),
+    coalesce(sum(max_output_tokens), 0), count(*) - count(estimated_tokens)
+FROM request
+WHERE code <> :given_up AND (
+    state = 'unknown' AND (run < :run OR :with_this_run)
+    OR state = 'intended' AND run = :run AND :with_this_run)
+GROUP BY route, model ORDER BY route, model"""
+
+
+def totals(connection: sqlite3.Connection, run: int) -> LedgerTotals:
+    """Return the sums of this run and of all runs."""
+    late = connection.execute("SELECT late FROM run WHERE run = ?", (run,))
+    return LedgerTotals(
+        run=_route_totals(connection, since=run),
+        overall=_route_totals(connection, since=0),
+        run_states=_states(connection, since=run),
+        overall_states=_states(connection, since=0),
+        late=late.fetchone()[0],
+    )
+
+
+def unknown_requests(
+    connection: sqlite3.Connection, run: int, *, with_this_run: bool
+) -> UnknownRequests:
+    """Return the requests without a known ending, of earlier runs or of this one, too."""
+    asked = {"run": run, "with_this_run": with_this_run, "given_up": GIVEN_UP}
+    rows = connection.execute(_UNKNOWN, asked).fetchall()
+    possible = tuple(
+        RouteTotals(
+            route=route,
+            model=model,
+            requests=requests,
+            chunks=chunks,
+            usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens),
+        )
+        for route, model, requests, chunks, input_tokens, output_tokens, _ in rows
+    )
+    return UnknownRequests(
+        requests=sum(each.requests for each in possible),
+        chunks=sum(each.chunks for each in possible),
+        possible=possible,
+        unestimated=sum(row[-1] for row in rows),
+    )
+
+
+def _route_totals(connection: sqlite3.Connection, *, since: int) -> tuple[RouteTotals, ...]:
+    return tuple(
+        RouteTotals(
+            route=route,
+            model=model,
+            requests=requests,
+            chunks=chunks,
+            usage=Usage(**dict(zip(Usage().to_dict(), tokens, strict=True))),
+        )
+        for route, model, requests, chunks, *tokens in connection.execute(_TOTALS, (since,))
+    )
+
+
+def _states(connection: sqlite3.Connection, *, since: int) -> dict[str, int]:
+    return dict(connection.execute(_STATES, {"since": since, "given_up": GIVEN_UP}).fetchall())

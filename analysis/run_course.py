@@ -1,0 +1,116 @@
+"""The course of a run: prepared, told, paid for, stopped, written.
+
+io. `entry` hands it a run; the reasons for which a run ends early are turned into `StopKind` here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
+from analysis.hooks import Hooks
+from analysis.interrupts import INTERRUPTED, drained, run_here
+from analysis.pipeline.report import RunSummary, StopKind
+from analysis.pipeline.run import Plan, TableRun
+from analysis.pipeline.sinks import StreamClosed
+from analysis.records import StopCause
+from analysis.run_options import RunOptions
+from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
+from analysis.settings import SETTINGS, Settings
+
+OUTAGE_CURE = (
+    "Check the network and the base URL (OPENAI_BASE_URL), or wait until the service is back."
+)
+"""What to do about a service that is away; a service that says no names its own cure."""
+
+NOT_ASKED = "only failed rows were asked again; {:,} rows were never asked"
+"""Why a run over failed rows has no whole output."""
+
+
+def drive(
+    run: TableRun,
+    analyzer: HybridSemanticAnalyzer,
+    hooks: Hooks,
+    options: RunOptions,
+) -> RunSummary:
+    plan = run.prepare()
+    if hooks.on_plan is not None:
+        hooks.on_plan(plan, run.paths)
+    elif not (options.yes or options.local or options.budget is not None):
+        check_cost(plan, options.settings)
+    stop: StopKind | None = None
+    reason = ""
+    try:
+        if not run.is_complete(plan):
+            stop, reason = _stop_of(run, analyzer, hooks)
+        if stop is not None and run.is_complete(plan):
+            stop, reason = None, ""
+        if stop is None and plan.passed_over:
+            stop, reason = StopKind.CAP, NOT_ASKED.format(plan.passed_over)
+        return run.finish(plan, stop=stop, reason=reason)
+    except InputError as error:
+        # It was read before anything was sent, so it has changed since. No output can be derived.
+        raise LedgerError(f"{error} What is paid for is kept in the ledger.") from error
+    except StreamClosed:
+        raise  # the reader of the output went away; the rest of it has no other place
+    except LedgerError as error:
+        with contextlib.suppress(LedgerError, InputError):  # the same disk may refuse this, too
+            if stop is None:
+                run.finish(plan, stop=StopKind.DISK, reason=str(error))
+                partials = ", ".join(map(str, run.paths.partials))
+                error.add_note(f"What is paid for so far: {partials}")
+        raise
+
+
+def _stop_of(
+    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks
+) -> tuple[StopKind | None, str]:
+    """Do the paid work; return why it ended early, or None."""
+    try:
+        work = _label(run, analyzer, hooks)
+        return run_here(work, on_interrupt=lambda: analyzer.stop(INTERRUPTED))
+    except KeyboardInterrupt:  # while connections were closed
+        return StopKind.INTERRUPTED, INTERRUPTED
+    except LocalProtocolError as error:
+        return StopKind.DISK, f"{error} Please report this."
+
+
+async def _label(
+    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks
+) -> tuple[StopKind | None, str]:
+    async with analyzer:
+        try:
+            with drained(analyzer) if hooks.handles_signals else contextlib.nullcontext():
+                await run.label(hooks.on_verdict)
+        except asyncio.CancelledError:
+            return StopKind.INTERRUPTED, INTERRUPTED
+        reason = analyzer.stop_reason
+        if reason is None:
+            return None, ""
+        match analyzer.stop_cause:
+            case StopCause.INTERRUPTED:
+                return StopKind.INTERRUPTED, reason
+            case StopCause.BUDGET | StopCause.TIME:
+                return StopKind.CAP, reason
+            case StopCause.FAILURES:
+                return StopKind.FAILURES, reason
+        routes = analyzer.statistics()["routes"].values()
+        if any(route["closed_because"] == reason for route in routes):
+            return StopKind.SERVICE, reason  # the service's own no, which names its cure
+        return StopKind.SERVICE, f"{reason.rstrip('.')}. {OUTAGE_CURE}"
+
+
+def check_cost(plan: Plan, settings: Settings = SETTINGS) -> None:
+    """Refuse a run whose estimated cost needs a yes.
+
+    Raises:
+        ConfigurationError: Names the figure and the cure.
+    """
+    cost = plan.estimate.cost_usd
+    if cost is not None and cost > settings.confirm_above_usd:
+        raise ConfigurationError(
+            f"The run is estimated at {cost:.2f} USD, above {settings.confirm_above_usd:.2f} USD. "
+            "Pass --yes (yes=True) to go on, --budget to cap it, or --limit to label fewer rows "
+            "first."
+        )

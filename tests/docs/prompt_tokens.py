@@ -1,0 +1,78 @@
+"""Counts the tokens of the prompts with the vocabulary o200k_base; writes prompt_tokens.toml.
+
+    uv run --no-project --with bpe-openai --with msgspec python -m tests.docs.prompt_tokens
+
+The package `bpe-openai` is not among the dependencies: the counts are written down, and
+`test_label_sets_page.py` says when they are older than the prompts.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from analysis.labels.label_set import LabelSet
+from analysis.labels.prompt import PromptBuilder
+from analysis.labels.tokens import estimate
+from analysis.records import Chunk, Item, Pack
+
+TARGET = Path(__file__).with_name("prompt_tokens.toml")
+CHUNKS = 20
+DRAWS = 50
+TEXT = "A plain sentence of the usual length, without anything special in it."
+TOPIC = "cycling in cities"
+Count = Callable[[str], int]
+
+
+def counts(label_set: LabelSet, count: Count) -> dict[str, float]:
+    """Return tokens of a request for twenty chunks, by a counter.
+
+    Returns:
+        `instructions` and `schema` in a request; `envelope` (ids, field names, topic) and `answer`
+        for each chunk; `overhead` for each chunk: all input beside the texts.
+    """
+    items = [Item(ticket=i, chunk=Chunk(id=str(i), text=TEXT), tokens=1) for i in range(CHUNKS)]
+    pack = Pack(items=tuple(items), topic=TOPIC)
+    builder = PromptBuilder(label_set, rng=random.Random(1))
+    instructions = count(builder.instructions)
+    schema = count(json.dumps(builder.schema, separators=(",", ":")))
+    asks = [builder.ask(pack) for _ in range(DRAWS)]
+    envelope = sum(count(ask.content) / CHUNKS - count(TEXT) for ask in asks) / DRAWS
+    rng = random.Random(1)
+    answers = [
+        {"answers": [{"id": name, "labels": [rng.choice(label_set.keys)]} for name in ask.tickets]}
+        for ask in asks
+    ]
+    written = [json.dumps(answer, separators=(",", ":")) for answer in answers]
+    return {
+        "instructions": instructions,
+        "schema": schema,
+        "envelope": round(envelope, 1),
+        "answer": round(sum(map(count, written)) / CHUNKS / DRAWS, 1),
+        "overhead": round((instructions + schema) / CHUNKS + envelope, 1),
+    }
+
+
+def estimated(label_set: LabelSet) -> dict[str, float]:
+    """Return the counts by the estimate that the package works with."""
+    return counts(label_set, estimate)
+
+
+def write(count: Count) -> None:
+    """Write the counts of all sets by an exact counter, with the prompts that they belong to."""
+    parts = ["# Made by `python -m tests.docs.prompt_tokens`; vocabulary o200k_base.\n"]
+    for name in LabelSet.available():
+        label_set = LabelSet.load(name)
+        digest = PromptBuilder(label_set, rng=random.Random(1)).digest
+        lines = [f"{key} = {value}" for key, value in counts(label_set, count).items()]
+        parts.append(f'[{name}]\nprompt = "{digest}"\n' + "\n".join(lines) + "\n")
+    TARGET.write_text("\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import bpe_openai  # type: ignore[import-not-found]
+
+    encoding = bpe_openai.get_encoding("o200k_base")
+    write(lambda text: len(encoding.encode(text)))

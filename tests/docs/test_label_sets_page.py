@@ -1,0 +1,43 @@
+"""The tokens on the page of label sets belong to the prompts of now, and are within their goal."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+
+import pytest
+
+from analysis.labels.label_set import LabelSet
+from analysis.labels.prompt import PromptBuilder
+from tests.docs.prompt_tokens import TARGET, counts, estimated
+
+RENEW = "Count anew, see the first lines of tests/docs/prompt_tokens.py."
+EXACT = tomllib.loads(TARGET.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", LabelSet.available())
+def test_the_counts_are_those_of_the_present_prompt(name: str) -> None:
+    """Each with the digest of the prompt that was counted."""
+    digest = PromptBuilder(LabelSet.load(name), rng=random.Random(1)).digest
+    assert digest == EXACT[name]["prompt"], RENEW
+
+
+@pytest.mark.parametrize("name", LabelSet.available())
+def test_the_input_beside_the_text_is_within_its_goal(name: str) -> None:
+    """At most 60 tokens a chunk at 20 chunks a request, counted and estimated."""
+    assert EXACT[name]["overhead"] <= 60
+    assert estimated(LabelSet.load(name))["overhead"] <= 60
+
+
+@pytest.mark.parametrize("name", LabelSet.available())
+def test_the_estimate_is_near_and_not_low(name: str) -> None:
+    """For what is told once: never below the count, and at most an eighth above it."""
+    guess = estimated(LabelSet.load(name))["instructions"]
+    assert EXACT[name]["instructions"] <= guess <= 1.125 * EXACT[name]["instructions"]
+
+
+def test_counts_are_sums_of_their_parts() -> None:
+    """With a counter of characters."""
+    found = counts(LabelSet.load("doc_zones"), len)
+    expected = (found["instructions"] + found["schema"]) / 20 + found["envelope"]
+    assert found["overhead"] == pytest.approx(expected, abs=0.1)

@@ -1,0 +1,76 @@
+"""What unknown requests may have cost at most."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analysis.pipeline.ledger_rows import RouteTotals, UnknownRequests
+from analysis.records import GIVEN_UP, Ending, Usage
+from tests.pipeline.ledger_samples import (
+    ASK,
+    answer,
+    chunk,
+    done,
+    labeled,
+    make_schema_1,
+    opened,
+    request,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.mark.asyncio
+async def test_unknown_requests_are_bounded_by_their_estimates(path: Path) -> None:
+    """By route and model as asked for: estimated input, and the cap of the output."""
+    one, two = chunk("1"), chunk("2")
+    bound = replace(ASK, estimated_input_tokens=500, max_output_tokens=60)
+    with opened(path) as ledger:
+        await answer(ledger, "r0", (one, labeled(one)))
+        await ledger.intend(replace(request("r1", one, two), ask=bound))
+        await ledger.intend(request("r2", one, route="realtime", model="x"))
+        await ledger.intend(request("r3", one))
+        await ledger.settle(replace(done("r3"), ending=Ending.UNKNOWN, usage=Usage()))
+        await ledger.intend(request("r4", one))
+        loser = replace(done("r4"), ending=Ending.UNKNOWN, code=GIVEN_UP, usage=Usage())
+        await ledger.settle(loser)
+        assert UnknownRequests(requests=0, chunks=0) == ledger.unknown_requests()
+        now = ledger.unknown_requests(with_this_run=True)
+    expected = UnknownRequests(
+        requests=3,
+        chunks=4,
+        possible=(
+            RouteTotals(
+                route="realtime",
+                model="x",
+                requests=1,
+                chunks=1,
+                usage=Usage(input_tokens=10, output_tokens=80),
+            ),
+            RouteTotals(
+                route="rest",
+                model="m",
+                requests=2,
+                chunks=3,
+                usage=Usage(input_tokens=510, output_tokens=140),
+            ),
+        ),
+    )
+    assert expected == now
+    with opened(path) as ledger:
+        assert expected == ledger.unknown_requests()
+
+
+def test_requests_of_an_older_program_are_unbounded_and_counted(path: Path) -> None:
+    """Their tokens were not recorded, and nobody makes them up."""
+    make_schema_1(path)
+    with opened(path) as ledger:
+        unknown = ledger.unknown_requests()
+    assert (1, 1, 1) == (unknown.requests, unknown.chunks, unknown.unestimated)
+    assert [Usage()] == [each.usage for each in unknown.possible]
