@@ -1,0 +1,1 @@
+"""What labels are worth: scores against gold, agreement, calibration, audit arithmetic."""
