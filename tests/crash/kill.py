@@ -1,7 +1,8 @@
 """Kill the program at random moments, start it again, and check what is left from the outside.
 
-`python tests/crash/kill.py --kills 1000 [--seed N] [--jobs 2]` runs the long form and prints
-violations as k/n; exit code 1 if there is one. `test_kill.py` runs 30 kills.
+`python tests/crash/kill.py --kills 1000 [--seed N] [--jobs 2] [--results performance_results]` runs
+the long form and prints violations as k/n, and writes crash_kill_TIME.json; exit code 1 if there is
+one. `test_kill.py` runs 30 kills.
 
 A run is one file: a child process labels it through a service in another process and is killed by
 SIGKILL when the service's payment log has reached a drawn number of lines; then the same command
@@ -30,6 +31,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -313,6 +315,8 @@ def asked_again(
 
 def output_faults(rows: list[tuple[str, str]], target: Path) -> list[str]:
     """Return what is wrong with the output: rows, their order, texts and labels."""
+    if not target.exists():
+        return ["there is no output"]
     with target.open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
     if [name for name, _ in rows] != [row["id"] for row in found]:
@@ -351,12 +355,38 @@ def summary(reports: list[Report]) -> str:
     )
 
 
+def figures(reports: list[Report]) -> dict[str, object]:
+    """Return the figures of all runs as they go into a result file."""
+    repaid = [count for report in reports for count in report.repaid_per_kill] or [0]
+    return {
+        "what": "kill -9 at random moments (simulated service)",
+        "kills": sum(report.kills for report in reports),
+        "runs": len(reports),
+        "rows_per_run": ROWS,
+        "runs_with_violations": sum(bool(report.violations) for report in reports),
+        "second_payments": sum(report.second_payments for report in reports),
+        "second_payments_at_most": sum(report.in_flight_chunks for report in reports),
+        "chunks_in_flight_per_kill_median": statistics.median(repaid),
+        "chunks_in_flight_per_kill_worst": max(repaid),
+        "requests_of_two_with_the_same_chunks": sum(report.second for report in reports),
+        "violations": [fault for report in reports for fault in report.violations],
+    }
+
+
+def write_figures(folder: Path, name: str, found: dict[str, object]) -> None:
+    """Write crash_NAME_TIME.json and say where it is."""
+    place = folder / f"crash_{name}_{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    place.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(place)
+
+
 def main() -> int:
     """Run the long form."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--kills", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--results", type=Path, help="folder of the result file")
     chosen = parser.parse_args()
     count = -(-chosen.kills // KILLS_PER_RUN)
     runs = [(SHAPES[place % len(SHAPES)], chosen.seed + place) for place in range(count)]
@@ -365,6 +395,8 @@ def main() -> int:
     for (shape, seed), report in zip(runs, reports, strict=True):
         for violation in report.violations:
             print(f"seed {seed}, {shape}: {violation}")
+    if chosen.results:
+        write_figures(chosen.results, "kill", figures(reports))
     return 1 if any(report.violations for report in reports) else 0
 
 

@@ -1,0 +1,51 @@
+"""A key, a text and a topic that occur nowhere else, and how to find them in what a run leaves."""
+
+from __future__ import annotations
+
+import base64
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+KEY = "7f3a9c51e2d84b06c4a11e0d9b35f872"
+"""In the form of Azure, which no prefix gives away."""
+
+TEXT = "A canary of yellow feathers sang in shaft nine."
+TOPIC = "Canaries that went underground in the year of 1911"
+ID = "canary-id-1"
+SECRETS = (KEY, TEXT, TOPIC)
+
+
+def table(folder: Path, name: str = "birds.csv") -> Path:
+    """Write a table with the text in it, one row of three."""
+    path = folder / name
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = [("id", "text"), (ID, TEXT), ("2", "For example, twelve birds."), ("3", TEXT[::-1])]
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def found_in(data: bytes | str) -> list[str]:
+    """Return the secrets that stand in some bytes, plain, reversed, in hex or in base64."""
+    text = data if isinstance(data, str) else data.decode("latin-1")
+    return [secret for secret in SECRETS if any(form in text for form in _forms(secret))]
+
+
+def found_in_files(folder: Path, *, but: Iterable[Path]) -> dict[str, list[str]]:
+    """Return the files below a folder that hold a secret, or have one in their name."""
+    left_out = set(but)
+    found = {
+        str(path.relative_to(folder)): found_in(path.read_bytes()) + found_in(path.name)
+        for path in folder.rglob("*")
+        if path.is_file() and path not in left_out
+    }
+    return {name: secrets for name, secrets in found.items() if secrets}
+
+
+def _forms(secret: str) -> list[str]:
+    data = secret.encode()
+    coded = []
+    for shift in range(3):  # base64 looks different at each place in a group of three bytes
+        whole = base64.b64encode(bytes(shift) + data).decode()
+        coded.append(whole[4 * (shift > 0) : len(whole) // 4 * 4 - 4])
+    return [secret, secret[::-1], data.hex(), *coded]
