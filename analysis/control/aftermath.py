@@ -60,9 +60,8 @@ class Aftermath:
         if parcel.is_settled:
             route.late += 1
             return ()
-        settled: list[tuple[Item, Verdict]] = [
-            *label_items(flight, route.plan.name, labels, usage, model, latency_s, confidences)
-        ]
+        name = route.plan.name
+        settled = label_items(flight, name, labels, usage, model, latency_s, confidences)
         route.chunks_labeled += len(settled)
         run.labeled += len(settled)
         if len(settled) == len(parcel.pack.items):
@@ -92,6 +91,8 @@ class Aftermath:
             route.signed_at = run.now  # the service speaks
         if is_free := is_unpaid(error):
             route.pacer.refund(tokens=flight.cost_tokens, now=run.now)
+        elif is_lost:
+            route.pacer.lose(flight.call, run.now)
         caps.settle(run, route, flight, error.usage, is_free=is_free)
         if flight.is_probe and rule.follow is not Follow.AGAIN and route.breaker.on_contact():
             self._tell_up(route)
@@ -117,8 +118,10 @@ class Aftermath:
                 self._lose(flight, route, error)
         if parcel.is_settled:
             return ()
-        if parcel.flights:
+        has_wait = isinstance(error, TransportError) and bool(error.retry_after_s)
+        if parcel.flights or (parcel.declined and has_wait):  # those may come here next
             parcel.rests_until = run.now + self._pause_s(parcel.attempts, error)
+        if parcel.flights:
             return ()
         settled = self._turn_away(parcel)
         if not parcel.has_rest:
@@ -178,7 +181,7 @@ class Aftermath:
     def _count_answer(
         self, flight: Flight, route: RouteState, usage: Usage, latency_s: float
     ) -> None:
-        run, now = self._run, self._run.now
+        run, now, chunks = self._run, self._run.now, len(flight.pack.items)
         route.answered += 1
         route.signed_at = now
         route.count_usage(usage)
@@ -188,7 +191,7 @@ class Aftermath:
             route.pacer.refund(tokens=flight.cost_tokens - used, now=now)
         route.pacer.confirm(flight.call)
         self._budget.earn()
-        slowness = route.latency.note(len(flight.pack.items), latency_s)
+        slowness = route.latency.note(chunks, latency_s)
         route.concurrency.on_success(
             in_flight=route.in_flight + 1,
             latency_s=latency_s,
@@ -197,7 +200,7 @@ class Aftermath:
         )
         inflation = route.latency.inflation
         if inflation is not None and inflation >= run.settings.concurrency_inflated:
-            usual_s = route.latency.predict(len(flight.pack.items))
+            usual_s = route.latency.predict(chunks)
             if route.concurrency.on_inflation(latency_s=usual_s, now=now):
                 self._tell_limit(route, f"answers take {inflation:.1f} times as long as usual")
         if route.breaker.on_success(is_probe=flight.is_probe):

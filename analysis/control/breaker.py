@@ -45,11 +45,13 @@ class Breaker:
 
     Attributes:
         ever_worked: At least one request was answered.
+        is_closed: The route is in use.
         down_since: Monotonic seconds at which it left the state closed, or None.
     """
 
     def __init__(self, *, rng: random.Random, settings: Settings = SETTINGS) -> None:
         self.ever_worked = False
+        self.is_closed = True
         self.down_since: float | None = None
         self._rng = rng
         self._settings = settings
@@ -109,7 +111,7 @@ class Breaker:
         if self._open_until is None:
             return False
         self.down_since = None
-        self._open_until = None
+        self.is_closed, self._open_until = True, None
         self._is_silent = False
         self._openings = 0
         self._in_a_row = 0
@@ -166,4 +168,4 @@ class Breaker:
         knobs = self._settings
         pause = min(knobs.breaker_open_cap_s, knobs.breaker_open_s * GROWTH**self._openings)
         self._openings += 1
-        self._open_until = now + pause * self._rng.uniform(0.8, 1.2)
+        self.is_closed, self._open_until = False, now + pause * self._rng.uniform(0.8, 1.2)

@@ -49,15 +49,14 @@ def route_for(
     is_usual = not is_bound and home.has_slot and not parcel.has_failed_here
     if is_usual and (preferred is None or preferred == home.index):
         return home
-    size = len(parcel.pack.items)
-    others = [
-        other
-        for index in parcel.order[parcel.stage + 1 :]
-        if index in home.peers
-        and (other := routes[index]).is_up
-        and other.has_slot
-        and (other.plan.most_chunks is None or size <= other.plan.most_chunks)
-    ]
+    size, others = len(parcel.pack.items), []
+    for index in parcel.order[parcel.stage + 1 :]:  # as a loop: asked for every request
+        other = routes[index]
+        if len(other.flights) >= other.concurrency.limit or index not in home.peers:
+            continue
+        most = other.plan.most_chunks
+        if other.is_up and (most is None or size <= most):
+            others.append(other)
     if not others:
         return home
     if is_usual:

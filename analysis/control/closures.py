@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.control.routes import NEVER, RouteState, all_down_since
+from analysis.control.routes import NEVER, RouteState, all_down_since, all_up
 from analysis.control.runstate import RunState
 from analysis.errors import AnalysisError, TransportError
 
@@ -19,18 +19,27 @@ def close(
     span = "this run" if until == NEVER else f"{until - run.now:.0f} s"
     for route in routes:
         if route.closed is None:
-            route.closed, route.opens_at = str(error), until
+            route.closed, route.opens_at, route.silent_at = str(error), until, None
             name = route.plan.name
             run.tell("route_closed", f"{name} is out for {span}: {error}", route=name)
     if all(route.closed is not None for route in run.routes):
         run.stop(str(error), error)
 
 
+def settle(run: RunState) -> bool:
+    """Stop a run that has to stop, and use routes again; tell whether all were in use before."""
+    if all_up(run.routes):
+        return True
+    stop_if_all_away(run)
+    reopen(run)
+    return False
+
+
 def reopen(run: RunState) -> None:
     """Use routes again whose pause is over."""
     for route in run.routes:
         if route.closed is not None and route.opens_at <= run.now:
-            route.closed, name = None, route.plan.name
+            route.closed, route.silent_at, name = None, None, route.plan.name
             run.tell("route_up", f"{name} may be used again.", route=name)
 
 
@@ -62,6 +71,7 @@ def excuse(run: RunState, seconds: float) -> None:
     for route in run.routes:
         route.breaker.excuse(seconds)
         route.signed_at += seconds
+        route.silent_at = None
     for pacer in {id(route.pacer): route.pacer for route in run.routes}.values():
         pacer.excuse(seconds)
     for flight in run.flights.values():

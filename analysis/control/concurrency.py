@@ -41,7 +41,11 @@ CROWD_GROWTH = 0.2
 
 
 class Concurrency:
-    """A limit from 1 to the cap."""
+    """A limit from 1 to the cap.
+
+    Attributes:
+        limit: Most requests in flight, from 1 to the cap.
+    """
 
     __slots__ = (
         "_answers",
@@ -52,6 +56,7 @@ class Concurrency:
         "_knobs",
         "_learned",
         "_own_cap",
+        "limit",
     )
 
     def __init__(
@@ -67,7 +72,7 @@ class Concurrency:
         self._knobs = settings
         self._own_cap = self._cap = cap
         # None: nothing speaks against the cap.
-        self._learned = None if start is None or start >= cap else float(start)
+        self._learn(None if start is None or start >= cap else float(start))
         self._crowd: int | None = None  # the service refused to take more than that
         self._cut_at = -math.inf
         self._answers = RECENT  # since the last cut
@@ -76,16 +81,12 @@ class Concurrency:
     def __repr__(self) -> str:
         return f"Concurrency({self.limit} of {self._cap})"
 
-    @property
-    def limit(self) -> int:
-        """Most requests in flight, from 1 to the cap."""
-        return self._cap if self._learned is None else min(self._cap, int(self._learned))
-
     def limit_at(self, now: float) -> int:
         """Return the limit, after forgetting what was learned more than ten idle minutes ago."""
         heard_at = self._heard_at
         if heard_at is not None and now - heard_at > self._knobs.concurrency_idle_s:
-            self._learned = self._crowd = None
+            self._crowd = None
+            self._learn(None)
         return self.limit
 
     def on_success(self, *, in_flight: int, latency_s: float, is_slow: bool, now: float) -> None:
@@ -105,9 +106,9 @@ class Concurrency:
         if learned is None or is_slow or in_flight * 2 < limit or now - latency_s < self._cut_at:
             return
         if learned < self._cap:
-            learned = self._learned = min(float(self._cap), learned + self._step(limit))
-        if self._cap <= learned and self._own_cap <= self._cap:
-            self._learned = None
+            learned = min(float(self._cap), learned + self._step(limit))
+        is_over = self._cap <= learned and self._own_cap <= self._cap
+        self._learn(None if is_over else learned)
 
     def on_loss(self, *, latency_s: float, now: float) -> bool:
         """Report a time-out, a lost connection or a 5xx; return True if the limit shrank.
@@ -152,12 +153,18 @@ class Concurrency:
 
     def after_outage(self) -> None:
         """Start with few again: a service that comes back is cold."""
-        self._learned = float(self._knobs.concurrency_after_outage)
+        self._learn(float(self._knobs.concurrency_after_outage))
         self._heard_at = None
 
     def set_cap(self, cap: int | None) -> None:
         """Set the user's cap, >= 1, which may be above the route's own; None: the own one."""
         self._cap = self._own_cap if cap is None else cap
+        self._learn(self._learned)
+
+    def _learn(self, learned: float | None) -> None:
+        """Take over a limit; None: nothing speaks against the cap."""
+        self._learned = learned
+        self.limit = self._cap if learned is None else min(self._cap, int(learned))
 
     def _step(self, limit: int) -> float:
         """Return what one answer adds."""
@@ -177,6 +184,6 @@ class Concurrency:
         return self.limit < limit
 
     def _shrink(self, learned: float, now: float) -> None:
-        self._learned = float(learned)
+        self._learn(float(learned))
         self._cut_at = now
         self._answers = 0

@@ -38,6 +38,7 @@ class Dimension:
 
     Attributes:
         per_minute: The limit in use.
+        rate: Refill of the service's bucket in units per second.
         drawn: Everything drawn so far, net of what came back.
         is_assumed: Nobody has entered, learned, stated or named the limit.
         is_known: The service has stated what remains, so the level is more than a guess.
@@ -50,6 +51,7 @@ class Dimension:
         heard_at: When the service last stated what remains.
         returned: Part of what was given back that was refused.
         part: Part of the account that this process uses, 0 to 1.
+        spare: What `ready_at` found beyond the amount, if that may be drawn at once.
         has_turns: Processes take turns, so what others draw is none of the rate's business.
     """
 
@@ -77,6 +79,7 @@ class Dimension:
         self.is_assumed = is_assumed and learned is None
         if learned is not None:
             self.per_minute = learned.per_minute
+        self.rate = self.per_minute / 60.0
         self.window = Window(
             seconds=None if learned is None else learned.window_s,
             guard=0.0 if learned is None else learned.guard,
@@ -97,9 +100,13 @@ class Dimension:
         self._refused_at: float | None = None
         self._excess = 0.0
         self._grown = 0.0
+        self._lost = 0.0
+        self._lost_at = now
+        self._least = 0.0
         self.heard_at = now
         self.returned = 0.0
         self.part = 1.0
+        self.spare = 0.0
         self.has_turns = False
         self._news_at = now
         self.claims = Claims(per_minute=self.per_minute, settings=settings)
@@ -123,18 +130,15 @@ class Dimension:
         return self.window.guard
 
     @property
-    def rate(self) -> float:
-        """Refill of the service's bucket in units per second."""
-        return self.per_minute / 60.0
-
-    @property
     def burst(self) -> float:
         """Most that may be drawn above the rate; a larger single amount goes when nothing is."""
-        eased = self.rate * self.ease.share(self._at)
-        if self.window_s is not None:
-            return self.part * self.window_s * eased
-        least = max(self._least_burst, self._knobs.burst_s * eased)
-        return self.part * min(self.per_minute, least + self._grown)
+        ease, window_s = self.ease, self.window.seconds
+        eased = self.rate if ease.is_whole else self.rate * ease.share(self._at)
+        if window_s is not None:
+            return self.part * window_s * eased
+        least = self._knobs.burst_s * eased
+        most = (least if least > self._least_burst else self._least_burst) + self._grown
+        return self.part * (most if most < self.per_minute else self.per_minute)
 
     @property
     def is_stated(self) -> bool:
@@ -144,11 +148,12 @@ class Dimension:
     @property
     def is_blind(self) -> bool:
         """The service has stated neither the limit nor what remains of it."""
-        return not (self.is_known or self.is_stated)
+        return not self.is_known and self.claims.limit is None
 
     def pace(self, now: float) -> float:
         """Return the refill in units per second that this client plans with."""
-        return self.part * self._refill_rate() * self.ease.share(now)
+        pace = self.part * (self._refill_rate() if self.others else self.rate)
+        return pace if self.ease.is_whole else pace * self.ease.share(now)
 
     def level(self, now: float) -> float:
         """Return what the minute bucket is believed to hold; below zero after a refusal."""
@@ -161,20 +166,29 @@ class Dimension:
         return self._excess
 
     def ready_at(self, amount: float, now: float) -> float:
-        """Return the earliest time at which so much may be drawn; `now` if at once."""
-        self._advance(now)
-        if self.part == 0.0:
+        """Return the earliest time at which so much may be drawn; `now` if at once.
+
+        It is asked several times for every request, so it calls few functions.
+        """
+        if now > self._at:
+            self._advance(now)
+        part, burst = self.part, self.burst
+        if part == 0.0:
             return math.inf
-        level = min(amount + self._reserve(amount), self._most) - self._level
-        excess = self._excess + amount - max(self.burst, amount)
+        most = part * self.per_minute
+        level = amount + self._reserve(amount) if self.is_known else amount
+        level = (level if level < most else most) - self._level
+        excess = self._excess + amount - (burst if burst > amount else amount)
         if level <= TINY and excess <= TINY:
+            self.spare = -(level if level > excess else excess)
             return now
         pace = self.pace(now)
         return now + max(level / pace, excess / (pace * (1 - self.guard)))
 
     def take(self, amount: float, now: float) -> float:
         """Draw; the caller asked `ready_at` before. Return everything drawn up to now."""
-        self._advance(now)
+        if now > self._at:
+            self._advance(now)
         self._level -= amount
         self._excess += amount
         self.drawn += amount
@@ -182,16 +196,26 @@ class Dimension:
 
     def refund(self, amount: float, now: float) -> None:
         """Give back what was reserved and not used; a negative amount draws more."""
-        self._advance(now)
-        self._level = min(self._most, self._level + amount)
-        if amount < 0 or self.window.are_refunds_counted:
-            self._excess = max(0.0, self._excess - amount)
-        self.window.has_refunds = self.window.has_refunds or amount > 0
+        if now > self._at:
+            self._advance(now)
+        level, most, window = self._level + amount, self.part * self.per_minute, self.window
+        self._level = level if level < most else most
+        if amount < 0 or window.are_refunds_counted:
+            excess = self._excess - amount
+            self._excess = excess if excess > 0.0 else 0.0
+        window.has_refunds = window.has_refunds or amount > 0
         self.drawn -= amount
         self.claims.unserve(amount)
 
     def learn(
-        self, limit: RateLimit, now: float, *, amount: float, sent_at: float | None, missing: float
+        self,
+        limit: RateLimit,
+        now: float,
+        *,
+        amount: float,
+        sent_at: float | None,
+        missing: float,
+        is_joint: bool = False,
     ) -> None:
         """Take over what the service states.
 
@@ -201,6 +225,7 @@ class Dimension:
             amount: What the request drew that the statement belongs to, or is likely to; 0 if none.
             sent_at: When that request was sent; None if it is not known which one it is.
             missing: Drawn, net of what came back, without being in what is stated.
+            is_joint: Not in the least that was stated with any request sent at that moment.
         """
         self._advance(now)
         if limit.limit is not None and limit.limit <= 0:
@@ -213,8 +238,10 @@ class Dimension:
         self.heard_at = now
         self.remaining = float(limit.remaining)
         if sent_at is None or sent_at >= self._news_at or not self.is_known:  # else it is old
-            level = self.part * (self.remaining + self._refill_rate() * (now - at)) - missing
-            if self.remaining == 0:  # it may lack more than nothing
+            least = min(self._least, self.remaining) if is_joint else self.remaining
+            self._least = least
+            level = self.part * (least + self._refill_rate() * (now - at)) - missing
+            if self.remaining == 0 and not is_joint:  # it may lack more than nothing
                 level = min(level, self._level)
             self._set_level(min(self._most, level), sent_at, amount, now)
         self._let_grow(amount)
@@ -254,12 +281,16 @@ class Dimension:
             amount: So much.
             most: The burst grows up to this.
         """
-        before = self.burst
-        self.ease.grow(amount / self.rate)
-        if self.window_s is None and not self.was_refused and self._grown < most:
-            more = self._knobs.blind_growth * amount - (self.burst - before)
-            grown = self._grown + max(0.0, more) / self._part_or_tiny()
-            self._grown = min(self.per_minute, most, grown)
+        gained = 0.0
+        if not self.ease.is_whole:
+            before = self.burst
+            self.ease.grow(amount / self.rate)
+            gained = self.burst - before
+        if self._grown < most and not self.was_refused and self.window.seconds is None:
+            more = self._knobs.blind_growth * amount - gained
+            grown = self._grown + (more / self._part_or_tiny() if more > 0.0 else 0.0)
+            most = most if most < self.per_minute else self.per_minute
+            self._grown = grown if grown < most else most
 
     def doubt(self, amount: float, now: float, *, later: float, wait_s: float) -> None:
         """Hear of a refusal that shows an assumed rate to be too high, before `refuse`.
@@ -303,7 +334,8 @@ class Dimension:
             if self.window_s is None:
                 self._excess = min(self._excess, self.burst)  # the level says the rest
             self.ease.mark(now + wait_s, asked_s=self._asked() / self.rate)
-        self._level = min(self._level, amount - self.pace(now) * wait_s)
+        held = amount - self.pace(now) * wait_s
+        self._level, self._least = min(self._level, held), min(self._least, held)
 
     def find_window(self, amount: float, now: float, *, wait_s: float) -> None:
         """Hear of a refusal although the minute bucket had room: a shorter window applies."""
@@ -314,6 +346,11 @@ class Dimension:
             self.ease.cut(now, flat_s=0.0)
         refilled = self.pace(now) * (1 - self.guard) * wait_s
         self._excess = max(self._excess, self.burst - amount + refilled)
+
+    def lose(self, amount: float, now: float) -> None:
+        """Hear that so much was drawn by a request that got lost: it need not have arrived."""
+        self._lost += amount
+        self._lost_at = now
 
     def exclude(self, amount: float, now: float) -> None:
         """Hear that so much was refused for something else than the hidden window."""
@@ -375,8 +412,10 @@ class Dimension:
         if now > self._at:
             gained = self.pace(self._at) * (now - self._at)
             self._at = now
-            self._level = min(self._most, self._level + gained)
-            self._excess = max(0.0, self._excess - gained * (1 - self.guard))
+            level, most = self._level + gained, self.part * self.per_minute
+            self._level = level if level < most else most
+            if self._excess:
+                self._excess = max(0.0, self._excess - gained * (1 - self.window.guard))
 
     def _refill_rate(self) -> float:
         """Return what the minute bucket gains for this client in a second."""
@@ -400,9 +439,13 @@ class Dimension:
         more, was_known = level - self._level, self.is_known
         self._level, self.is_known = level, True
         if was_known and not self.window.is_episode(now):
-            # What much more is left than believed was lost on its way, not refused just now.
-            lost = max(0.0, more - self._knobs.lost_s * self.rate)
-            self._excess = max(0.0, self._excess - lost)
+            slack = self._knobs.lost_s * self.rate
+            if self.window.seconds is None:  # no more was drawn than the minute lacks
+                self._excess = min(self._excess, max(0.0, self._most - level) + slack)
+            else:  # of what got lost, the service never saw what is left beyond what was believed
+                unseen = min(self._lost, max(0.0, more - slack))
+                self._excess = max(0.0, self._excess - unseen)
+                self._lost -= unseen
         is_usual = self.ease.share(now) == 1.0 and not self.has_turns
         if was_known and sent_at is not None and is_usual:
             self._note_drift(-more, sent_at - self._news_at)
@@ -411,6 +454,8 @@ class Dimension:
             self._solve(amount, now)
         if sent_at is not None:
             self._news_at = sent_at
+            if sent_at >= self._lost_at:
+                self._lost = 0.0  # the service has had its say on it
 
     def _note_drift(self, lacking: float, seconds: float) -> None:
         """Hear how much less the service's bucket holds than was believed some time after."""
@@ -449,7 +494,7 @@ class Dimension:
     def _set_limit(self, per_minute: float) -> None:
         if per_minute == self.per_minute:
             return
-        self.per_minute = per_minute
+        self.per_minute, self.rate = per_minute, per_minute / 60.0
         self._grown = min(self._grown, per_minute)
         self._level = min(self._level, self._most)
         self._excess = min(self._excess, self.burst)

@@ -13,10 +13,15 @@ from analysis.settings import Settings
 
 
 class Ease:
-    """A share from `ease_floor` to 1."""
+    """A share from `ease_floor` to 1.
+
+    Attributes:
+        is_whole: The share is 1 and stays so until a cut or a start.
+    """
 
     def __init__(self, *, settings: Settings) -> None:
         self._knobs = settings
+        self.is_whole = True
         self._share = 1.0
         self._flat_until = 0.0
         self._is_for_guess = False
@@ -45,19 +50,19 @@ class Ease:
             is_for_guess: Only because nobody has stated the limit; `lift` ends that.
         """
         self._is_for_guess = is_for_guess and (self._share == 1.0 or self._is_for_guess)
-        self._share = max(self._knobs.ease_floor, self.share(now) / 2)
+        self._set(max(self._knobs.ease_floor, self.share(now) / 2))
         self._is_blind = self._is_measured = False
         self._flat_until = max(self._flat_until, now + flat_s)
 
     def start(self, share: float) -> None:
         """Begin with a share, because nobody has stated the limit; `lift` ends that."""
-        self._share = max(self._knobs.ease_floor, min(1.0, share))
+        self._set(max(self._knobs.ease_floor, min(1.0, share)))
         self._is_for_guess = self._is_blind = True
 
     def grow(self, seconds: float) -> None:
         """Hear that so many seconds' worth of the whole rate passed while nothing is known."""
         if self._is_blind:
-            self._share = min(1.0, self._share + seconds / self._knobs.start_doubles_s)
+            self._set(min(1.0, self._share + seconds / self._knobs.start_doubles_s))
 
     def mark(self, at: float, *, asked_s: float) -> None:
         """Remember a refusal of a limit that nobody states, unless it comes too soon to measure.
@@ -94,11 +99,15 @@ class Ease:
         measured = knobs.measured_share * asked_s / seconds
         if measured >= self.share(now):
             return  # it is not the rate that was too high: refusals cost, too
-        self._share = max(knobs.ease_floor, measured)
+        self._set(max(knobs.ease_floor, measured))
         self._is_blind, self._is_measured, self._is_for_guess = False, True, True
         self._flat_until = now
 
     def lift(self) -> None:
         """Hear that the limit is stated: cuts that only allowed for a wrong guess are over."""
         if self._is_for_guess:
-            self._share, self._is_for_guess, self._is_blind = 1.0, False, False
+            self._set(1.0)
+            self._is_for_guess = self._is_blind = False
+
+    def _set(self, share: float) -> None:
+        self._share, self.is_whole = share, share == 1.0

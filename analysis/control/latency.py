@@ -61,34 +61,60 @@ BASE_DOUBT = 1.0
 SLOPE_DOUBT = 0.25
 """Variances of the priors: right within a factor of 2.7 and of 1.6."""
 
+FEW = 20
+"""Values beyond a window that are kept until it is put in order."""
+
 BLEND = 0.1
 """Weight of a new sample in the other averages."""
 
 
 class _Window:
-    """The last values, kept sorted, too."""
+    """The last values; they are put in order when a quantile is asked for."""
 
-    __slots__ = ("_last", "_size", "ordered")
+    __slots__ = ("_last", "_news", "_ordered", "_size")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._last: deque[float] = deque()
-        self.ordered: list[float] = []
+        self._news = 0  # values at the end that are not among the ordered ones
+        self._ordered: list[float] = []
 
     def add(self, value: float) -> None:
         self._last.append(value)
-        insort(self.ordered, value)
-        if len(self._last) > self._size:
-            del self.ordered[bisect_left(self.ordered, self._last.popleft())]
+        self._news += 1
+        if len(self._last) > self._size + FEW:
+            self._last.popleft()
+
+    @property
+    def ordered(self) -> list[float]:
+        """The last values in order."""
+        last, ordered, news = self._last, self._ordered, self._news
+        if news == 1:
+            insort(ordered, last[-1])
+            if len(last) > self._size:
+                del ordered[bisect_left(ordered, last.popleft())]
+        elif news:
+            while len(last) > self._size:
+                last.popleft()
+            self._ordered = ordered = sorted(last)
+        self._news = 0
+        return ordered
 
     def quantile(self, share: float) -> float | None:
         """Return the nearest rank; None before there are enough values."""
-        count = len(self.ordered)
-        return None if count < ENOUGH else self.ordered[max(0, math.ceil(share * count) - 1)]
+        ordered = self.ordered
+        count = len(ordered)
+        return None if count < ENOUGH else ordered[max(0, math.ceil(share * count) - 1)]
 
 
 class Latency:
-    """What one route's answers have shown; times in seconds, x without a unit."""
+    """What one route's answers have shown; times in seconds, x without a unit.
+
+    Attributes:
+        samples: Answers so far.
+        seconds_per_chunk: Mean of seconds by chunks over the last answers; None before a sample.
+        first: Mean seconds to the first event over the last answers; None before a sample.
+    """
 
     def __init__(self, *, settings: Settings = SETTINGS, usual_s: float | None = None) -> None:
         """Begin with a guess.
@@ -108,8 +134,8 @@ class Latency:
         self._levels = _Window(RECENT)
         self._usual_chunks = 1
         self._baseline: float | None = None  # logarithm
-        self._per_chunk: float | None = None
-        self._first: float | None = None
+        self.seconds_per_chunk: float | None = None
+        self.first: float | None = None
 
     def __repr__(self) -> str:
         return f"Latency({self._base:.3f} s + {self._slope:.3f} s/chunk, {self.samples} samples)"
@@ -128,16 +154,20 @@ class Latency:
         Returns:
             x: seconds by what was predicted before.
         """
-        predicted = self._base + self._slope * chunks
-        seconds = max(seconds, 1e-6)
+        of_chunks = self._slope * chunks
+        predicted = self._base + of_chunks
+        seconds = seconds if seconds > 1e-6 else 1e-6
         x = seconds / predicted
         if not self.samples:
             self._usual_chunks = chunks
         self.samples += 1
         self._ratios.add(x)
-        self._learn(self._slope * chunks / predicted, math.log(min(max(x, 1 / CLIP), CLIP)))
-        self._compare(seconds * self.predict(self._usual_chunks) / self.predict(chunks))
-        self._per_chunk = _blend(self._per_chunk, seconds / chunks)
+        self._learn(of_chunks / predicted, math.log(min(max(x, 1 / CLIP), CLIP)))
+        level = seconds
+        if chunks != self._usual_chunks:
+            level *= self.predict(self._usual_chunks) / self.predict(chunks)
+        self._compare(level)
+        self.seconds_per_chunk = _blend(self.seconds_per_chunk, seconds / chunks)
         return x
 
     def quantile(self, q: float) -> float | None:
@@ -161,19 +191,9 @@ class Latency:
             return None
         return level / math.exp(self._baseline)
 
-    @property
-    def seconds_per_chunk(self) -> float | None:
-        """Mean of seconds by chunks over the last answers; None before a sample."""
-        return self._per_chunk
-
     def note_first(self, seconds: float) -> None:
         """Hear how many seconds after sending the first event of an answer came."""
-        self._first = _blend(self._first, seconds)
-
-    @property
-    def first(self) -> float | None:
-        """Mean seconds to the first event over the last answers; None before a sample."""
-        return self._first
+        self.first = _blend(self.first, seconds)
 
     def _learn(self, share: float, error: float) -> None:
         """Correct base and slope.
@@ -183,7 +203,7 @@ class Latency:
             error: Logarithm of x.
         """
         base, both, slope = self._covariance
-        if abs(error) <= DOUBT:
+        if -DOUBT <= error <= DOUBT:
             self._far = 0
         else:
             side = 1 if error > 0 else -1
@@ -192,9 +212,10 @@ class Latency:
                 base, both, slope = base + SHOCK, both + SHOCK, slope + SHOCK
             elif self.samples > ENOUGH:
                 error = DOUBT * side
-        of_base = (1.0 - share) * base + share * both
-        of_slope = (1.0 - share) * both + share * slope
-        variance = (1.0 - share) * of_base + share * of_slope + NOISE
+        rest = 1.0 - share
+        of_base = rest * base + share * both
+        of_slope = rest * both + share * slope
+        variance = rest * of_base + share * of_slope + NOISE
         self._base *= math.exp(of_base / variance * error)
         self._slope *= math.exp(of_slope / variance * error)
         base += DRIFT - of_base * of_base / variance
@@ -220,4 +241,7 @@ class Latency:
 
 def _blend(old: float | None, new: float) -> float:
     """Return the moving average, in which a late sample counts as at most `CLIP` times the old."""
-    return new if old is None else old + BLEND * (min(new, CLIP * old) - old)
+    if old is None:
+        return new
+    most = CLIP * old
+    return old + BLEND * ((new if new < most else most) - old)

@@ -8,6 +8,7 @@ decides how it is read:
 
     statement                      level of the dimension
     of a known call                remaining - drawn since + refill
+    of more that were sent at once least remaining of them - those without a statement + refill
     of some call                   remaining - all drawn since the oldest recent one
     refusal, no room               what the request lacks after the wait; may be below zero
     refusal, room                  as it is; bursts are bounded by a hidden window
@@ -120,6 +121,11 @@ class Pacer:
         self._is_mute = False
         self._turn_at: float | None = None
         self._unit_tokens = 0.0
+        self._last = Call(sent_at=-math.inf, tokens=0, requests_drawn=0.0, tokens_drawn=0.0)
+        self._returned = 0.0
+        self._heard_of: float | None = None
+        self._found = 0
+        self._found_at = now
 
     def ready_at(self, *, cost_tokens: int, now: float) -> float:
         """Return the earliest time at which a request of this cost may be sent.
@@ -138,29 +144,36 @@ class Pacer:
                 "a minute. Ask for fewer or shorter chunks at once, or for a higher limit."
             )
         ready_at = self.ready_apart_from_turns(cost_tokens=cost_tokens, now=now)
-        return ready_at if self._turn_at is None else max(ready_at, self._turn_at)
+        turn_at = self._turn_at
+        return ready_at if turn_at is None else max(ready_at, turn_at)
 
     def take(self, *, cost_tokens: int, now: float) -> Call:
         """Draw one request and its tokens; hand the call to `end` when it has ended."""
+        requests, tokens = self.requests, self.tokens
+        has_two = self._has_two(cost_tokens, now)
         call = Call(
             sent_at=now,
             tokens=cost_tokens,
-            requests_drawn=self.requests.take(1, now),
-            tokens_drawn=self.tokens.take(cost_tokens, now),
+            requests_drawn=requests.take(1, now),
+            tokens_drawn=tokens.take(cost_tokens, now),
             is_asked=self._is_asking,
         )
         self._calls[call] = None
-        self._asked += self._is_asking
-        self._is_asking = False
+        self._last, self._returned = call, tokens.returned
+        if self._is_asking:
+            self._asked += 1
+            self._is_asking = False
         if self._turn_at is not None:
             self._turn_at = math.inf
-        self._unit_tokens = max(float(cost_tokens), self._unit_tokens)
+        if cost_tokens > self._unit_tokens:
+            self._unit_tokens = float(cost_tokens)
         self.tokens_reserved += cost_tokens
         if self._holds_in_a_row > 1:  # one request at a time finds out whether it goes on
             self._spaced_until = now + self._settings.spaced_s
-        next_at = max(self.requests.ready_at(1, now), self.tokens.ready_at(cost_tokens, now))
-        if next_at > now:
-            self._bound_until = next_at + self._settings.bound_s
+        if not has_two:
+            next_at = max(requests.ready_at(1, now), tokens.ready_at(cost_tokens, now))
+            if next_at > now:
+                self._bound_until = next_at + self._settings.bound_s
         return call
 
     def refund(self, *, tokens: int, now: float) -> None:
@@ -174,6 +187,11 @@ class Pacer:
             del self._calls[call]
             self._asked -= call.is_asked
 
+    def lose(self, call: Call, now: float) -> None:
+        """Hear that nobody knows what became of a call: its service may never have seen it."""
+        self.requests.lose(1.0, now)
+        self.tokens.lose(float(call.tokens), now)
+
     def learn(self, limits: Iterable[RateLimit], now: float, *, call: Call | None = None) -> None:
         """Take over what the service says about its limits.
 
@@ -184,16 +202,24 @@ class Pacer:
         """
         likely = call or self._oldest(now)
         requests, tokens = self._missing(call, likely)
+        sent_at = None if call is None else call.sent_at
+        is_joint = False
         if call is not None:
             call.is_heard = True
-        sent_at = None if call is None else call.sent_at
+            if self._heard_of == sent_at == self._last.sent_at:
+                is_joint, (requests, tokens) = True, self._unheard(self._last)
+            self._heard_of = sent_at
         for limit in limits:
             if limit.name == "requests":
-                amount = 0.0 if likely is None else 1.0
-                self.requests.learn(limit, now, amount=amount, sent_at=sent_at, missing=requests)
+                one, amount, missing = self.requests, 1.0, requests
             elif limit.name == "tokens":
-                amount = 0.0 if likely is None else likely.tokens
-                self.tokens.learn(limit, now, amount=amount, sent_at=sent_at, missing=tokens)
+                one, amount, missing = self.tokens, likely.tokens if likely else 0.0, tokens
+            else:
+                continue
+            amount = 0.0 if likely is None else amount
+            one.learn(
+                limit, now, amount=amount, sent_at=sent_at, missing=missing, is_joint=is_joint
+            )
 
     def hold(
         self,
@@ -252,19 +278,20 @@ class Pacer:
         self._refused_since = None
         if call is None:
             return
-        if call.is_asked and self.requests.is_blind:
+        requests, tokens = self.requests, self.tokens
+        if call.is_asked and requests.is_blind:
             self._is_mute = True
         is_free = self._is_mute or not self._asked
-        is_news = call.sent_at >= self._eased_at  # else a later request was refused since
-        most = float(self._settings.blind_most) if self.is_guessed else math.inf
-        for one, amount, allowed in (
-            (self.requests, 1.0, most),
-            (self.tokens, float(call.tokens), math.inf),
-        ):
-            if one.is_blind and is_free and is_news:
-                one.confirm_blindly(amount, most=allowed)
-            elif not call.is_heard:
-                one.confirm(amount)
+        is_news = is_free and call.sent_at >= self._eased_at  # else a later one was refused since
+        if is_news and requests.is_blind:
+            most = float(self._settings.blind_most) if self.is_guessed else math.inf
+            requests.confirm_blindly(1.0, most=most)
+        elif not call.is_heard:
+            requests.confirm(1.0)
+        if is_news and tokens.is_blind:
+            tokens.confirm_blindly(float(call.tokens), most=math.inf)
+        elif not call.is_heard:
+            tokens.confirm(float(call.tokens))
 
     # For the scheduler and the planner
 
@@ -275,7 +302,7 @@ class Pacer:
 
     def is_rate_bound(self, now: float) -> bool:
         """Tell whether a request had to wait for a limit just now."""
-        return now < max(self._bound_until, self._held_until)
+        return now < self._bound_until or now < self._held_until
 
     def begin(self, *, requests: int, tokens: int, is_mute: bool) -> None:
         """Hear how much waits: long work on limits that nobody has stated starts slowly.
@@ -291,7 +318,7 @@ class Pacer:
             return
         if not self.is_long(requests=requests, tokens=tokens):
             return
-        self._is_begun, knobs = True, self._settings
+        self._is_begun, self._found, knobs = True, 0, self._settings
         if self.is_guessed:
             self.requests.ease.start(knobs.start_per_s / self.requests.rate)
         if is_mute:
@@ -334,12 +361,14 @@ class Pacer:
 
     def ready_apart_from_turns(self, *, cost_tokens: int, now: float) -> float:
         """Return the earliest time that limits and pauses allow."""
-        return max(
-            self._held_until,
-            self._spaced_until,
-            self.requests.ready_at(1, now),
-            self.tokens.ready_at(cost_tokens, now),
-        )
+        ready_at = self.requests.ready_at(1, now)
+        if (tokens_at := self.tokens.ready_at(cost_tokens, now)) > ready_at:
+            ready_at = tokens_at
+        self._found = cost_tokens if ready_at <= now else 0
+        self._found_at = now
+        if self._held_until > ready_at:
+            ready_at = self._held_until
+        return ready_at if ready_at > self._spaced_until else self._spaced_until
 
     def spacing(self) -> Spacing | None:
         """Return the spacing of requests where a hidden window holds only one."""
@@ -360,6 +389,12 @@ class Pacer:
 
     # Inside
 
+    def _has_two(self, cost_tokens: int, now: float) -> bool:
+        """Tell whether `ready_at` has just found room for two requests of this cost."""
+        is_found = self._found == cost_tokens and self._found_at == now
+        self._found = 0
+        return is_found and self.requests.spare >= 1.0 and self.tokens.spare >= cost_tokens
+
     def _oldest(self, now: float) -> Call | None:
         """Return the oldest call that a statement just heard may belong to; None if none is."""
         since = now - self._settings.statement_age_s
@@ -376,6 +411,18 @@ class Pacer:
         requests = self.requests.drawn - likely.requests_drawn
         tokens = self.tokens.drawn - likely.tokens_drawn
         return (requests + 1.0, tokens + likely.tokens) if call is None else (requests, tokens)
+
+    def _unheard(self, last: Call) -> tuple[float, float]:
+        """Return requests and tokens drawn that no statement has counted.
+
+        For requests that were sent at one moment, `last` the last one of them and of all: in which
+        order they arrived nobody knows, but what a lower statement than theirs says counts them.
+        """
+        alike = (call for call in self._calls if call.sent_at == last.sent_at)
+        unheard = [call.tokens for call in alike if not call.is_heard]
+        refused = self.tokens.returned - self._returned  # the service never drew these
+        requests = self.requests.drawn - last.requests_drawn + len(unheard)
+        return requests, self.tokens.drawn + refused - last.tokens_drawn + sum(unheard)
 
     def _weigh(self, call: Call, refusal: RateLimited, now: float, wait_s: float) -> None:
         """Find out which limit a refusal is about, and how."""

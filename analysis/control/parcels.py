@@ -167,29 +167,29 @@ def label_items(
     model: str,
     latency_s: float,
     confidences: Mapping[int, float],
-) -> Iterator[tuple[Item, Verdict]]:
-    """Yield the verdict on each chunk of an answered request that got a label first here."""
+) -> list[tuple[Item, Verdict]]:
+    """Return the verdict on each chunk of an answered request that got a label first here."""
     parcel, count = flight.parcel, len(flight.pack.items)
+    settled: list[tuple[Item, Verdict]] = []
     open_tickets = None
     if parcel.pack is not flight.pack:  # a copy has settled a part of it
         open_tickets = {item.ticket for item in parcel.pack.items}
     for item, share in zip(flight.pack.items, usage.shares(count), strict=True):
         ticket = item.ticket
         if ticket in labels and (open_tickets is None or ticket in open_tickets):
-            yield (
-                item,
-                Labeled(
-                    chunk_id=item.chunk.id,
-                    labels=labels[ticket],
-                    confidence=confidences.get(ticket),
-                    route=route,
-                    model=model,
-                    attempts=parcel.attempts,
-                    pack=count,
-                    latency_s=latency_s,
-                    usage=share,
-                ),
+            verdict = Labeled(
+                chunk_id=item.chunk.id,
+                labels=labels[ticket],
+                confidence=confidences.get(ticket),
+                route=route,
+                model=model,
+                attempts=parcel.attempts,
+                pack=count,
+                latency_s=latency_s,
+                usage=share,
             )
+            settled.append((item, verdict))
+    return settled
 
 
 def fail_items(parcel: Parcel, *, route: str, model: str) -> tuple[tuple[Item, Verdict], ...]:

@@ -35,7 +35,8 @@ class RetryBudget:
     @property
     def size(self) -> float:
         """Most tokens that can be saved up: the start, or a share of the requests so far."""
-        return max(self._knobs.retry_tokens, self._knobs.retry_share * self._requests)
+        least, size = self._knobs.retry_tokens, self._knobs.retry_share * self._requests
+        return size if size > least else least
 
     def may_retry(self) -> bool:
         """Tell whether a retry can be paid for."""
@@ -44,7 +45,8 @@ class RetryBudget:
     def earn(self) -> None:
         """Hear that a request was answered."""
         self._requests += 1
-        self._tokens = min(self.size, self._tokens + self._knobs.retry_earn)
+        tokens, size = self._tokens + self._knobs.retry_earn, self.size
+        self._tokens = tokens if tokens < size else size
 
     def spend(self, amount: float = 1.0) -> None:
         """Hear that a retry is sent; a probe may be sent although nothing is left to pay it.

@@ -6,6 +6,7 @@ Pure. Only the scheduler uses it.
 from __future__ import annotations
 
 import random
+import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -69,9 +70,12 @@ class RouteState:
         index: Place among the routes of the run.
         peers: Indexes of the other routes that ask the same model the same question on the same
             account, so that a request may go over any of them.
+        is_heard: It, or one that shares its pacer, states limits.
         flights: Requests on their way over it, in the order in which they were sent.
         is_probed: A probe is on its way.
         signed_at: When it gave the last sign of life: an answer, or the first event of one.
+        silent_at: From when it counts as silent if nothing is heard until then; `NEVER`: it is not
+            watched; None: to be found out again, since something has changed.
         used_at: When a request was handed to it last.
         closed: Why the route is out, or None.
         opens_at: When a closed route is open again; `NEVER`: it is out for the whole run.
@@ -85,10 +89,12 @@ class RouteState:
     latency: Latency
     concurrency: Concurrency
     peers: tuple[int, ...] = ()
+    is_heard: bool = True
     queue: deque[Parcel] = field(default_factory=deque)
     flights: dict[str, Flight] = field(default_factory=dict)
     is_probed: bool = False
     signed_at: float = 0.0
+    silent_at: float | None = None
     used_at: float = 0.0
     closed: str | None = None
     opens_at: float = NEVER
@@ -102,7 +108,11 @@ class RouteState:
     cancelled: int = 0
     rate_limited: int = 0
     chunks_labeled: int = 0
-    usage: Usage = field(default_factory=Usage)
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def in_flight(self) -> int:
@@ -117,7 +127,7 @@ class RouteState:
     @property
     def is_up(self) -> bool:
         """Whether it is in use: neither closed nor away."""
-        return self.closed is None and self.breaker.opens_at is None
+        return self.closed is None and self.breaker.is_closed
 
     def ready_at(self, parcel: Parcel, *, cost_of: Costs, now: float) -> float:
         """Return when a request for this parcel, or a probe of it, may go; `now` if at once.
@@ -127,20 +137,28 @@ class RouteState:
         Raises:
             RequestTooLarge: If the request exceeds a whole minute's limit.
         """
-        gate = self.breaker.gate(now)
-        if gate is Gate.SHUT:
-            return self.breaker.opens_at or now
-        if not self.has_slot or (gate is Gate.PROBE and self.is_probed):
+        breaker, is_probe = self.breaker, False
+        if not breaker.is_closed:
+            if breaker.gate(now) is Gate.SHUT:
+                return breaker.opens_at or now
+            is_probe = True
+        if len(self.flights) >= self.concurrency.limit or (is_probe and self.is_probed):
             return NEVER
-        sent = self.portion(parcel, is_probe=gate is Gate.PROBE)[0]
-        return self.pacer.ready_at(cost_tokens=cost_of(self.plan.name, sent.pack), now=now)
+        pack, most = parcel.pack, self.most_at(now)
+        if most < len(pack.items):
+            pack = cut(parcel, most)[0].pack
+        return self.pacer.ready_at(cost_tokens=cost_of(self.plan.name, pack), now=now)
 
-    def portion(self, parcel: Parcel, *, is_probe: bool) -> list[Parcel]:
-        """Return what one request takes of a parcel, and what is left of it, if anything."""
-        most = 1 if is_probe else self.plan.most_chunks
-        if most is None or len(parcel.pack.items) <= most:
-            return [parcel]
-        return cut(parcel, most)
+    def is_to_probe(self, now: float) -> bool:
+        """Tell whether a request that is sent now would be a probe."""
+        return not self.breaker.is_closed and self.breaker.gate(now) is Gate.PROBE
+
+    def most_at(self, now: float) -> int:
+        """Return how many chunks one request takes that is sent now; a probe takes one."""
+        if self.is_to_probe(now):
+            return 1
+        most = self.plan.most_chunks
+        return sys.maxsize if most is None else most
 
     def room_at(self, parcel: Parcel, *, cost_of: Costs, now: float) -> float:
         """Return when this route may take a parcel of a route that is away.
@@ -167,7 +185,22 @@ class RouteState:
 
     def count_usage(self, usage: Usage) -> None:
         """Count what a request was billed."""
-        self.usage += usage
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        self.cached_tokens += usage.cached_tokens
+        self.written_tokens += usage.written_tokens
+        self.reasoning_tokens += usage.reasoning_tokens
+
+    @property
+    def usage(self) -> Usage:
+        """What its requests were billed so far."""
+        return Usage(
+            input_tokens=self.input_tokens,
+            cached_tokens=self.cached_tokens,
+            written_tokens=self.written_tokens,
+            output_tokens=self.output_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+        )
 
     def statistics(self) -> dict[str, float | int | str | bool | None]:
         """Return counters and present limits as plain values."""
@@ -236,11 +269,30 @@ def open_routes(
                 latency=Latency(settings=settings, usual_s=plan.latency_s),
                 concurrency=Concurrency(cap=plan.in_flight, settings=settings),
                 peers=peers,
+                is_heard=any(
+                    one.states_limits for one in plans if share == (one.account, one.model)
+                ),
                 signed_at=now,
                 used_at=now,
             )
         )
     return states
+
+
+def all_up(routes: Sequence[RouteState]) -> bool:
+    """Tell whether every route is in use."""
+    for route in routes:  # noqa: SIM110 (asked at every poll, and twice as fast as all())
+        if route.closed is not None or not route.breaker.is_closed:
+            return False
+    return True
+
+
+def all_full(routes: Sequence[RouteState]) -> bool:
+    """Tell whether no route takes one more request."""
+    for route in routes:  # noqa: SIM110 (as above)
+        if len(route.flights) < route.concurrency.limit:
+            return False
+    return True
 
 
 def lets_go_at(route: RouteState, other: RouteState, *, has_failed: bool, after_s: float) -> float:

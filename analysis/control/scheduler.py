@@ -35,7 +35,6 @@ from types import MappingProxyType
 
 from analysis.control import caps, closures
 from analysis.control.aftermath import Aftermath
-from analysis.control.breaker import Gate
 from analysis.control.choice import Preference, route_for
 from analysis.control.copies import Copies
 from analysis.control.decisions import (
@@ -49,7 +48,7 @@ from analysis.control.decisions import (
     WaitUntil,
 )
 from analysis.control.leases import Load, Share
-from analysis.control.parcels import Flight, Parcel
+from analysis.control.parcels import Flight, Parcel, cut
 from analysis.control.queues import Queues, bring_fresh, turns
 from analysis.control.retry_budget import RetryBudget
 from analysis.control.routes import (
@@ -57,6 +56,7 @@ from analysis.control.routes import (
     RoutePlan,
     RouteState,
     all_down_since,
+    all_full,
     open_routes,
     send_of,
     way_back,
@@ -100,6 +100,7 @@ class Scheduler:
             raise LocalProtocolError("A scheduler needs at least one route.")
         self._new_id = new_id
         self._routes = open_routes(routes, rng=rng, now=now, settings=settings)
+        self._all = tuple(range(len(self._routes)))
         self._queues = Queues(self._routes)
         self._run = RunState(
             routes=self._routes,
@@ -141,8 +142,7 @@ class Scheduler:
         self._advance(now)
         if self._run.is_idle:
             self._run.busy_since = now  # the time without work says nothing about the routes
-        order = order or tuple(range(len(self._routes)))
-        self._queues.put(Parcel(pack=pack, order=order, since=now))
+        self._queues.put(Parcel(pack=pack, order=order or self._all, since=now))
 
     def expect(self, requests: int, *, now: float) -> None:
         """Hear how many requests will be offered later, beyond what is queued: how long work is."""
@@ -170,7 +170,7 @@ class Scheduler:
         if flight is not None:
             route = self._routes[flight.route_index]
             flight.has_begun = True
-            route.signed_at = now
+            route.signed_at, route.silent_at = now, None
             route.latency.note_first(now - flight.sent_at)
 
     def on_answer(
@@ -264,7 +264,8 @@ class Scheduler:
 
     def poll(self, *, now: float) -> Decision:
         """Return what to do now; see the table at the top of the module."""
-        self._advance(now)
+        if now != self._run.now:
+            self._advance(now)
         decision = self._decide(now)
         at = decision.at if isinstance(decision, WaitUntil) else None
         self._asked_for = NEVER if at is None else at
@@ -308,14 +309,16 @@ class Scheduler:
             request_id = run.losers.pop()
             if request_id in run.flights:
                 return Cancel(request_id)
-        closures.stop_if_all_away(run)
+        is_whole = closures.settle(run)
         caps.stop_if_over(run)
-        closures.reopen(run)
         queues.wake(now)
-        self._review(now)
+        if now >= self._review_at:
+            self._review(now)
         if now >= self._silent_at:
             self._silent_at = self._watch.look(now)
-        at = self._next(now)
+            is_whole = False
+        is_full = is_whole and all_full(self._routes) and self._budget.may_retry()
+        at = NEVER if is_full else self._next(now)  # unpaid retries step aside for what is fresh
         if isinstance(at, Send):
             return at
         copy = self._copy(now)
@@ -359,13 +362,9 @@ class Scheduler:
             parcel.move_to(back)
             self._queues.put(route.queue.popleft(), at_front=True)
             return None
+        preferred = self._preference.take()
         over = route_for(
-            route,
-            parcel,
-            self._routes,
-            preferred=self._preference.take(),
-            now=now,
-            settings=run.settings,
+            route, parcel, self._routes, preferred=preferred, now=now, settings=run.settings
         )
         try:
             ready_at = over.ready_at(parcel, cost_of=run.cost_of, now=now)
@@ -377,7 +376,7 @@ class Scheduler:
                 over = scout_of(route, self._routes, now, ahead=run.ahead)
             if not caps.affords(run, over, parcel):
                 return NEVER
-            return self._send(route, over, now)
+            return self._send(self._head(route, over, now), over, now)
         down_since = route.breaker.down_since
         if down_since is None:
             return ready_at
@@ -386,12 +385,12 @@ class Scheduler:
             parcel, self._routes, cost_of=run.cost_of, after_s=after_s, now=now
         )
         if exit_at <= now:
-            if not caps.affords(run, self._routes[parcel.order[stage]], parcel):
+            other = self._routes[parcel.order[stage]]
+            if not caps.affords(run, other, parcel):
                 return NEVER
+            parcel = self._head(route, other, now)
             parcel.move_to(stage)
-            other = self._routes[parcel.route_index]
-            other.queue.appendleft(route.queue.popleft())
-            return self._send(other, other, now)
+            return self._send(parcel, other, now)
         if stage != parcel.stage:
             return min(ready_at, exit_at)
         over_at = closures.over_at(run, all_down_since(self._routes) or down_since)  # all: a stop
@@ -401,12 +400,16 @@ class Scheduler:
             return None
         return min(ready_at, exit_at, over_at)
 
-    def _send(self, home: RouteState, over: RouteState, now: float) -> Send:
-        """Send the head of a queue, or what one request takes of it."""
+    def _head(self, home: RouteState, over: RouteState, now: float) -> Parcel:
+        """Take the head of a queue, or what one request takes of it; the rest stays."""
         parcel = home.queue.popleft()
-        is_probe = over.breaker.gate(now) is Gate.PROBE
-        parcel, *rest = over.portion(parcel, is_probe=is_probe)
-        home.queue.extendleft(rest)
+        if (most := over.most_at(now)) < len(parcel.pack.items):
+            parcel, rest = cut(parcel, most)
+            home.queue.appendleft(rest)
+        return parcel
+
+    def _send(self, parcel: Parcel, over: RouteState, now: float) -> Send:
+        is_probe = over.is_to_probe(now)
         if parcel.attempts:
             self._budget.spend(parcel.debt)
             parcel.debt = 0.0
@@ -427,6 +430,8 @@ class Scheduler:
         route.is_probed = route.is_probed or is_probe
         route.sent += 1
         route.used_at = now
+        if len(route.flights) < run.settings.silence_calls or route.latency.first is not None:
+            route.silent_at = None  # else older ones decide
         self._copies.sent += 1
         parcel.attempts += 1
         parcel.flights += 1
@@ -460,8 +465,6 @@ class Scheduler:
 
     def _review(self, now: float) -> None:
         """Look at which of equal routes is the better one, once a second."""
-        if now < self._review_at:
-            return
         self._review_at = now + 1.0
         if (found := self._preference.review(self._routes, now)) is not None:
             name, why = found[0].plan.name, found[1]
@@ -487,6 +490,7 @@ class Scheduler:
             raise LocalProtocolError(f"Request {request_id} is not in flight.")
         route = self._routes[flight.route_index]
         del route.flights[request_id]
+        route.silent_at = None
         flight.parcel.flights -= 1
         route.pacer.end(flight.call)
         route.is_probed = route.is_probed and not flight.is_probe

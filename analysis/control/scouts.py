@@ -25,8 +25,7 @@ def scout_of(
     parcel, pacer = route.queue[0], route.pacer
     waiting = len(route.queue) + ahead
     tokens = waiting * parcel.pack.tokens
-    is_mute = not any(one.pacer is pacer and one.plan.states_limits for one in routes)
-    pacer.begin(requests=waiting, tokens=tokens, is_mute=is_mute)
+    pacer.begin(requests=waiting, tokens=tokens, is_mute=not route.is_heard)
     if route.plan.states_limits:
         pacer.note_asked(now)
         return route

@@ -25,9 +25,11 @@ class Watch:
         """Take down the routes that are silent; return when to look again."""
         least, wake = self._run.settings.silence_calls, NEVER
         for route in self._run.routes:
-            if len(route.flights) < least or not route.is_up:
-                continue
-            at = self._silent_at(route, least)
+            at = route.silent_at
+            if at is None:
+                is_watched = len(route.flights) >= least and route.is_up
+                at = self._silent_at(route, least) if is_watched else NEVER
+                route.silent_at = at
             if at <= now:
                 self._take_down(route, now)
             elif at < wake:
@@ -52,12 +54,14 @@ class Watch:
         return min(at, self._patient_until(route, late, first_s))
 
     def _patient_until(self, route: RouteState, decisive: Flight, expected_s: float) -> float:
-        since = max(decisive.sent_at, route.signed_at)
+        sent_at, signed_at = decisive.sent_at, route.signed_at
+        since = sent_at if sent_at > signed_at else signed_at
         return since + patience_s(expected_s, settings=self._run.settings)
 
     def _take_down(self, route: RouteState, now: float) -> None:
         run, name = self._run, route.plan.name
         route.breaker.on_silence(now=now)
+        route.silent_at = None
         for flight in route.flights.values():
             flight.is_stranded = True
         count = len(route.flights)

@@ -30,6 +30,9 @@ from analysis.records import FailureKind, Usage
 SUMMARY_VERSION = 2
 """Moves when a field of the summary changes its meaning or goes."""
 
+ESTIMATED = ("requests", "input_tokens", "output_tokens", "cost_usd", "alone")
+"""What a summary repeats of the estimate before the run."""
+
 SIMULATED_MODELS = frozenset({"offline-rules", "digest-labels"})
 """Models that are no language model: labels of the local service or of rules."""
 
@@ -233,13 +236,7 @@ def summarize(
         outputs=outputs,
         record={**record, **_reductions(analyzer)},
         notes=notes,
-        estimate={
-            "requests": estimate.requests,
-            "input_tokens": estimate.input_tokens,
-            "output_tokens": estimate.output_tokens,
-            "cost_usd": estimate.cost_usd,
-            "alone": estimate.alone,
-        },
+        estimate={name: getattr(estimate, name) for name in ESTIMATED},
     )
     if stop is None and summary.failed > allowed_failures(max_failed, plan_rows):
         return _with_exit_code(summary, 1)

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from analysis.control.decisions import Decision, Send, Settled, WaitUntil
+from analysis.control.learned import Learned
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
 from analysis.control.spending import Rates
@@ -34,6 +35,7 @@ class Bench:
         prompts: Sequence[str] = (),
         may_copy: bool = False,
         rates: Rates | None = None,
+        learned: Learned | None = None,
     ) -> None:
         ids = itertools.count(1)
         self.now = 0.0
@@ -50,6 +52,7 @@ class Bench:
                     prompt=prompts[place] if prompts else "text",
                     may_copy=may_copy,
                     rates=rates,
+                    learned=learned,
                 )
                 for place, model in enumerate(models)
             ],

@@ -129,6 +129,18 @@ def test_a_chunk_that_was_declined_is_not_asked_there_again() -> None:
     assert [("r1", "b")] == bench.sends()
 
 
+def test_a_declined_chunk_keeps_the_wait_that_its_copy_was_asked_for() -> None:
+    """The route to which it goes next has just failed it with two seconds to wait."""
+    bench, first, copy = late("m", "m", names="ab")
+    bench.answer(first, "a", declined="b")
+    error = TransportError("500", ending=Ending.REFUSED, retry_after_s=2.0)
+    begin = bench.now
+    assert () == bench.fail(copy, error)
+    send = bench.next_send()
+    assert ("r1", "b") == (send.route, ids_of(send.pack))
+    assert bench.now >= begin + 2.0
+
+
 def test_what_one_request_declined_the_other_may_label() -> None:
     """It was paid for, so it counts."""
     bench, first, copy = late("m", "m", names="ab")

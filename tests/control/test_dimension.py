@@ -202,13 +202,45 @@ def test_what_remains_is_ignored_once_it_was_false() -> None:
 
 def test_requests_lost_on_their_way_leave_room_in_the_window() -> None:
     """Twenty seconds' worth more is left than believed, so the bursts may use it; not five."""
+    found = dimension(learned=LearnedLimit(per_minute=600, window_s=30.0, guard=0.0))
+    told(found, 9.0, limit=600, remaining=300, sent_at=9.0)
+    found.take(250, 9.0)
+    told(found, 9.0, limit=600, remaining=100, sent_at=9.0)
+    assert (100.0, 250.0) == (found.level(9.0), found.excess(9.0))
+    found.lose(250, 9.0)
+    told(found, 9.0, limit=600, remaining=300, sent_at=9.0)
+    assert (300.0, 100.0) == (found.level(9.0), found.excess(9.0))
+
+
+def test_no_more_comes_back_to_the_window_than_got_lost() -> None:
+    """Of thirty that got lost thirty come back, and none that a later word has judged."""
+    found = dimension(learned=LearnedLimit(per_minute=600, window_s=30.0, guard=0.0))
+    told(found, 9.0, limit=600, remaining=300, sent_at=9.0)
+    found.take(250, 9.0)
+    found.lose(30, 9.0)
+    told(found, 9.0, limit=600, remaining=400, sent_at=9.0)
+    assert 220.0 == found.excess(9.0)
+    told(found, 9.0, limit=600, remaining=600, sent_at=9.0)
+    assert 220.0 == found.excess(9.0)
+
+
+def test_without_a_hidden_window_no_more_was_drawn_than_the_minute_lacks() -> None:
+    """What is left says so, but for five seconds' worth that may be on its way."""
     found = dimension()
-    told(found, 0.0, limit=600, remaining=300, sent_at=0.0)
     found.take(250, 0.0)
-    told(found, 0.0, limit=600, remaining=100, sent_at=0.0)
-    assert (100.0, 250.0) == (found.level(0.0), found.excess(0.0))
-    told(found, 0.0, limit=600, remaining=300, sent_at=0.0)
-    assert (300.0, 100.0) == (found.level(0.0), found.excess(0.0))
+    for _ in range(2):
+        told(found, 0.0, limit=600, remaining=550, sent_at=0.0)
+    assert 100.0 == found.excess(0.0)
+
+
+def test_a_first_word_that_was_too_low_says_nothing_of_the_window() -> None:
+    """Much more is left than believed although nothing got lost: the window stays full."""
+    found = dimension(learned=LearnedLimit(per_minute=600, window_s=30.0, guard=0.0))
+    found.take(250, 0.0)
+    told(found, 1.0, limit=600, remaining=300, sent_at=0.0, missing=250)
+    before = found.excess(1.0)
+    told(found, 1.0, limit=600, remaining=300, sent_at=1.0)
+    assert (300.0, before) == (found.level(1.0), found.excess(1.0))
 
 
 def test_what_sank_at_an_assumed_rate_is_counted_again_at_the_stated_one() -> None:

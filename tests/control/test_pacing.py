@@ -55,6 +55,32 @@ def test_a_statement_counts_what_was_sent_after_its_call() -> None:
     assert 508.0 == found.requests.level(1.0)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_requests_of_one_moment_are_each_counted_once(seed: int) -> None:
+    """In whatever order they arrived and were answered, the least that remained is what is left."""
+    chance, found = random.Random(seed), pacer(rpm=600)
+    calls = [found.take(cost_tokens=100, now=0.0) for _ in range(10)]
+    arrived = list(enumerate(chance.sample(calls, 10), start=1))
+    for place, call in chance.sample(arrived, 10):
+        left = stated((600, 200 - place), (60_000, 30_000 - 100 * place))
+        found.learn(left, 0.0, call=call)
+        found.end(call)
+    assert (190.0, 29_000.0) == (found.requests.level(0.0), found.tokens.level(0.0))
+
+
+def test_among_requests_of_one_moment_a_refusal_tells_what_is_below_zero() -> None:
+    """Twelve find ten: the last wait says that the two refusals cost a request each."""
+    found = pacer(rpm=60)
+    calls = [found.take(cost_tokens=100, now=0.0) for _ in range(12)]
+    for place, call in enumerate(reversed(calls)):
+        found.learn(stated((60, max(0, 9 - place)), (60_000, 50_000)), 0.0, call=call)
+        if place >= 10:
+            refused(found, call, 0.0, RateLimited("slow", retry_after_s=place - 7.0))
+        else:
+            found.end(call)
+    assert -3.0 == found.requests.level(0.0)
+
+
 def test_a_statement_of_some_call_takes_off_all_drawn_since_the_oldest_was_sent() -> None:
     """The oldest of the last second: a request that hangs says nothing about a statement."""
     found = pacer(rpm=600, tpm=600_000)

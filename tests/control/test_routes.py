@@ -21,7 +21,7 @@ from analysis.control.routes import (
 )
 from analysis.records import Pack, Usage
 from analysis.settings import SETTINGS
-from tests.control.parcels import flight_of, ids_of, parcel_of
+from tests.control.parcels import flight_of, parcel_of
 
 AFTER_S = SETTINGS.other_model_after_s
 
@@ -188,18 +188,12 @@ def test_all_are_down_since_the_last_one_went() -> None:
 
 
 def test_a_request_takes_no_more_chunks_than_its_route_allows() -> None:
-    """The rest stays in order; a probe takes one; without a limit the pack stays whole."""
+    """A probe takes one; without a limit the pack stays whole."""
     (route,) = routes_of("m")
     small = replace(route, plan=replace(route.plan, most_chunks=2))
-
-    def taken(route: RouteState, names: str, *, is_probe: bool = False) -> list[str]:
-        return [ids_of(part.pack) for part in route.portion(parcel_of(names), is_probe=is_probe)]
-
-    assert ["abcde"] == taken(route, "abcde")
-    assert ["ab", "cde"] == taken(small, "abcde")
-    assert ["ab"] == taken(small, "ab")
-    assert ["a", "bc"] == taken(route, "abc", is_probe=True)
-    assert ["a", "b"] == taken(small, "ab", is_probe=True)
+    assert (2, True) == (small.most_at(0.0), route.most_at(0.0) > 1_000)
+    route.breaker.on_silence(now=0.0)
+    assert (1, True) == (route.most_at(60.0), route.is_to_probe(60.0))
 
 
 def test_a_route_counts_what_it_was_billed() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from analysis.control.decisions import Finished, WaitUntil
-from analysis.errors import RateLimited
+from analysis.control.learned import Learned, LearnedLimit
+from analysis.errors import AnalysisError, RateLimited, RequestRejected
 from analysis.records import FailureKind, RateLimit
 from analysis.settings import SETTINGS
-from tests.control.bench import Bench, kinds
+from tests.control.bench import LOST, Bench, kinds
 from tests.control.parcels import ids_of
 
 HOUR = RateLimited("later", retry_after_s=3_600.0)
@@ -26,6 +29,26 @@ def test_a_statement_reaches_the_pacer_with_its_request() -> None:
     assert 4_999.0 == pacer.requests.level(0.0)
     bench.scheduler.on_limits("r0", said, now=0.0, request_id="gone")
     assert 4_997.0 == pacer.requests.level(0.0)
+
+
+@pytest.mark.parametrize(("error", "excess"), [(LOST, 5.0), (RequestRejected("no"), 10.0)])
+def test_a_request_that_got_lost_need_not_have_arrived(error: AnalysisError, excess: float) -> None:
+    """If much more is left than believed it leaves room for another; not so one that was read."""
+    known = Learned(requests=LearnedLimit(per_minute=600, window_s=1.0, guard=0.0))
+    bench = Bench("m", limit=200, learned=known)
+    bench.now = 9.0
+    bench.offer(*"abcdefghijk")
+    sends = [bench.send() for _ in range(10)]
+    pacer = bench.scheduler._routes[0].pacer
+    low, full = (RateLimit(name="requests", limit=600, remaining=left) for left in (100, 600))
+    bench.scheduler.on_limits("r0", [low], now=9.0, request_id=sends[0].request_id)
+    bench.now = 9.1
+    last = bench.send()
+    assert 10.0 == pytest.approx(pacer.requests.excess(9.1))
+    for send in sends[1:6]:
+        bench.fail(send, error)
+    bench.scheduler.on_limits("r0", [full], now=9.1, request_id=last.request_id)
+    assert excess == pytest.approx(pacer.requests.excess(9.1))
 
 
 def test_a_pack_above_a_minutes_tokens_goes_in_halves() -> None:

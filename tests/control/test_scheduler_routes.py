@@ -56,6 +56,24 @@ def test_chunks_wait_for_a_route_that_worked_before_another_model() -> None:
     assert 2 == bench.scheduler.in_flight
 
 
+def test_what_a_probe_leaves_of_a_pack_stays_with_its_own_route() -> None:
+    """One chunk goes to the other model; the first route returns and gets the other one."""
+    bench = Bench("m", "n", accounts="kl")
+    bench.offer("z", order=(1,))
+    bench.fail(bench.send(), UNREACHED)
+    bench.now = 2.0
+    bench.offer("y", order=(0,))
+    bench.fail(bench.send(), UNREACHED)
+    bench.scheduler.withdraw(lambda pack: True, now=2.0)
+    bench.offer("ab")
+    bench.now = 3.7
+    probe = bench.send()
+    assert ("r1", "a", True) == (probe.route, ids_of(probe.pack), probe.is_probe)
+    bench.now = 5.7
+    other = bench.send()
+    assert ("r0", "b", True) == (other.route, ids_of(other.pack), other.is_probe)
+
+
 def test_chunks_that_stayed_are_sent_when_their_route_returns() -> None:
     """The probe finds out; its answer lets all others go there."""
     bench = Bench("m", "n", limit=1)
