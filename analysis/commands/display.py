@@ -24,6 +24,7 @@ from analysis.commands.wording import (
     printable,
     progress_line,
     summary_lines,
+    usd_per_token,
 )
 from analysis.errors import ConfigurationError
 from analysis.interrupts import INTERRUPTED
@@ -100,6 +101,8 @@ class Display:
         self._total = 0
         self._done = 0
         self._failed = 0
+        self._tokens = 0
+        self._usd_per_token: float | None = None
         self._started_at = self._last_line = time.monotonic()
         self.has_sent = False
 
@@ -135,6 +138,7 @@ class Display:
         if plan.to_do:
             self._confirm(plan)
             self.has_sent = True
+            self._usd_per_token = usd_per_token(plan)
             self._start(plan.to_do)
 
     def on_verdict(self, verdict: Verdict) -> None:
@@ -145,6 +149,7 @@ class Display:
             return
         self._done += 1
         self._failed += error is not None
+        self._tokens += verdict.usage.input_tokens + verdict.usage.output_tokens
         self._tick(verdict.route)
 
     def on_event(self, event: Event) -> None:
@@ -205,6 +210,7 @@ class Display:
             total=self._total,
             seconds=now - self._started_at,
             route=route,
+            cost_usd=None if self._usd_per_token is None else self._tokens * self._usd_per_token,
         )
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=self._done, description=line)

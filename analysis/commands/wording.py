@@ -67,8 +67,25 @@ def _others(plan: Plan) -> str:
     return f"{plan.reused:,} have a label{extra}, {plan.unsendable:,} cannot be sent"
 
 
-def progress_line(*, done: int, failed: int, total: int, seconds: float, route: str | None) -> str:
-    """Return how far a run is: chunks, failures, rate, time left and route."""
+def usd_per_token(plan: Plan) -> float | None:
+    """Return what a token costs on average by the estimate; None where that is not known."""
+    figures = plan.estimate
+    tokens = figures.input_tokens + figures.output_tokens
+    if plan.simulated or figures.cost_usd is None or not tokens:
+        return None
+    return figures.cost_usd / tokens
+
+
+def progress_line(
+    *,
+    done: int,
+    failed: int,
+    total: int,
+    seconds: float,
+    route: str | None,
+    cost_usd: float | None = None,
+) -> str:
+    """Return how far a run is: chunks, failures, rate, time left, cost and route."""
     parts = [f"{done:,} of {total:,} chunks"]
     if failed:
         parts.append(f"{failed:,} failed")
@@ -77,6 +94,8 @@ def progress_line(*, done: int, failed: int, total: int, seconds: float, route: 
         parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min")
         if done < total:
             parts.append(f"{_duration((total - done) / rate)} left")
+    if cost_usd:
+        parts.append(dollars(cost_usd) if cost_usd < 0.01 else f"about {dollars(cost_usd)}")
     return ", ".join([*parts, route] if route else parts)
 
 

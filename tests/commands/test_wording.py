@@ -17,6 +17,7 @@ from analysis.commands.wording import (
     progress_line,
     summary_lines,
     unknown_lines,
+    usd_per_token,
 )
 from analysis.interrupts import INTERRUPTED
 from tests.commands.examples import ESTIMATE, PLAN, SUMMARY
@@ -72,6 +73,22 @@ def test_progress_line_grows_with_what_is_known() -> None:
     assert "500 of 1,000 chunks, 3 failed, 50/s, 10 s left, rest" == middle
     assert "1 of 1,000 chunks, 6/min, 2.8 h left, rest" == slow
     assert "10 of 10 chunks, 5/s" == end
+
+
+@pytest.mark.parametrize(
+    ("cost_usd", "shown"), [(0.0001, "under 0.01 USD"), (1.234, "about 1.23 USD"), (None, None)]
+)
+def test_progress_line_tells_what_was_spent(cost_usd: float | None, shown: str | None) -> None:
+    """By the average price of the estimate; nothing where no price is known."""
+    line = progress_line(done=5, failed=0, total=10, seconds=1.0, route="rest", cost_usd=cost_usd)
+    assert "5 of 10 chunks, 5/s, 1 s left" + (f", {shown}" if shown else "") + ", rest" == line
+
+
+def test_price_of_a_token_is_unknown_where_the_cost_is() -> None:
+    """A simulated run shows no cost at all."""
+    assert 0.026 / 180_620 == usd_per_token(PLAN)
+    assert usd_per_token(replace(PLAN, simulated=True)) is None
+    assert usd_per_token(replace(PLAN, estimate=replace(ESTIMATE, cost_usd=None))) is None
 
 
 def test_summary_tells_rows_labels_routes_rate_and_paths() -> None:
