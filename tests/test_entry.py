@@ -204,7 +204,7 @@ def test_interruption_of_a_notebook_cell_keeps_what_is_paid(tmp_path: Path) -> N
         if len(seen) == 1:
             os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C: to the process, not to this thread
 
-    with paid_service(latency_ms=50) as service:
+    with paid_service(latency_ms=300) as service:
         chosen = {"max_concurrent": 1, "hooks": Hooks(on_verdict=interrupt), **options(service)}
 
         async def cell() -> RunSummary:

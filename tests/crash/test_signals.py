@@ -28,7 +28,7 @@ from tests.crash.points import SHAPE, Job
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX systems send them")
 
-SLOW = replace(SHAPE, latency_ms=200)
+SLOW = replace(SHAPE, latency_ms=600)  # long enough for a signal in mid-run, also on a busy machine
 STOOD_STILL_S = 2.5
 
 
