@@ -24,6 +24,7 @@ _COMMANDS = {
     ),
     "export": ("analysis.commands.export", "export", "Write what a ledger holds as a table."),
     "label-sets": ("analysis.commands.label_sets", "label_sets", "List and show label sets."),
+    "prove": ("analysis.commands.prove", "prove", "Measure what packing and routes change."),
     "run": ("analysis.commands.run", "run", "Label the chunks of a CSV file."),
     "simulate": (
         "analysis.commands.simulate",

@@ -11,8 +11,9 @@ from itertools import islice
 
 from analysis.analyzer import ChunkLike
 from analysis.errors import ConfigurationError
+from analysis.labels.neighbours import placed_chunks
 from analysis.records import Chunk
-from analysis.settings import LANGUAGES, Settings
+from analysis.settings import LANGUAGES, MOST_CONTEXT, SETTINGS, Settings
 
 
 def check_count(name: str, value: int | None, *, most: int | None = None) -> None:
@@ -27,6 +28,21 @@ def check_count(name: str, value: int | None, *, most: int | None = None) -> Non
     if not is_whole or value < 1 or (most is not None and value > most):
         allowed = "at least 1" if most is None else f"1 to {most}"
         raise ConfigurationError(f"{name} is {value!r}; it must be a whole number, {allowed}.")
+
+
+def check_context(context: int) -> int:
+    """Return a number of neighbours that can be sent along.
+
+    Raises:
+        ConfigurationError: Names the allowed values.
+    """
+    is_whole = isinstance(context, int) and not isinstance(context, bool)
+    if not is_whole or not 0 <= context <= MOST_CONTEXT:
+        raise ConfigurationError(
+            f"context is {context!r}; it must be a whole number from 0 (no neighbours) to "
+            f"{MOST_CONTEXT}."
+        )
+    return context
 
 
 AUTO = "auto"
@@ -62,8 +78,20 @@ def check_topic(topic: str | None) -> str | None:
     return topic
 
 
-def as_chunks(given: Iterable[ChunkLike]) -> Iterator[Chunk]:
+def as_chunks(
+    given: Iterable[ChunkLike],
+    *,
+    context: int = 0,
+    has_totals: bool = True,
+    settings: Settings = SETTINGS,
+) -> Iterator[Chunk]:
     """Yield a new `Chunk` for each of what a caller hands in.
+
+    Args:
+        given: The chunks, read as they are yielded.
+        context: So many neighbours each side stand in the place of a chunk; 0: it has no place.
+        has_totals: See `labels.neighbours.placed`, as for `settings`.
+        settings: Knobs.
 
     Raises:
         ConfigurationError: If it is no collection of chunks, or one of them cannot be read.
@@ -73,7 +101,10 @@ def as_chunks(given: Iterable[ChunkLike]) -> Iterator[Chunk]:
             f"chunks is of the type {type(given).__name__}. Pass a list (or another iterable) of "
             "chunks; for a single one there is analyze_chunk."
         )
-    return map(as_chunk, given)
+    found = map(as_chunk, given)
+    if not context:
+        return found
+    return placed_chunks(found, distance=context, has_totals=has_totals, settings=settings)
 
 
 def as_chunk(given: ChunkLike) -> Chunk:
@@ -112,7 +143,7 @@ async def in_slices(chunks: Iterator[Chunk], settings: Settings) -> AsyncIterato
 
 def _read_chunk(given: ChunkLike) -> Chunk:
     if isinstance(given, Chunk):
-        return replace(given)
+        return replace(given, place=None)  # the analyzer says what stands around
     if isinstance(given, Mapping):
         topic, document = given.get("topic"), given.get("document")
         return Chunk(id=given["id"], text=given["text"], topic=topic, document=document)

@@ -215,13 +215,11 @@ def _rest_endpoint(endpoint: Endpoint) -> str:
 
 
 def _offline(builder: PromptBuilder) -> Transport:
-    from analysis.labels.rules import label_texts
+    from analysis.labels.rules import Rules
     from analysis.transport.offline import OfflineTransport
 
-    language, label_set = builder.language, builder.label_set
-    return OfflineTransport(
-        lambda texts, topic: label_texts(texts, topic, language, label_set=label_set)
-    )
+    rules = Rules(label_set=builder.label_set, language=builder.language)
+    return OfflineTransport(rules.label, label_placed=rules.label_placed)
 
 
 def counters_of(transports: Mapping[str, Transport]) -> dict[str, dict[str, Any]]:

@@ -10,12 +10,13 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from analysis import __version__
 from analysis.analyzer import FileEstimate
+from analysis.audit.record import topic_digest
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import AnalysisError, ConfigurationError, InputError
 from analysis.hooks import Hooks
@@ -96,7 +97,7 @@ def estimate_file(
     hooks, chosen = hooks or Hooks(), _options(options)
     with contextlib.ExitStack() as held:
         opened = open_run(held, path_in, None, topic, chosen, hooks, is_estimate=True)
-        analyzer = _analyzer(chosen, Endpoint.none())
+        analyzer = _analyzer(chosen, Endpoint.none(), context=opened.context)
         opened, per_request, packing = packed(opened, analyzer, chosen, hooks)
         tallies = [
             analyzer.tally(topic=opened.topic, chunks_per_request=per_request, route=route)
@@ -184,6 +185,7 @@ def _analyzer(
     options: RunOptions,
     endpoint: Endpoint,
     *,
+    context: int,
     on_event: Sink | None = None,
     tape: Callable[[str], None] | None = None,
 ) -> HybridSemanticAnalyzer:
@@ -200,6 +202,7 @@ def _analyzer(
         service_tier=options.service_tier,
         tape=tape,
         prices=None if options.prices is None else _prices(Path(options.prices)),
+        context=context,
     )
 
 
@@ -218,13 +221,27 @@ def _run_tables(
     held: contextlib.ExitStack, opened: Opened, options: RunOptions, hooks: Hooks
 ) -> RunSummary:
     """Put analyzer, ledger and, if wanted, the local service around the inputs, and run them."""
+    labels = _label_set(options)  # read once, so that both sides have the same one
+    file, options = options.label_set, replace(options, label_set=labels)
     endpoint = _endpoint(held, options)
     tape = held.enter_context(_recording(options.tape)).write if options.tape else None
-    analyzer = _analyzer(options, endpoint, on_event=hooks.on_event, tape=tape)
+    analyzer = _analyzer(
+        options, endpoint, context=opened.context, on_event=hooks.on_event, tape=tape
+    )
+    notes = tuple(_label_notes(labels, options))
+    if notes and hooks.on_notes is not None:
+        hooks.on_notes(notes)
     if options.budget is not None:
         analyzer.check_budget(options.budget)
     opened, per_request, packing = packed(opened, analyzer, options, hooks)
-    record = _record(analyzer, options, endpoint) | {"chunks_per_request": packing}
+    record = _record(analyzer, options, endpoint) | {
+        "chunks_per_request": packing,
+        "context": str(opened.context),
+        "prompt": analyzer.run_key["prompt"],
+        "topic_digest": topic_digest(opened.topic),
+    }
+    if isinstance(file, str) and file not in LabelSet.available():
+        record["label_set_file"] = str(Path(file).resolve())
     run = TableRun(
         jobs=opened.jobs,
         paths=RunPaths.of(
@@ -245,12 +262,43 @@ def _run_tables(
             stop_after_s=options.stop_after,
             csv_formulas=options.csv_formulas,
             record=record,
+            label_names=_label_names(labels, options),
+            notes=notes,
         ),
         clock=time.monotonic,
         stdout=hooks.stdout,
     )
     held.callback(run.close)
     return drive(run, analyzer, hooks, options)
+
+
+def _label_set(options: RunOptions) -> LabelSet:
+    chosen = options.label_set
+    return LabelSet.load(chosen) if isinstance(chosen, str) else chosen
+
+
+def _label_names(labels: LabelSet, options: RunOptions) -> dict[str, str]:
+    """Return what stands in the output for each key; nothing if the keys do."""
+    language = options.label_names
+    return {} if language is None else {key: labels.name_of(key, language) for key in labels.keys}
+
+
+def _label_notes(labels: LabelSet, options: RunOptions) -> Iterator[str]:
+    """Yield what is to be said of the labels before anything is sent."""
+    if options.local or "offline" in options.routes:
+        from analysis.labels.rules import has_rules
+
+        if not has_rules(labels):
+            yield (
+                f"offline-rules know no cues for the label set {labels.name}: every chunk that "
+                f"they label gets {labels.default}"
+            )
+    language = options.label_names
+    if language is not None and (unnamed := labels.unnamed(language)):
+        yield (
+            f"the label set {labels.name} has no name in {language} for {', '.join(unnamed)}: the "
+            "English name stands in the output, else the key"
+        )
 
 
 def _endpoint(held: contextlib.ExitStack, options: RunOptions) -> Endpoint:
@@ -281,15 +329,13 @@ def local_service(
     *, language: str = "auto", label_set: str | LabelSet = DEFAULT_LABEL_SET
 ) -> Iterator[str]:
     """Run the local service in a thread of its own, with labels from rules; yields its base URL."""
-    from analysis.labels.rules import label_texts
+    from analysis.labels.rules import Rules
     from analysis.simulator.server import start_in_thread
     from analysis.simulator.service import Answerer, Service
 
     labels = LabelSet.load(label_set) if isinstance(label_set, str) else label_set
-    answerer = Answerer(
-        name="offline-rules",
-        label=lambda texts, topic: label_texts(texts, topic, language, label_set=labels),
-    )
+    rules = Rules(label_set=labels, language=language)
+    answerer = Answerer(name="offline-rules", label=rules.label, label_placed=rules.label_placed)
     with start_in_thread(Service(answerer=answerer)) as base_url:
         yield base_url
 
@@ -298,16 +344,21 @@ def _record(
     analyzer: HybridSemanticAnalyzer, options: RunOptions, endpoint: Endpoint
 ) -> dict[str, str]:
     """Return what a run says about its own settings."""
-    return {
+    labels = analyzer.label_set
+    found = {
         "version": __version__,
         "python": platform.python_version(),
         "system": platform.platform(terse=True),
         "endpoint": endpoint.host,
         "routes": ",".join(analyzer.routes),
         "models": ",".join(f"{route}={model}" for route, model in analyzer.models.items()),
-        "label_set": f"{analyzer.label_set.name} {analyzer.label_set.version}",
+        "label_set": f"{labels.name} {labels.version}",
+        "label_set_digest": labels.digest,
         "language": options.language,
         "fresh": "yes" if options.fresh else "no",
         "retry_failed": "yes" if options.retry_failed else "no",
         "service_tier": options.service_tier or "",
     }
+    if labels.definition_language != "en":
+        found["definitions"] = f"{labels.definition_language} (unmeasured)"
+    return found

@@ -19,6 +19,7 @@ from analysis.analyzer import ChunkLike, Estimate
 from analysis.arguments import (
     as_chunk,
     as_chunks,
+    check_context,
     check_count,
     check_language,
     check_topic,
@@ -42,20 +43,8 @@ from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
 from analysis.planning import Planning
 from analysis.prices import PriceTable, price_table
-from analysis.records import (
-    Chunk,
-    FailureKind,
-    Journal,
-    RateLimit,
-    StopCause,
-    Verdict,
-)
-from analysis.settings import (
-    CHOICE_ROUTES,
-    DEFAULT_MODELS,
-    SETTINGS,
-    Settings,
-)
+from analysis.records import Chunk, FailureKind, Journal, RateLimit, StopCause, Verdict
+from analysis.settings import CHOICE_ROUTES, DEFAULT_MODELS, SETTINGS, Settings
 from analysis.tally import PackTally
 from analysis.telemetry import Event, Sink
 from analysis.transport import Transport
@@ -96,8 +85,10 @@ class RoutedAnalyzer:
         service_tier: str | None = None,
         tape: Callable[[str], None] | None = None,
         prices: PriceTable | None = None,
+        context: int = 0,
     ) -> None:
         check_count("max_concurrent", max_concurrent)
+        self._context = check_context(context)
         self.topic = check_topic(topic)
         self.label_set = LabelSet.load(label_set) if isinstance(label_set, str) else label_set
         self.language = check_language(language)
@@ -118,6 +109,7 @@ class RoutedAnalyzer:
             language=language,
             settings=settings,
             has_choices=not CHOICE_ROUTES.isdisjoint(self.routes),
+            has_context=context > 0,
         )
         self._planning = Planning(
             self._builder,
@@ -176,7 +168,7 @@ class RoutedAnalyzer:
             AnalysisError: If the service stopped the work before it ever answered; once something
                 was paid, chunks without answer come back as `Failed` of kind `stopped`.
         """
-        listed = list(as_chunks(chunks))
+        listed = self._listed(chunks)
         packing = self._pack(chunks_per_request, listed, topic)
         return await self._collect(listed, topic=topic, packing=packing, order=None)
 
@@ -194,13 +186,16 @@ class RoutedAnalyzer:
         Raises: As `analyze_batch`.
         """
         if isinstance(chunks, Sequence):
-            listed = list(as_chunks(chunks))
+            listed = self._listed(chunks)
             packing = self._pack(chunks_per_request, listed, topic)
             slices = in_slices(iter(listed), self._settings)
         else:
             check_count("chunks_per_request", chunks_per_request, most=LARGEST_PACK)
             packing = fixed(chunks_per_request or self._settings.chunks_per_request)
-            slices = in_slices(as_chunks(chunks), self._settings)
+            read = as_chunks(
+                chunks, context=self._context, has_totals=False, settings=self._settings
+            )
+            slices = in_slices(read, self._settings)
         is_whole = isinstance(chunks, Sequence)
         async with aclosing(self._run(slices, topic, packing, is_whole=is_whole)) as found:
             async for _, verdict in found:
@@ -214,7 +209,7 @@ class RoutedAnalyzer:
         chunks_per_request: int | None = None,
     ) -> Estimate:
         """Return what labelling these chunks will take; nothing is sent."""
-        listed = list(as_chunks(chunks))
+        listed = self._listed(chunks)
         plan = self._choose(chunks_per_request, listed, topic).plan
         route, topic = self._first_route(len(listed)), topic or self.topic
         tally = self._planning.tally(route, topic, plan.chunks_per_request, is_whole=True)
@@ -269,6 +264,7 @@ class RoutedAnalyzer:
         return {
             "label_set": self.label_set.digest,
             "prompt": self._builder.digest,
+            "context": str(self._context),
             "routes": ",".join(f"{route}={self.models[route]}" for route in self.routes),
             "endpoint": self._endpoint.host,
         }
@@ -336,6 +332,10 @@ class RoutedAnalyzer:
         return self._planning.packing(slices, topic=topic, route=route).plan
 
     # Inside
+
+    def _listed(self, chunks: Iterable[ChunkLike]) -> list[Chunk]:
+        """Return what a caller hands in, as chunks with their places if context is wanted."""
+        return list(as_chunks(chunks, context=self._context, settings=self._settings))
 
     def _first_route(self, job_size: int) -> str:
         """Return the route that a job of this size goes over first."""

@@ -62,12 +62,30 @@ GIVEN_UP = "given_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a chunk stands in its document, and what stands around it; see `labels.neighbours`.
+
+    Attributes:
+        number: Counted from 1 over the chunks whose text can be seen.
+        total: How many those are, if it is known.
+        before: Texts before it in the order of the document, each perhaps cut.
+        after: Texts after it.
+    """
+
+    number: int
+    total: int | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """One piece of text with the id under which its label is reported.
 
     `topic` beats the topic of the call; `document` keeps packs from crossing documents; `source`
     names the input that a chunk comes from, where a run has several: ids are unique within one.
-    `is_after_gap` says that rows before it were left out: no pack reaches across the gap.
+    `is_after_gap` says that rows before it were left out: no pack reaches across the gap. `place`
+    is set where neighbours are sent along.
     """
 
     id: str
@@ -76,6 +94,7 @@ class Chunk:
     document: str | None = None
     source: str | None = None
     is_after_gap: bool = False
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not isinstance(self.text, str):
@@ -114,16 +133,13 @@ class Position:
 class Pack:
     """Chunks that travel in one request, in input order, of one document and one topic.
 
-    `title` is that of the document; `before` and `after` are the texts around the chunks, in the
-    order of the document, which are not to be labelled.
+    `title` is that of the document. What stands around the chunks follows from the places of the
+    first and the last one, so it is right for any part of a pack, too.
     """
 
     items: tuple[Item, ...]
     topic: str | None = None
     title: str | None = None
-    position: Position | None = None
-    before: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -131,8 +147,28 @@ class Pack:
 
     @property
     def tokens(self) -> int:
-        """Estimated tokens of all texts together."""
+        """Estimated tokens of the texts of all chunks together, without what stands around."""
         return sum(item.tokens for item in self.items)
+
+    @property
+    def position(self) -> Position | None:
+        """Where the chunks stand in their document, if that is known."""
+        first, last = self.items[0].chunk.place, self.items[-1].chunk.place
+        if first is None or last is None:
+            return None
+        return Position(first=first.number, last=last.number, total=last.total)
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """Texts before the chunks in the order of the document, which are not to be labelled."""
+        place = self.items[0].chunk.place
+        return () if place is None else place.before
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Texts after the chunks in the order of the document, which are not to be labelled."""
+        place = self.items[-1].chunk.place
+        return () if place is None else place.after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

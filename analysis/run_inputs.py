@@ -46,6 +46,11 @@ class Opened:
         """The topic for rows without one, the same for all inputs."""
         return self.jobs[0].table.topic
 
+    @property
+    def context(self) -> int:
+        """So many neighbours are shown with the chunks of a request, at most."""
+        return max(job.table.context for job in self.jobs)
+
 
 def open_run(
     held: contextlib.ExitStack,
@@ -77,6 +82,7 @@ def open_run(
         topic=topic,
         encoding=options.encoding,
         delimiter=options.delimiter,
+        context=options.context,
     )
     folder = output_folder(inputs, path_out)
     if options.limit is not None:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis.arguments import check_count, check_pack_size
+from analysis.arguments import check_context, check_count, check_pack_size
 from analysis.connections import check_routes
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
 from analysis.labelling import LARGEST_PACK
+from analysis.labels.label import check_language as check_names
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline.report import allowed_failures
 from analysis.pipeline.sinks import KEEP, check_formulas
@@ -35,12 +36,17 @@ class RunOptions:
         topic_column: By default `topic` where it exists.
         encoding: By default UTF-8.
         delimiter: By default the comma, or what the header shows alone.
-        label_set: Name of a label set, or a `LabelSet`.
+        label_set: Name of a label set, path of a `.toml` file, or a `LabelSet`.
+        label_names: The output has the labels' names in `en`, `ru`, `fr` or `zh` in place of their
+            keys; the ledger keeps the keys.
         language: Of the texts: `auto`, `en`, `ru`, `fr` or `zh`.
         route: Route names, a sequence or separated by commas.
         model: A model for a single route, or a mapping from route to model.
         max_chunks_per_request: 1 to 20, by default 10; `auto` plans it once for the run, from the
             whole input and the limits in `settings`.
+        context: Texts before and after the chunks of a request that are shown with them and not
+            labelled, 0 to 10; of the same document, or without a document column of the file. By
+            default 1 for inputs with a document column.
         max_concurrent: Requests at once on each route.
         local: Start the local service and label through it, without key and network.
         limit: Only the first so many rows.
@@ -73,10 +79,12 @@ class RunOptions:
     encoding: str | None = None
     delimiter: str | None = None
     label_set: str | LabelSet = DEFAULT_LABEL_SET
+    label_names: str | None = None
     language: str = "auto"
     route: str | Sequence[str] = DEFAULT_RUN_ROUTES
     model: str | Mapping[str, str] | None = None
     max_chunks_per_request: int | str | None = None
+    context: int | None = None
     max_concurrent: int | None = None
     local: bool = False
     limit: int | None = None
@@ -104,6 +112,9 @@ class RunOptions:
         check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)
         allowed_failures(self.max_failed or 0, 0)
         check_formulas(self.csv_formulas)
+        check_context(self.context or 0)
+        if self.label_names is not None:
+            check_names(self.label_names)
         check_count("limit", self.limit)
         check_count("sample", self.sample)
         _check_amount("budget", self.budget, "US dollars")

@@ -31,6 +31,9 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
             `base_url` stay out.
         service_tier: `auto`, `default`, `flex`, `priority` and others of the service; by default
             the account's own setting.
+        context: So many texts before and after a request's chunks are shown with them, and not
+            labelled, 0 to 10. They are neighbours in the list, of the same `document`; chunks
+            without one that follow each other count as one document.
 
     Raises:
         ConfigurationError: If an argument cannot be used; nothing was sent.
@@ -52,6 +55,7 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
         settings: Settings = SETTINGS,
         endpoint: Endpoint | None = None,
         service_tier: str | None = None,
+        context: int = 0,
     ) -> None:
         super().__init__(
             routes=("rest",),
@@ -66,4 +70,5 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
             seed=seed,
             settings=settings,
             service_tier=service_tier,
+            context=context,
         )

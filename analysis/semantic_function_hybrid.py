@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analysis.analyzer import ChunkLike
-from analysis.arguments import as_chunks, check_count
+from analysis.arguments import check_count
 from analysis.connections import check_routes
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
@@ -36,6 +36,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         tape: Takes the lines from which the decisions can be played again, without texts; for
             example `Recording(path).write`.
         prices: What tokens cost; by default the table of the package.
+        context: See `SemanticRestAnalyzer`.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         service_tier: str | None = None,
         tape: Callable[[str], None] | None = None,
         prices: PriceTable | None = None,
+        context: int = 0,
     ) -> None:
         checked = check_routes(routes)
         if endpoint is None:
@@ -82,6 +84,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             service_tier=service_tier,
             tape=tape,
             prices=prices,
+            context=context,
         )
 
     async def analyze_batch(
@@ -108,7 +111,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         Raises: As `RoutedAnalyzer.analyze_batch`.
         """
         check_count("max_concurrent", max_concurrent)
-        listed = list(as_chunks(chunks))
+        listed = self._listed(chunks)
         if chunks_per_request is None and not adaptive_batching:
             chunks_per_request = self._settings.chunks_per_request
         if max_concurrent is not None:

@@ -180,6 +180,7 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
         seed: int | None = None,
         settings: Settings = SETTINGS,
         endpoint: Endpoint | None = None,
+        context: int = 0,
     ) -> None:
         super().__init__(
             routes=("realtime",),
@@ -194,6 +195,7 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
             seed=seed,
             settings=settings,
             dialect=dialect,
+            context=context,
         )
         self._own_topic = self.topic
         self._config = RealtimeSessionConfig()

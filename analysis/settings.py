@@ -42,6 +42,12 @@ OPENAI_BASE_URL = "https://api.openai.com/v1"
 """Used when neither `base_url` nor the variable OPENAI_BASE_URL is set."""
 
 DEFAULT_LABEL_SET = "ten_functions"
+DEFAULT_CONTEXT = 1
+"""Texts before and after a request that are sent along where the input has documents."""
+
+MOST_CONTEXT = 10
+"""More texts around a request than chunks in it would be paid for without end."""
+
 LANGUAGES = ("auto", "en", "ru", "fr", "zh")
 
 
@@ -94,6 +100,12 @@ class Settings(ControlSettings):
     )
     context_tokens: int = knob(
         128_000, unit="tokens", low=1_000, high=10_000_000, reason="the least of the default models"
+    )
+    neighbour_chars: int = knob(
+        1_000, unit="characters", low=1, high=100_000, reason="of a context text; mostly all of it"
+    )
+    document_rows: int = knob(
+        500, unit="rows", low=0, high=100_000, reason="read ahead for their number: bounds memory"
     )
     lone_times: float = knob(
         4.0, unit="times", low=1.0, high=1_000.0, reason="so much longer than its neighbours: alone"

@@ -14,7 +14,7 @@ from analysis.analyzer import Estimate
 from analysis.control.packing import Cutter, Piece, Window, kept_apart, obstacle, parts
 from analysis.control.planner import Budgets, JobSize
 from analysis.labels.orders import looks_like_orders
-from analysis.labels.prompt import CONTENT_TOKENS, PromptBuilder
+from analysis.labels.prompt import CONTENT_TOKENS, PromptBuilder, around_tokens
 from analysis.labels.tokens import estimate as estimate_tokens
 from analysis.prices import DEFAULT_TIER, PriceTable, price_table
 from analysis.records import Chunk, FailureKind, Item, Pack, Usage
@@ -60,7 +60,7 @@ class JobSizer:
         self._stretches = Counter[int]()
         self._length = 0
         self._last: tuple[str | None, str | None] | None = None
-        self._seen = self._measured = self._tokens = 0
+        self._seen = self._measured = self._tokens = self._around = 0
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """Count chunks; those that cannot be sent are left out where their tokens are looked at."""
@@ -72,6 +72,7 @@ class JobSizer:
                     continue
                 self._measured += 1
                 self._tokens += tokens
+                self._around += around_tokens(_alone(chunk, tokens))
             place = (chunk.document, chunk.topic or self._topic)
             if place != self._last:
                 self._end_stretch()
@@ -87,7 +88,7 @@ class JobSizer:
             stretches=tuple(sorted(self._stretches.items())),
             chunk_tokens=self._tokens / max(1, self._measured),
             item_tokens=each,
-            request_tokens=once,
+            request_tokens=once + self._around // max(1, self._measured),
             answer_tokens=ANSWER_TOKENS * is_text,
             request_answer_tokens=ANSWER_FRAME_TOKENS * is_text,
             largest_answer_tokens=knobs.output_tokens_per_chunk * is_text,
@@ -100,14 +101,19 @@ class JobSizer:
 
     def _frame_tokens(self) -> tuple[int, int]:
         """Return what a request and what a chunk takes beside its text, as the prompt counts."""
-        item = Item(ticket=0, chunk=Chunk(id="", text=""), tokens=0)
+        items = _alone(Chunk(id="", text=""), 0).items
         one, two = (
             self._builder.input_tokens(
-                Pack(items=(item,) * count, topic=self._topic), as_choices=self._as_choices
+                Pack(items=items * count, topic=self._topic), as_choices=self._as_choices
             )
             for count in (1, 2)
         )
         return 2 * one - two, two - one
+
+
+def _alone(chunk: Chunk, tokens: int) -> Pack:
+    """Return a pack of one chunk."""
+    return Pack(items=(Item(ticket=0, chunk=chunk, tokens=tokens),))
 
 
 class PackTally:
@@ -145,7 +151,7 @@ class PackTally:
         self._prices = prices or price_table()
         self._budgets = budgets or Budgets.assumed(settings)
         self._chunks = self._unsendable = self._too_long = self._requests = self._alone = 0
-        self._usage = Usage()
+        self._input_tokens = self._output_tokens = 0
 
     def add(self, chunks: Sequence[Chunk], is_wanted: Sequence[bool] | None = None) -> None:
         """Count chunks; those that are not wanted shape the packs and are not counted."""
@@ -170,7 +176,8 @@ class PackTally:
         """Return the figures for everything counted so far."""
         while window := self._cutter.finish():
             self._count(window)
-        budgets, usage = self._budgets, self._usage
+        budgets = self._budgets
+        usage = Usage(input_tokens=self._input_tokens, output_tokens=self._output_tokens)
         tokens = usage.input_tokens + usage.output_tokens
         cached = min(usage.input_tokens, max(0, self._requests - 1) * self._shared_tokens())
         return Estimate(
@@ -222,6 +229,5 @@ class PackTally:
             written = ANSWER_FRAME_TOKENS + ANSWER_TOKENS * len(items)
             self._requests += 1
             self._chunks += len(items)
-            self._usage += Usage(
-                input_tokens=asked, output_tokens=0 if self._as_choices else written
-            )
+            self._input_tokens += asked
+            self._output_tokens += 0 if self._as_choices else written

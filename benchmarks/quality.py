@@ -21,6 +21,7 @@ Tables of figures (one function each; to add one, write it and name it in `TABLE
 - `prose`: the share of each label in texts without labels, in `scale/`. A rule that fires on much
   of ordinary prose is suspicious.
 - `default`: what a set without rules gets, the default label, on `newsdiscourse_*.csv` and others.
+- `injection`, `calibration`, `answers`, `prompt_tokens`, `sent_alone`: see `trust.py`.
 
 Writes performance_results/quality_<UTC time>.json with command, version and machine.
 """
@@ -50,6 +51,7 @@ from analysis.evaluation.mapping import Mapping as GoldMapping  # noqa: E402
 from analysis.evaluation.mapping import folded  # noqa: E402
 from analysis.labels.label_set import LabelSet  # noqa: E402
 from analysis.labels.rules import label_texts  # noqa: E402
+from benchmarks import trust  # noqa: E402
 
 LABELLER = "offline-rules"
 SUSPICIOUS = 0.10
@@ -93,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found: Figures = {
         "question": "How often are labels right?",
         "labeller": LABELLER,
-        "note": "offline-rules: cue words without a model; no figure here is about a model.",
+        "note": "offline-rules: cue words without a model; no figure here is about a model. "
+        "Rows with `simulated` come from the local service.",
         "tables": {name: table(place) for name, table in TABLES.items()},
         "command": " ".join(["python", "benchmarks/quality.py", *_named(options)]),
         "version": __version__,
@@ -280,6 +283,18 @@ def prose(place: Place) -> list[Figures]:
     return found
 
 
+def sent_alone(place: Place) -> list[Figures]:
+    """The share of ordinary texts that the fence against orders sends alone."""
+    tables = {
+        path.name.partition(".")[0]: [row["text"] for row in rows_of(path)]
+        for name in ("*_1k.csv", "*_10k.csv.gz")
+        for path in (sorted((place.data / "scale").glob(name)) if place.data else ())
+    }
+    for name, rows in place.tables("*_train", "*_dev"):
+        tables[name] = [row["text"] for row in rows]
+    return trust.sent_alone(tables)
+
+
 def _mapped(rows: Sequence[Row], corpus: str) -> tuple[list[str], Mapping[str, str]]:
     """Return the keys of the gold labels, and as what keys of the labeller count."""
     mapping = GoldMapping.load(corpus)
@@ -369,6 +384,11 @@ TABLES: Mapping[str, Callable[[Place], list[Figures]]] = {
     "abstracts": abstracts,
     "prose": prose,
     "default": default,
+    "injection": lambda _: trust.injection(),
+    "calibration": lambda _: trust.calibration(),
+    "answers": lambda _: trust.answers(),
+    "prompt_tokens": lambda _: trust.prompt_tokens(),
+    "sent_alone": sent_alone,
 }
 """Name in the result -> what makes the table."""
 

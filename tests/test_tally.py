@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from analysis.control.planner import Budget, Budgets, JobSize
+from analysis.labels import neighbours
 from analysis.labels.label_set import LabelSet
-from analysis.labels.prompt import PromptBuilder
+from analysis.labels.prompt import CONTEXT_TOKENS, POSITION_TOKENS, PromptBuilder
 from analysis.labels.tokens import estimate
 from analysis.prices import price_table
 from analysis.records import Chunk, Item, Pack, Usage
@@ -271,3 +272,44 @@ def test_what_a_prompt_cache_may_read_is_no_part_of_the_cost(
     assert pytest.approx(found.cost_usd - saved) == found.least_cost_usd
     assert (route, "gpt-6-luna") == (found.route, found.model)
     assert 0 == found.cached_tokens % (64 if route == "realtime" else 128)
+
+
+AROUND = PromptBuilder(LabelSet.load("ten_functions"), rng=random.Random(1), has_context=True)
+
+
+def placed_chunks_of(count: int) -> list[Chunk]:
+    """Return the chunks of one document with one neighbour each side."""
+    chunks = (chunk(f"{place}", f"Sentence number {place}.") for place in range(count))
+    return list(neighbours.placed_chunks(chunks, distance=1))
+
+
+def test_context_counts_once_for_each_request() -> None:
+    """Two texts and the place for a window of two, one text at an end of the document."""
+    chunks = placed_chunks_of(6)
+    tally = PackTally(
+        AROUND,
+        topic="t",
+        chunks_per_request=2,
+        model="gpt-6-luna",
+        in_flight=4,
+        settings=SETTINGS,
+    )
+    tally.add(chunks)
+    text = estimate("Sentence number 1.") + CONTEXT_TOKENS
+    bare = [replace(one, place=None) for one in chunks[:2]]
+    items = tuple(Item(ticket=1, chunk=one, tokens=estimate(one.text)) for one in bare)
+    once = AROUND.input_tokens(Pack(items=items, topic="t")) + POSITION_TOKENS
+    assert 3 * once + 4 * text == tally.estimate().input_tokens
+
+
+def test_a_plan_knows_what_stands_around_a_request() -> None:
+    """A request is dearer by it, a chunk is not."""
+    sizers = [JobSizer(AROUND, topic="t", settings=SETTINGS) for _ in range(2)]
+    chunks = placed_chunks_of(50)
+    sizers[0].add(chunks)
+    sizers[1].add([replace(one, place=None) for one in chunks])
+    placed, bare = (sizer.size() for sizer in sizers)
+    text = estimate("Sentence number 10.") + CONTEXT_TOKENS
+    assert POSITION_TOKENS + text <= placed.request_tokens - bare.request_tokens
+    assert placed.request_tokens - bare.request_tokens <= POSITION_TOKENS + 2 * text
+    assert (bare.item_tokens, bare.chunk_tokens) == (placed.item_tokens, placed.chunk_tokens)

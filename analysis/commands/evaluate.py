@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.evaluate_audit import audit_options, check_without_audit, run_audit
 from analysis.settings import LANGUAGES
 
 if TYPE_CHECKING:
@@ -100,14 +101,20 @@ _NAME_LANGUAGES = [language for language in LANGUAGES if language != "auto"]
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document in place of lines.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file, not to stdout.")
+@audit_options
 @click.option("--debug", is_flag=True, help="Show a traceback on errors.")
 def evaluate(**options: Any) -> None:
-    """Score the labels of OUTPUT, which semfn run wrote, against gold labels or another output.
+    """Score the labels of OUTPUT, which semfn run wrote, against gold labels or another output; or
+    ask rows of it again.
 
     Gold labels may be keys, names in English, Russian, French or Chinese, or aliases; unknown ones
-    are refused. Needs the extra: pip install 'semfn[evaluation]'.
+    are refused. Needs the extra: pip install 'semfn[evaluation]'. Nothing is sent.
 
-    Exit codes: 0 done; 2 something must be put right first.
+    With --audit N, rows are asked again with the routes, models, label set and packing of the run,
+    which stand in the results beside OUTPUT. This sends requests and needs no extra.
+
+    Exit codes: 0 done; 2 something must be put right first. With --audit also: 3 stopped by the
+    service; 4 stopped by --budget; 130 interrupted.
     """
     sys.exit(execute(options))
 
@@ -118,7 +125,13 @@ def execute(options: Mapping[str, Any]) -> int:
     from analysis.errors import AnalysisError
 
     try:
+        if options["audit"] is not None:
+            return _audit(options)
+        check_without_audit(options)
         _evaluate(options)
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        return 130
     except AnalysisError as error:
         if options["debug"]:
             traceback.print_exc()
@@ -164,6 +177,25 @@ def _evaluate(options: Mapping[str, Any]) -> None:
         _write(target, _table(found.differences, sides), inputs.paths, "--differences")
     file = None if target is None else str(target)
     lines += difference_lines(found.differences, name, sides, file=file)
+    _publish(options, document, lines, inputs.paths)
+
+
+def _audit(options: Mapping[str, Any]) -> int:
+    """Ask again, then write or print; return the exit code."""
+    report = run_audit(options)
+    if options["differences"] is not None:
+        _write(options["differences"], report.table, report.paths, "--differences")
+    _publish(options, report.document, report.lines, report.paths)
+    return report.code
+
+
+def _publish(
+    options: Mapping[str, Any],
+    document: Mapping[str, Any],
+    lines: Sequence[str],
+    paths: Sequence[Path],
+) -> None:
+    """Print the document or the lines, or write them to a file."""
     if options["as_json"]:
         text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     else:
@@ -172,7 +204,7 @@ def _evaluate(options: Mapping[str, Any]) -> None:
         # A file name may hold bytes that are no text; as an escape they do no harm.
         click.echo(text.encode("utf-8", errors="backslashreplace"), nl=False)
     else:
-        _write(options["out"], text, inputs.paths, "--out")
+        _write(options["out"], text, paths, "--out")
         click.echo(f"Written: {options['out']}", err=True)
 
 

@@ -31,6 +31,13 @@ EXAMPLE = "Example: semfn export chunks.labeled.csv.semfn.sqlite -o labels.csv"
 )
 @click.option("--failed", "only_failed", is_flag=True, help="Only the rows that failed.")
 @click.option(
+    "--uncertain",
+    type=click.FloatRange(0, 1),
+    metavar="X",
+    help="Only the rows whose label has a confidence below X, for review. Only the route decisions "
+    "states one.",
+)
+@click.option(
     "--csv-formulas",
     default="keep",
     type=click.Choice(["keep", "guard"]),
@@ -68,6 +75,9 @@ def report(done: Exported, output: str) -> list[str]:
     ]
     left = [
         (done.not_failed, "row", "with a label"),
+        (done.surer, "row", "with at least that confidence"),
+        (done.without_confidence, "row", "whose route states no confidence"),
+        (done.not_labeled, "row", "without a label"),
         (done.set_aside, "answer", "set aside by a run with --fresh"),
         (done.other_forms, "answer", "to another form of a row"),
     ]

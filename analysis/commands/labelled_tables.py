@@ -187,6 +187,21 @@ def read_output(table: LabelledTable, labels: LabelReader) -> list[OutputRow]:
     return rows
 
 
+def read_texts(table: LabelledTable, column: str) -> dict[str, str]:
+    """Return id -> text of an output; empty if it has no such column.
+
+    Args:
+        table: Written by `semfn run`.
+        column: Of the texts.
+    """
+    if column not in table.reader.columns:
+        return {}
+    return {
+        str(number) if table.id_column is None else name: text
+        for number, (name, text) in table.cells((table.id_column, column))
+    }
+
+
 def _number(table: LabelledTable, row: int, name: str, cell: str, *, most: float) -> float | None:
     if not cell:
         return None

@@ -65,7 +65,11 @@ def asking_options(command: _Command) -> _Command:
     return _with(
         command,
         [
-            click.option("--label-set", default="ten_functions", help="Name of the label set."),
+            click.option(
+                "--label-set",
+                default="ten_functions",
+                help="Name of a label set, or path of a .toml file.",
+            ),
             click.option(
                 "--language", default="auto", help="Language of the texts: auto, en, ru, fr, zh."
             ),
@@ -89,6 +93,14 @@ def asking_options(command: _Command) -> _Command:
                 type=PackSize(),
                 help="1 to 20, or auto: by the size of the input and the assumed limits. "
                 "[default: 10]",
+            ),
+            click.option(
+                "--context",
+                type=int,
+                metavar="N",
+                help="Show so many texts before and after the chunks of a request, from their "
+                "document; they are not labelled there. [default: 1 with a document column, "
+                "else 0]",
             ),
             click.option(
                 "--max-concurrent", type=int, help="Requests at once. [default: by route]"

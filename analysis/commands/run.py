@@ -78,6 +78,11 @@ _SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
     help="Another ledger whose labels serve for equal texts without a document.",
 )
 @click.option(
+    "--label-names",
+    type=click.Choice(["en", "ru", "fr", "zh"]),
+    help="Write the labels by their names in a language. [default: by their keys]",
+)
+@click.option(
     "--csv-formulas",
     type=click.Choice(["keep", "guard"]),
     default="keep",
@@ -105,6 +110,8 @@ def run(**options: Any) -> None:
 
     INPUT is CSV, TSV or JSONL (also .gz), Parquet, a folder of such files, or - for stdin. The
     same command again continues where it stopped, and sends nothing when all is done.
+
+    semfn_confidence holds the probability that the route decisions states; on others it is empty.
 
     Exit codes: 0 all labelled; 1 more failed rows than --max-failed; 2 something must be put right
     first, nothing was sent; 3 stopped by the service, resumable; 4 stopped by --budget,

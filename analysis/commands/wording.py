@@ -51,6 +51,12 @@ def plan_lines(plan: Plan) -> list[str]:
             else f"{dollars(figures.cost_usd)} by the prices of {figures.price_date}"
         )
         estimate = f"{amount}, {price}, at least {_duration(figures.duration_s)}."
+    if not plan.simulated and len(set(plan.models.values())) > 1:
+        models = ", ".join(f"{route} {model}" for route, model in plan.models.items())
+        lines.append(
+            f"Two models or more: {models}. A row goes to another model only after it failed on, "
+            "or was refused by, the routes before; semfn_model names the model of each row."
+        )
     are_all = plan.rows == plan.to_do
     rows = _count(plan.rows, "row") + ("" if are_all else f": {others}, {plan.to_do:,} to do")
     return [*lines, f"{rows}. Estimate: {estimate}"]

@@ -60,13 +60,17 @@ def kept_apart(window: Window, settings: Settings = SETTINGS) -> Window:
     others = len(window) - 1
     if not others:
         return ()
-    least, tokens = settings.lone_share * settings.pack_tokens, sum(one.tokens for one in window)
+    least = settings.lone_share * settings.pack_tokens
+    found = [one for one in window if one.is_wanted and (one.is_alone or one.tokens > least)]
+    if not found:  # as in most windows
+        return ()
+    tokens = sum(one.tokens for one in window)
 
     def is_long(piece: Piece) -> bool:
         mean = (tokens - piece.tokens) / others
         return piece.tokens > max(least, settings.lone_times * mean)
 
-    return tuple(one for one in window if one.is_wanted and (one.is_alone or is_long(one)))
+    return tuple(one for one in found if one.is_alone or is_long(one))
 
 
 def parts(window: Window, settings: Settings = SETTINGS) -> tuple[Window, ...]:

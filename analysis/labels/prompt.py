@@ -219,18 +219,20 @@ def answer_schema(label_set: LabelSet) -> Mapping[str, Any]:
 _NO_SCHEMA: Mapping[str, Any] = {}
 
 
-@lru_cache(maxsize=256)
-def _topic_tokens(topic: str) -> int:
-    """Estimate a topic once: most requests of a run have the same one."""
-    return estimate(topic)
+_topic_tokens = lru_cache(maxsize=256)(estimate)
+"""Most requests of a run have the same topic."""
+
+_context_tokens = lru_cache(maxsize=1_024)(estimate)
+"""The scheduler asks for the size of a waiting pack again and again."""
 
 
-def _around_tokens(pack: Pack) -> int:
-    """Estimate title, position and context; most packs have none of these."""
+def around_tokens(pack: Pack) -> int:
+    """Return the estimated tokens of title, position and context; most packs have none of these."""
     tokens = POSITION_TOKENS if pack.position else 0
     if pack.title:
         tokens += _topic_tokens(pack.title) + CONTEXT_TOKENS
-    return tokens + sum(estimate(text) + CONTEXT_TOKENS for text in (*pack.before, *pack.after))
+    texts = (*pack.before, *pack.after)
+    return tokens + sum(_context_tokens(text) + CONTEXT_TOKENS for text in texts)
 
 
 class PromptBuilder:
@@ -353,7 +355,7 @@ class PromptBuilder:
         if as_choices:
             once, each = self.choice_prefix_tokens + CONTENT_TOKENS, each + self._question_tokens
         topic = _topic_tokens(pack.topic) if pack.topic else 0
-        around = _around_tokens(pack)
+        around = around_tokens(pack)
         return once + topic + around + pack.tokens + each * len(pack.items)
 
     def _new_id(self, taken: Mapping[str, int]) -> str:

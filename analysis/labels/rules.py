@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from analysis.errors import ConfigurationError
 from analysis.labels import abstract_rules, function_rules
@@ -19,7 +20,7 @@ from analysis.labels.function_rules import DEFAULT
 from analysis.labels.label_set import LabelSet
 from analysis.settings import LANGUAGES
 
-__all__ = ["DEFAULT", "has_rules", "label_texts", "places_in"]
+__all__ = ["DEFAULT", "Rules", "has_rules", "label_texts", "places_in"]
 
 
 def has_rules(label_set: LabelSet) -> bool:
@@ -77,6 +78,25 @@ def label_texts(
     if label_set is None:
         return found
     return [labels if label_set.allows(labels) else labels[:1] for labels in found]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The rules for one label set and language, as the offline route and the service call them."""
+
+    label_set: LabelSet
+    language: str = "auto"
+
+    def label(self, texts: Sequence[str], topic: str | None) -> list[tuple[str, ...]]:
+        """Return the labels of the texts of a request."""
+        return label_texts(texts, topic, self.language, label_set=self.label_set)
+
+    def label_placed(
+        self, texts: Sequence[str], topic: str | None, position: str | None
+    ) -> list[tuple[str, ...]]:
+        """Return the labels of texts that stand at a position of their document: `12-21 of 80`."""
+        places = places_in(position, len(texts))
+        return label_texts(texts, topic, self.language, label_set=self.label_set, positions=places)
 
 
 def places_in(position: str | None, count: int) -> list[float | None]:

@@ -49,8 +49,11 @@ UPDATE first SET source = ?, id = ?, rank = ? WHERE short = ? AND rest = ? AND r
 
 
 def is_loose(chunk: Chunk) -> bool:
-    """Tell whether nothing but text and topic decides the label: part of no document, not blank."""
-    return chunk.document is None and not is_blank(chunk.text)
+    """Tell whether nothing but text and topic decides the label.
+
+    That is a chunk that is part of no document, has no neighbours and is not blank.
+    """
+    return chunk.document is None and chunk.place is None and not is_blank(chunk.text)
 
 
 def split(key: bytes) -> tuple[int, bytes]:

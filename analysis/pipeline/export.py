@@ -52,6 +52,10 @@ class Exported:
         labeled: Rows written that have a label.
         failed: Rows written that failed.
         not_failed: Rows with a label that were left out because only failed ones were wanted.
+        not_labeled: Rows that were left out because they have no label, where uncertain ones were
+            wanted.
+        surer: Rows that were left out because their confidence is not below the bound.
+        without_confidence: Rows with a label that were left out because no confidence is stated.
         set_aside: Verdicts left out because a run asked afresh after them.
         other_forms: Verdicts left out because their row was asked in another form, too.
         is_simulated: Some label of the ledger comes from the local service or from rules.
@@ -60,6 +64,9 @@ class Exported:
     labeled: int = 0
     failed: int = 0
     not_failed: int = 0
+    not_labeled: int = 0
+    surer: int = 0
+    without_confidence: int = 0
     set_aside: int = 0
     other_forms: int = 0
     is_simulated: bool = False
@@ -70,6 +77,7 @@ def export(
     output: Path | str,
     *,
     only_failed: bool = False,
+    uncertain: float | None = None,
     csv_formulas: str = KEEP,
     stream: BinaryIO | None = None,
 ) -> Exported:
@@ -83,6 +91,7 @@ def export(
         ledger: An existing ledger; it stays as it is.
         output: The file; its suffix tells the format. `-` is the stream, as CSV.
         only_failed: Write the failed rows only.
+        uncertain: Write only the rows whose label has a confidence below this, 0 to 1.
         csv_formulas: `keep` or `guard`, for CSV.
         stream: Where `-` goes; it gets nothing before all rows are there.
 
@@ -91,12 +100,20 @@ def export(
         LedgerError: If the ledger cannot be read, or the output cannot be written.
     """
     check_formulas(csv_formulas)
+    if uncertain is not None and (only_failed or not 0 <= uncertain <= 1):
+        raise ConfigurationError(
+            f"uncertain is {uncertain!r}; pass a confidence from 0 to 1, and not together with "
+            "--failed: a failed row has none."
+        )
     form = Format.CSV if str(output) == STREAM else format_of(Path(output))
     done = Exported()
     with reading(ledger) as held:
         if str(output) != STREAM:
             _check(Path(output), form, Path(ledger))
-        rows = _counted(held.newest(only_failed=only_failed), done)
+        newest = held.newest(only_failed=only_failed)
+        if uncertain is not None:
+            newest = _uncertain(newest, uncertain, done)
+        rows = _counted(newest, done)
         fill = _filler(form, rows, has_guard=csv_formulas == GUARD)
         if str(output) != STREAM:
             write_whole(output, fill)
@@ -127,11 +144,26 @@ def _counted(rows: Iterable[_Entry], done: Exported) -> Iterator[_Entry]:
         yield row
 
 
+def _uncertain(rows: Iterable[_Entry], bound: float, done: Exported) -> Iterator[_Entry]:
+    """Yield the rows whose label is less sure than a bound, and count the others."""
+    for row in rows:
+        verdict = row[2]
+        if not verdict.labels:
+            done.not_labeled += 1
+        elif verdict.confidence is None:
+            done.without_confidence += 1
+        elif verdict.confidence < bound:
+            yield row
+        else:
+            done.surer += 1
+
+
 def _count_left_out(held: HeldVerdicts, done: Exported) -> None:
     left = held.left_out()
     done.set_aside, done.other_forms = left.set_aside, left.other_forms
     done.is_simulated = not SIMULATED_MODELS.isdisjoint(held.models())
-    done.not_failed = left.rows - done.labeled - done.failed
+    uncounted = left.rows - done.labeled - done.failed
+    done.not_failed = uncounted - done.not_labeled - done.surer - done.without_confidence
 
 
 def _filler(form: Format, rows: Iterator[_Entry], *, has_guard: bool) -> Callable[[BinaryIO], None]:

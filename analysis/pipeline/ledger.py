@@ -50,10 +50,12 @@ from analysis.pipeline.ledger_file import (
 from analysis.pipeline.ledger_keys import Keys
 from analysis.pipeline.ledger_reading import reading
 from analysis.pipeline.ledger_rows import (
+    FIND_ROWS,
+    FOUND,
+    IS_LABELED,
     KEEP_REUSED,
     KEEP_ROWS,
     KEEP_SAME_TEXT,
-    LOOKUP,
     FailedRow,
     HeldLabel,
     Identity,
@@ -62,6 +64,7 @@ from analysis.pipeline.ledger_rows import (
     UnknownRequests,
     VerdictRow,
     differences,
+    find,
     keep,
     plain,
     storable,
@@ -85,10 +88,6 @@ _SETTLE = """
 UPDATE request SET state = ?, code = ?, input_tokens = ?, cached_tokens = ?, written_tokens = ?,
     output_tokens = ?, reasoning_tokens = ?, reported_model = ?, ended_at = ?
 WHERE request_id = ? AND state IN ('intended', 'unknown')"""
-
-_IS_LABELED = """
-SELECT labels IS NOT NULL FROM verdict
-WHERE source = ? AND id = ? AND key = ? AND retired = 0"""
 
 _KEYS = "SELECT key FROM verdict WHERE source = ? AND id = ? AND retired = 0"
 
@@ -337,11 +336,8 @@ class Ledger:
 
     def lookup(self, chunks: Sequence[Chunk]) -> list[VerdictRow | None]:
         """Return for each chunk its verdict in force, or None where there is none."""
-        with self._reading() as connection:
-            rows = [
-                connection.execute(LOOKUP, self._identity_of(chunk)).fetchone() for chunk in chunks
-            ]
-        return [None if row is None else verdict_row(row) for row in rows]
+        rows = self._find(FOUND, chunks, [self._keys.make(chunk) for chunk in chunks])
+        return [None if row is None else verdict_row(row[1:]) for row in rows]
 
     def changed(self, chunks: Sequence[Chunk]) -> int:
         """Return how many chunks have a verdict in force only under another key.
@@ -423,12 +419,23 @@ class Ledger:
         return missing
 
     def _standing(self, chunks: Sequence[Chunk], keys: Sequence[bytes]) -> list[bool | None]:
+        rows = self._find(IS_LABELED, chunks, keys)
+        return [None if row is None else row[1] == 1 for row in rows]
+
+    def _find(
+        self, columns: str, chunks: Sequence[Chunk], keys: Sequence[bytes]
+    ) -> list[Row | None]:
+        """Return for each chunk a row of `find`, or None where it has no verdict in force."""
+        found: list[Row | None] = [None] * len(chunks)
+        places = zip(count(), map(self._place_of, chunks), keys, strict=False)
+        wanted = [(number, *place, key) for number, place, key in places]
         with self._reading() as connection:
-            rows = [
-                connection.execute(_IS_LABELED, (*self._place_of(chunk), key)).fetchone()
-                for chunk, key in zip(chunks, keys, strict=True)
-            ]
-        return [None if row is None else row[0] == 1 for row in rows]
+            for start in range(0, len(wanted), FIND_ROWS):
+                part = wanted[start : start + FIND_ROWS]
+                values = list(chain.from_iterable(part))
+                for row in connection.execute(find(columns, len(part)), values):
+                    found[row[0]] = row
+        return found
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from analysis.records import Usage, Verdict
 
-DECIDING_FACTS = ("label_set", "prompt", "routes", "endpoint")
+DECIDING_FACTS = ("label_set", "prompt", "context", "routes", "endpoint")
 """Names of the facts of a run that decide an answer beside text and topic, if the run states them;
 a label of a run with other ones is of another form."""
 
@@ -56,10 +56,32 @@ INSERT INTO verdict ({_COLUMNS})
 VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, ?, ?, ?){_ON_CONFLICT}"""  # nosec B608
 """Takes source, id, key, the fields of a `HeldLabel`, run and number."""
 
-LOOKUP = """
-SELECT labels, confidence, route, model, attempts, pack, latency_s, error_kind, error_message,
-    reused_from
-FROM verdict WHERE source = ? AND id = ? AND key = ? AND retired = 0"""
+FOUND = (
+    "labels, confidence, route, model, attempts, pack, latency_s, error_kind, error_message, "
+    "reused_from"
+)
+"""Columns of a verdict, for `verdict_row`."""
+
+IS_LABELED = "labels IS NOT NULL"
+
+FIND_ROWS = 40
+"""Chunks in one question: 4 parameters each; more in one do not make it faster."""
+
+
+@lru_cache(maxsize=2 * FIND_ROWS)
+def find(columns: str, chunks: int) -> str:
+    """Return the statement that finds the verdicts in force of so many chunks.
+
+    For each chunk it takes any number, source, id and key. A row is the number of a chunk that has
+    a verdict, and the columns. One statement for many chunks takes less than half the time, and
+    lets the event loop run on, as that of `keep` does.
+    """
+    wanted = ", ".join(["(?, ?, ?, ?)"] * chunks)
+    return (
+        f"SELECT wanted.column1, {columns} FROM (VALUES {wanted}) AS wanted "  # nosec B608
+        "CROSS JOIN verdict ON source = wanted.column2 AND id = wanted.column3 "
+        "AND key = wanted.column4 AND retired = 0"
+    )
 
 
 @lru_cache(maxsize=KEEP_ROWS)
@@ -170,6 +192,8 @@ class UnknownRequests:
 
 def storable(text: str) -> str | bytes:
     """Return what SQLite can store, different for different texts; lone surrogates are no UTF-8."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -216,7 +240,7 @@ def verdict_columns(verdict: Verdict) -> Row:
 
 
 def verdict_row(row: Row) -> VerdictRow:
-    """Return the verdict in a row of `LOOKUP`."""
+    """Return the verdict in the columns `FOUND`."""
     labels, confidence, route, model, attempts, pack, latency_s, kind, message, reused_from = row
     return VerdictRow(
         labels=() if labels is None else labels_of(labels),

@@ -284,6 +284,11 @@ def is_simulated(analyzer: Analyzer) -> bool:
     return analyzer.run_key["endpoint"] in ("embedded", "offline")
 
 
+def models_of(analyzer: Analyzer) -> dict[str, str]:
+    """Return route -> model that a run asks for there, in the order of its routes."""
+    return dict(entry.split("=", 1) for entry in analyzer.run_key["routes"].split(","))
+
+
 def first_route(analyzer: Analyzer) -> str:
     """Return the name of the first route of a run."""
     return analyzer.run_key["routes"].split("=", 1)[0]
@@ -363,7 +368,6 @@ def _route_entry(
 
 def _other_model_rows(counts: Counts, analyzer: Analyzer) -> int:
     """Count labelled rows of routes that ask for another model than the first route."""
-    pairs = [entry.split("=", 1) for entry in analyzer.run_key["routes"].split(",")]
-    asked = dict(pairs)
+    asked = models_of(analyzer)
     own = asked[first_route(analyzer)]
     return sum(rows for (route, _), rows in counts.by_route.items() if asked.get(route, own) != own)

@@ -16,6 +16,8 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as as_json
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +36,7 @@ from analysis.pipeline.report import (
     StopKind,
     allowed_failures,
     is_simulated,
+    models_of,
     summarize,
 )
 from analysis.pipeline.reuse import Reuse
@@ -63,6 +66,7 @@ class Plan:
         passed_over: Rows that were never asked, in a run that asks only failed ones again.
         changed: Rows that were asked before in another form only.
         what_changed: What the run asks in another way than the last one, in words.
+        models: Route -> model that it asks for, in the order of the routes.
     """
 
     rows: int
@@ -78,6 +82,7 @@ class Plan:
     passed_over: int = 0
     changed: int = 0
     what_changed: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,8 @@ class RunChoices:
         stop_after_s: Seconds after which nothing more is sent, or None.
         csv_formulas: See `sinks.FORMULAS`.
         record: What the run says about its settings.
+        label_names: Key -> what stands for it in the output; other keys stand as they are.
+        notes: Lines for the summary beside those about the inputs.
     """
 
     chunks_per_request: int
@@ -107,6 +114,8 @@ class RunChoices:
     stop_after_s: float | None = None
     csv_formulas: str = KEEP
     record: Mapping[str, str] = field(default_factory=dict)
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 Progress = Callable[[Verdict], None]
@@ -189,6 +198,7 @@ class TableRun:
             passed_over=share.passed_over,
             changed=share.changed,
             what_changed=self._ledger.what_changed() if share.changed else (),
+            models=models_of(self._analyzer),
         )
 
     def _open_reuse(self, key_of: Callable[[Chunk], bytes]) -> Reuse | None:
@@ -230,11 +240,15 @@ class TableRun:
         prefix = hashlib.sha256(shape.encode())
 
         def key_of(chunk: Chunk) -> bytes:
+            # The JSON list of text and topic, put together by hand in half the time.
+            topic = "null" if chunk.topic is None else as_json(chunk.topic)
             # A chunk of a document has its neighbours; a loose one may never stand for it.
-            place = [] if chunk.document is None else ["in a document"]
-            content = json.dumps([chunk.text, chunk.topic, *place], ensure_ascii=True)
+            place = "" if chunk.document is None else ', "in a document"'
+            if around := chunk.place:
+                # Not its number: a row that comes in far away changes no other.
+                place += f", [{_marks(around.before)}], [{_marks(around.after)}]"
             hasher = prefix.copy()
-            hasher.update(content.encode())
+            hasher.update(f"[{as_json(chunk.text)}, {topic}{place}]".encode())
             return hasher.digest()[:KEY_BYTES]
 
         return key_of
@@ -313,6 +327,7 @@ class TableRun:
         ledger, analyzer, paths = self._open_ledger(), self._analyzer, self.paths
         in_effect = {f"{route} in effect": text for route, text in analyzer.facts.items()}
         notes = [note for table in self.tables for note in table.notes]
+        notes.extend(self._choices.notes)
         shown = paths.shown_output
         return summarize(
             run_id=self.run_id,
@@ -369,12 +384,12 @@ class TableRun:
 
     def _cells(self, table: Table) -> Iterator[tuple[Row, VerdictCells]]:
         """Yield a table's rows in input order with their verdicts, and count what they say."""
-        ledger = self._open_ledger()
+        ledger, names = self._open_ledger(), self._choices.label_names
         for rows in table.slices():
             held = ledger.lookup([row.chunk for row in rows])
             for row, verdict in zip(rows, held, strict=True):
                 self._counts.add_row(row.chunk.id, verdict)
-                yield row, _STOPPED_CELLS if verdict is None else _cells_of(verdict)
+                yield row, _STOPPED_CELLS if verdict is None else _cells_of(verdict, names)
 
     def _is_told(self, summary: RunSummary) -> bool:
         """Tell whether the summary that is there is whole and tells of the same end."""
@@ -438,9 +453,19 @@ class TableRun:
         )
 
 
-def _cells_of(verdict: VerdictRow) -> VerdictCells:
+@lru_cache(maxsize=256)
+def _mark(text: str) -> str:
+    """Return the digest of a text; the rows around it want it again."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _marks(texts: Sequence[str]) -> str:
+    return _mark(texts[0]) if len(texts) == 1 else " ".join(map(_mark, texts))
+
+
+def _cells_of(verdict: VerdictRow, names: Mapping[str, str]) -> VerdictCells:
     return VerdictCells(
-        labels=verdict.labels,
+        labels=[names.get(key, key) for key in verdict.labels] if names else verdict.labels,
         confidence=verdict.confidence,
         route=verdict.route,
         model=verdict.model,

@@ -101,7 +101,7 @@ def draw(
 def _blocks(table: Table, size: int, settings: Settings) -> Iterator[Span]:
     """Yield the first and last row of each block; together they are all rows."""
     windows = _Windows(size, settings)
-    first, last = 1, 0
+    first = last = 0
     is_started = False
     for rows in table.slices():
         for row in rows:
@@ -110,6 +110,7 @@ def _blocks(table: Table, size: int, settings: Settings) -> Iterator[Span]:
                     yield first, last
                     first = row.number
                 is_started = True
+            first = first or row.number
             last = row.number
     if last:
         yield first, last

@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.labels.neighbours import placed
 from analysis.pipeline.columns import alike, column_notes, find_roles, shown
 from analysis.pipeline.csv_rows import CsvRows, open_csv
 from analysis.pipeline.dialect import HEADER_WANTED, check_file
@@ -31,9 +32,9 @@ from analysis.pipeline.formats import (
 )
 from analysis.pipeline.json_rows import WANTED, open_json
 from analysis.pipeline.parquet_rows import open_parquet
-from analysis.records import Chunk
+from analysis.records import Chunk, Place
 from analysis.records import is_blank as is_blank
-from analysis.settings import SETTINGS
+from analysis.settings import DEFAULT_CONTEXT, SETTINGS
 
 _SHOWN_ROWS = 5  # how many rows or ids a message names
 _SLICE_CHARS = 4_000_000  # a slice ends here even with few rows; bounds memory with long texts
@@ -64,6 +65,8 @@ class Row:
 Span = tuple[int, int]
 """Numbers of the first row of a stretch of rows, and of its last one."""
 
+_Placed = tuple[Record, Place | None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -77,6 +80,8 @@ class Table:
         topic: Fills where the topic column is absent or empty.
         limit: Only so many rows are read, or None for all.
         spans: Only these rows are read, in order, or None for all; see `sampling.draw`.
+        context: So many texts before and after a row are its context; of its document, or without
+            a document column of the file. 0: no row has a place.
         notes: Lines that must be shown to the user: what was assumed.
         stamp: Size and modification time (ns) when it was opened.
     """
@@ -88,6 +93,7 @@ class Table:
     topic: str | None
     limit: int | None
     spans: tuple[Span, ...] | None = None
+    context: int = 0
     notes: tuple[str, ...]
     stamp: tuple[int, int]
 
@@ -115,15 +121,29 @@ class Table:
         self._check_unchanged()
         make_chunk = self._chunk
         starts = frozenset(first for first, _ in self.spans or ())
-        with closing(self.reader.records(self.roles)) as records:
-            for number, line, cells, named in self._wanted(records):
-                chunk = make_chunk(number, named)
+        with closing(self._placed()) as records:
+            for (number, line, cells, named), place in self._wanted(records):
+                chunk = make_chunk(number, named, place)
                 if number in starts:
                     chunk = replace(chunk, is_after_gap=True)
                 yield Row(number=number, line=line, cells=cells, chunk=chunk)
         self._check_unchanged()
 
-    def _wanted(self, records: Iterator[Record]) -> Iterator[Record]:
+    def _placed(self) -> Generator[_Placed, None, None]:
+        """Yield all records, each with its place if context is wanted."""
+        with closing(self.reader.records(self.roles)) as records:
+            if self.context:
+                # Before limit and spans: a row has the neighbours that it has in the whole file.
+                yield from placed(records, self._about, distance=self.context)
+            else:
+                yield from zip(records, repeat(None), strict=False)
+
+    def _about(self, record: Record) -> tuple[str | None, str]:
+        """Return the document of a record and its text; a file without documents is one."""
+        _, text, document, _ = record[3]
+        return ((document or None) if "document" in self.roles else ""), text
+
+    def _wanted(self, records: Iterator[_Placed]) -> Iterator[_Placed]:
         """Pass on the records within limit and spans, and read no further than needed."""
         if self.spans is None:
             return islice(records, self.limit)
@@ -131,28 +151,29 @@ class Table:
 
     def slices(self) -> Generator[tuple[Row, ...], None, None]:
         """Yield the rows in slices of bounded number and size."""
-        size = self.reader.size
+        size, most = self.reader.size, SETTINGS.slice_chunks
         with closing(self.rows()) as rows:
             held: list[Row] = []
             chars = 0
             for row in rows:
                 held.append(row)
                 chars += size(row.cells)
-                if len(held) == SETTINGS.slice_chunks or chars >= _SLICE_CHARS:
+                if len(held) == most or chars >= _SLICE_CHARS:
                     yield tuple(held)
                     held, chars = [], 0
             if held:
                 yield tuple(held)
 
-    def _chunk(self, number: int, named: Named) -> Chunk:
+    def _chunk(self, number: int, named: Named, place: Place | None) -> Chunk:
         """Return the chunk of a row."""
         name, text, document, own_topic = named
         return Chunk(
             id=str(number) if name is None else name,
             text=text,
-            topic=self.topic if is_blank(own_topic) else own_topic,
+            topic=self.topic if not own_topic or is_blank(own_topic) else own_topic,
             document=document or None,
             source=self.source,
+            place=place,
         )
 
     def _check_unchanged(self) -> None:
@@ -164,7 +185,7 @@ class Table:
             )
 
 
-def _within(records: Iterator[Record], spans: Sequence[Span]) -> Iterator[Record]:
+def _within(records: Iterator[_Placed], spans: Sequence[Span]) -> Iterator[_Placed]:
     """Yield the records whose number lies in one of the spans."""
     last = 0
     for first, end in spans:
@@ -200,6 +221,7 @@ def open_table(
     limit: int | None = None,
     row_chars: int = SETTINGS.field_bytes,
     source: str | None = None,
+    context: int | None = 0,
 ) -> Table:
     """Open a table and check its columns; the name of the file tells the format.
 
@@ -220,6 +242,7 @@ def open_table(
         limit: Read so many rows only.
         row_chars: Largest number of characters in one row, all cells together.
         source: Name of the input; by default the file's name without its folder.
+        context: See `Table`; None is 1 where there is a document column, else 0.
 
     Raises:
         ConfigurationError: If an option cannot be used, or pyarrow is missing.
@@ -233,6 +256,10 @@ def open_table(
     named = (id_column, text_column, document_column, topic_column)
     roles = find_roles(path, reader.columns, dict(zip(ROLES, named, strict=True)))
     reader.check_roles(roles)
+    notes = (*reader.notes, *column_notes(reader.columns, roles))
+    if context is None:
+        context = DEFAULT_CONTEXT if "document" in roles else 0
+        notes += (_CONTEXT_NOTE,) * bool(context)
     return Table(
         path=path,
         source=path.name if source is None else source,
@@ -240,10 +267,16 @@ def open_table(
         roles=roles,
         topic=None if topic is None or is_blank(topic) else topic,
         limit=limit,
-        notes=(*reader.notes, *column_notes(reader.columns, roles)),
+        context=context,
+        notes=notes,
         stamp=stamp,
     )
 
+
+_CONTEXT_NOTE = (
+    f"each request shows {DEFAULT_CONTEXT} text before and after its chunks, from their document; "
+    "--context 0 leaves them out"
+)
 
 _FIRST = {
     Format.CSV: HEADER_WANTED,

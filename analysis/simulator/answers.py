@@ -33,10 +33,11 @@ class PackedChunk(msgspec.Struct):
 
 
 class Pack(msgspec.Struct):
-    """The chunks of a request and their topic, as user content."""
+    """The chunks of a request, their topic and place in their document, as user content."""
 
     chunks: list[PackedChunk]
     topic: str | None = None
+    position: str | None = None
 
 
 _decode_pack = msgspec.json.Decoder(Pack).decode

@@ -19,7 +19,7 @@ be repeated. The others: `limit_changed`, `accepted`, `refused`, `fault`, `answe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import count
@@ -28,6 +28,8 @@ from random import Random
 import msgspec
 
 from analysis.errors import ConfigurationError
+from analysis.simulator.answerer import Answerer as Answerer
+from analysis.simulator.answerer import digest_answerer as digest_answerer
 from analysis.simulator.answers import (
     Pack,
     capped,
@@ -66,24 +68,6 @@ def key_of(headers: Mapping[str, str]) -> str | None:
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
     return headers.get("api-key") or None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answerer:
-    """The simulated model: `name` is reported as the model, `label` gives labels per text."""
-
-    name: str
-    label: Callable[[Sequence[str], str | None], Sequence[Sequence[str]]]
-
-
-def digest_answerer(keys: Sequence[str]) -> Answerer:
-    """Return an answerer whose label is a function of sha256 of the text, to show every swap."""
-
-    def label(texts: Sequence[str], topic: str | None) -> list[tuple[str]]:
-        digests = (sha256(text.encode()).digest() for text in texts)
-        return [(keys[int.from_bytes(digest[:8]) % len(keys)],) for digest in digests]
-
-    return Answerer(name="digest-labels", label=label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -454,7 +438,7 @@ class Service:
         if self._canned:
             first = (shape.first,) if shape is not None and shape.first else self._canned
             return (first,) * len(texts)
-        labels = self.answerer.label(texts, pack.topic if pack else None)
+        labels = self.answerer.answer(texts, pack)
         if len(labels) != len(texts):
             raise model_failed(f"gave {len(labels)} answers for {len(texts)} texts")
         if self._is_obedient:

@@ -17,6 +17,11 @@ from analysis.records import Request, TextReply
 Labeller: TypeAlias = Callable[[Sequence[str], str | None], Sequence[Sequence[str]]]
 """Takes the texts of one request, in order, and their topic; returns the labels of each."""
 
+PlacedLabeller: TypeAlias = Callable[
+    [Sequence[str], str | None, str | None], Sequence[Sequence[str]]
+]
+"""As `Labeller`; takes also where the texts stand in their document: `12-21 of 80`, or None."""
+
 
 class _Chunk(msgspec.Struct):
     id: str
@@ -26,6 +31,7 @@ class _Chunk(msgspec.Struct):
 class _Content(msgspec.Struct):
     chunks: list[_Chunk]
     topic: str | None = None
+    position: str | None = None
 
 
 _content = msgspec.json.Decoder(_Content).decode
@@ -37,12 +43,20 @@ class OfflineTransport:
     Args:
         label: Called in the calling thread, once for each request.
         model: Reported as the model of every reply.
+        label_placed: Called instead of `label` for requests that say where their texts stand.
     """
 
     route = "offline"
 
-    def __init__(self, label: Labeller, model: str = "offline-rules") -> None:
+    def __init__(
+        self,
+        label: Labeller,
+        model: str = "offline-rules",
+        *,
+        label_placed: PlacedLabeller | None = None,
+    ) -> None:
         self._label = label
+        self._label_placed = label_placed
         self._model = model
 
     async def open(self) -> None:
@@ -60,7 +74,11 @@ class OfflineTransport:
             content = _content(request.ask.content)
         except msgspec.MsgspecError as error:
             raise LocalProtocolError(f"The content of an ask is not readable: {error}") from error
-        found = self._label([chunk.text for chunk in content.chunks], content.topic)
+        texts = [chunk.text for chunk in content.chunks]
+        if content.position is None or self._label_placed is None:
+            found = self._label(texts, content.topic)
+        else:
+            found = self._label_placed(texts, content.topic, content.position)
         if len(found) != len(content.chunks):
             raise LocalProtocolError(
                 f"The labeller answered {len(content.chunks)} texts with {len(found)} answers."

@@ -33,6 +33,11 @@ def test_samples_need_no_folder() -> None:
         "abstracts": 0,
         "prose": 0,
         "default": 0,
+        "injection": 7,
+        "calibration": 1,
+        "answers": 13,
+        "prompt_tokens": 7,
+        "sent_alone": 0,
     } == found
 
 

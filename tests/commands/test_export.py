@@ -65,6 +65,24 @@ def test_failed_rows_go_to_stdout(ledger: Path) -> None:
     assert f"{said} label.\n" == result.stderr
 
 
+def test_rows_without_a_confidence_are_not_called_uncertain(ledger: Path, tmp_path: Path) -> None:
+    """Rules state none, so nothing is written for review, and the line says why."""
+    result = semfn("export", ledger, "-o", tmp_path / "review.csv", "--uncertain", "0.6")
+    assert 0 == result.exit_code
+    assert (
+        "Left out: 2 rows whose route states no confidence, 1 row without a label."
+        == result.stderr.splitlines()[1]
+    )
+
+
+def test_failed_rows_are_not_uncertain(ledger: Path, tmp_path: Path) -> None:
+    """They have no label that could be unsure."""
+    given = ("export", ledger, "-o", tmp_path / "x.csv", "--uncertain", "0.6", "--failed")
+    result = semfn(*given)
+    assert 2 == result.exit_code
+    assert "not together with --failed" in result.stderr
+
+
 def test_all_that_is_left_out_is_named() -> None:
     """In one line."""
     done = Exported(labeled=1_204, not_failed=1, set_aside=2, other_forms=3)

@@ -239,6 +239,16 @@ def test_rate_limits_do_not_fill_the_screen(tmp_path: Path) -> None:
     assert len(result.stderr.splitlines()) <= 15  # events, labels, two routes, paths
 
 
+def test_two_models_are_told_before_anything_is_sent(tmp_path: Path, service: Paid) -> None:
+    """The line stands before the estimate; routes of one model need none."""
+    two = run(service, table(tmp_path, 3), "--topic", "T", "--route", "realtime,rest", "--fresh")
+    lines = two.splitlines()
+    (told,) = [place for place, line in enumerate(lines) if line.startswith("Two models or more")]
+    assert lines[told + 1].startswith("3 rows. Estimate")
+    one = run(service, table(tmp_path, 3), "--topic", "T", "--route", "responses-ws,rest")
+    assert "Two models" not in one
+
+
 def test_the_local_service_makes_no_confidence_up(tmp_path: Path) -> None:
     """Its probabilities are simulated, so the column is empty, also on the route that has them."""
     result = semfn("run", table(tmp_path, 3), "--local", "--route", "decisions")

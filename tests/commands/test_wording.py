@@ -42,6 +42,17 @@ def test_plan_of_a_second_run_tells_what_is_there() -> None:
     assert "Nothing to do: 1,000 rows, 999 have a label, 1 cannot be sent." == done
 
 
+def test_plan_tells_of_two_models_before_it_starts() -> None:
+    """Rows of one run may get either; a service in this process labels all of them."""
+    one = {"responses-ws": "gpt-6-luna", "rest": "gpt-6-luna"}
+    two = {"realtime": "gpt-realtime-2.1-mini", "rest": "gpt-6-luna"}
+    assert 1 == len(plan_lines(replace(PLAN, models=one)))
+    line, _ = plan_lines(replace(PLAN, models=two))
+    assert line.startswith("Two models or more: realtime gpt-realtime-2.1-mini, rest gpt-6-luna. ")
+    assert 1 == len(plan_lines(replace(PLAN, models=two, simulated=True)))
+    assert 1 == len(plan_lines(replace(PLAN, models=two, to_do=0)))
+
+
 def test_simulated_plan_shows_no_price() -> None:
     """What is not billed does not look like a bill."""
     (line,) = plan_lines(replace(PLAN, simulated=True))

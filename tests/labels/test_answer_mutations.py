@@ -199,13 +199,15 @@ def spoiled_answers(
             yield seed, text, is_void
 
 
-@pytest.mark.parametrize("mutate", MUTATIONS)
-def test_no_chunk_gets_a_label_that_is_not_its_own(
-    mutate: Callable[[Answer, random.Random], Spoiled],
-) -> None:
-    """Of a thousand spoiled answers none gives one, and those that must be void are."""
+def faults_of(
+    mutate: Callable[[Answer, random.Random], Spoiled], cases: int = CASES
+) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Return spoiled answers that gave a wrong label, and those that should be void and are not.
+
+    `benchmarks/quality.py` counts them, too.
+    """
     wrong, not_void = [], []
-    for seed, text, is_void in itertools.islice(spoiled_answers(mutate), CASES):
+    for seed, text, is_void in itertools.islice(spoiled_answers(mutate), cases):
         ask, answer = true_answer(random.Random(seed))
         found = check(TextReply(text=text, model="m"), ask, LABELS)
         assert_consistent(found, ask)
@@ -213,6 +215,15 @@ def test_no_chunk_gets_a_label_that_is_not_its_own(
             wrong.append((seed, text))
         if is_void and (found.labels or not found.missing):
             not_void.append((seed, text))
+    return wrong, not_void
+
+
+@pytest.mark.parametrize("mutate", MUTATIONS)
+def test_no_chunk_gets_a_label_that_is_not_its_own(
+    mutate: Callable[[Answer, random.Random], Spoiled],
+) -> None:
+    """Of a thousand spoiled answers none gives one, and those that must be void are."""
+    wrong, not_void = faults_of(mutate)
     assert ([], []) == (wrong, not_void)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from analysis.errors import ConfigurationError
 from analysis.labels.label_set import LabelSet
-from analysis.labels.rules import DEFAULT, has_rules, label_texts, places_in
+from analysis.labels.rules import DEFAULT, Rules, has_rules, label_texts, places_in
 
 TEN = LabelSet.load("ten_functions")
 SCI = LabelSet.load("sci_abstract")
@@ -406,3 +406,13 @@ def test_texts_that_nearly_match_everywhere_are_labelled() -> None:
     assert [True] * 4 == [TEN.allows(labels) for labels in label_texts(dense)]
     long = [text * 50 for text in dense]
     assert [True] * 4 == [SCI.allows(labels) for labels in label_texts(long, label_set=SCI)]
+
+
+def test_rules_look_at_the_place_where_they_are_told_one() -> None:
+    """As the offline route and the local service call them."""
+    rules = Rules(label_set=LabelSet.load("sci_abstract"), language="en")
+    texts = ["Nothing in it tells what it does.", "Nor here."]
+    first, last = (rules.label_placed(texts, "t", place) for place in ("1-2 of 10", "9-10 of 10"))
+    assert [("background",)] * 2 == first
+    assert first != last
+    assert rules.label(texts, "t") == rules.label_placed(texts, "t", None)

@@ -173,6 +173,33 @@ def test_only_failed_rows_on_request(ledger: Path, target: Path) -> None:
     assert ROWS[1:] == table(target)
 
 
+@pytest.mark.parametrize(
+    ("bound", "ids", "surer"), [(0.5, [], 1), (0.51, ["1"], 0), (1.0, ["1"], 0), (0.0, [], 1)]
+)
+def test_only_uncertain_rows_on_request(
+    ledger: Path, target: Path, bound: float, ids: list[str], surer: int
+) -> None:
+    """Labels below the bound, which itself is sure enough; the others are counted."""
+    done = export(ledger, target, uncertain=bound)
+    with target.open(encoding="utf-8", newline="") as file:
+        assert ids == [row["id"] for row in csv.DictReader(file)]
+    assert (len(ids), surer, 1, 0, 0) == (
+        done.labeled,
+        done.surer,
+        done.not_labeled,
+        done.without_confidence,
+        done.not_failed,
+    )
+
+
+def test_a_bound_that_is_no_confidence_is_refused(ledger: Path, target: Path) -> None:
+    """Nothing is written."""
+    for bound in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ConfigurationError, match="pass a confidence from 0 to 1"):
+            export(ledger, target, uncertain=bound)
+    assert not target.exists()
+
+
 def test_formulas_are_guarded_on_request(ledger: Path, target: Path) -> None:
     """An id that a spreadsheet would run gets an apostrophe."""
     export(ledger, target, csv_formulas="guard")

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from analysis.errors import LocalProtocolError
 from analysis.pipeline.ledger import Ledger
 from analysis.pipeline.ledger_rows import (
+    FIND_ROWS,
     KEEP_ROWS,
     LedgerTotals,
     RouteTotals,
@@ -107,6 +108,16 @@ async def test_lookup_returns_the_whole_verdict_in_the_order_asked(ledger: Ledge
         ),
     ]
     assert expected == ledger.lookup([bad, absent, good])
+
+
+@pytest.mark.asyncio
+async def test_a_long_slice_is_looked_up_in_order(ledger: Ledger) -> None:
+    """More chunks than one question holds, with gaps, strange ids, and one of them twice."""
+    chunks = [chunk(f"\ud800{number}") for number in range(2 * FIND_ROWS + 7)]
+    await answer(ledger, "r1", *((one, labeled(one)) for one in chunks[::3]))
+    expected = [True if number % 3 == 0 else None for number in range(len(chunks))]
+    assert [*expected, True] == ledger.held([*chunks, chunks[0]])
+    assert [] == ledger.held([])
 
 
 @pytest.mark.asyncio

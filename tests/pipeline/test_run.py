@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,6 +80,25 @@ def test_plan_counts_rows_before_anything_is_labelled(tmp_path: Path) -> None:
             plan.estimate.requests,
         )
         assert not run.is_complete(plan)
+
+
+def test_keys_are_those_of_earlier_versions(tmp_path: Path) -> None:
+    """A key hashes what is asked and the JSON of text and topic, so that old ledgers serve on."""
+    texts = {"1": 'a "quote"\\ and\ttab', "2": "Свет и 猫 🐈", "3": "plain"}
+    rows = [(name, text, "T", "d" * (name == "3")) for name, text in texts.items()]
+    path = written(tmp_path, [(*HEADER, "document"), *rows])
+    with prepared(path) as (run, analyzer):
+        run.prepare()
+        asyncio.run(labelled(run, analyzer))
+        asked = json.dumps(dict(analyzer.run_key), sort_keys=True)
+    places: dict[str, list[str]] = {"3": ["in a document"]}
+    expected = {
+        name: hashlib.sha256((asked + json.dumps([text, "T", *places.get(name, [])])).encode())
+        for name, text in texts.items()
+    }
+    with closing(sqlite3.connect(tmp_path / "out.sqlite")) as ledger:
+        keys = dict(ledger.execute("SELECT id, key FROM verdict"))
+    assert {name: hasher.digest()[:16] for name, hasher in expected.items()} == keys
 
 
 def test_finished_run_writes_output_and_summary(tmp_path: Path) -> None:

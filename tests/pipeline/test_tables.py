@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analysis.errors import ConfigurationError, InputError, LedgerError
-from analysis.pipeline.tables import Row, Scan, is_blank, open_table, scan
-from analysis.records import Chunk
+from analysis.pipeline.tables import Row, Scan, Table, is_blank, open_table, scan
+from analysis.records import Chunk, Place
 
 
 def made(folder: Path, text: str, name: str = "chunks.csv") -> Path:
@@ -236,3 +238,56 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def places_of(table: Table) -> list[Place | None]:
+    """Return the place of each row of a table."""
+    return [row.chunk.place for row in table.rows()]
+
+
+DOCUMENTS = "text,document\na,d\nb,d\n,d\nc,d\nx,\ny,\n"
+
+
+def test_rows_of_a_document_have_their_neighbours(tmp_path: Path) -> None:
+    """By default one text before and after, and a note says so; rows without document have none."""
+    table = open_table(made(tmp_path, DOCUMENTS), context=None)
+    expected = [
+        Place(number=1, total=3, after=("b",)),
+        Place(number=2, total=3, before=("a",), after=("c",)),
+        None,
+        Place(number=3, total=3, before=("b",)),
+        None,
+        None,
+    ]
+    assert expected == places_of(table)
+    assert [note for note in table.notes if "--context 0 leaves them out" in note]
+
+
+def test_neighbours_can_be_left_out(tmp_path: Path) -> None:
+    """Then no row has a place, and there is nothing to say."""
+    table = open_table(made(tmp_path, DOCUMENTS), context=0)
+    assert [None] * 6 == places_of(table)
+    assert not [note for note in table.notes if "context" in note]
+
+
+def test_a_file_without_documents_is_one_text_if_context_is_asked_for(tmp_path: Path) -> None:
+    """By default its rows have nothing to do with each other."""
+    path = made(tmp_path, "text\na\nb\n")
+    assert [None, None] == places_of(open_table(path, context=None))
+    expected = [Place(number=1, total=2, after=("b",)), Place(number=2, total=2, before=("a",))]
+    assert expected == places_of(open_table(path, context=2))
+
+
+@pytest.mark.parametrize("chosen", [{"limit": 2}, {"spans": ((1, 2),)}, {"spans": ((2, 2),)}])
+def test_rows_left_out_are_neighbours_all_the_same(tmp_path: Path, chosen: dict[str, Any]) -> None:
+    """A row has the same place in a part of the file as in all of it."""
+    table = open_table(made(tmp_path, DOCUMENTS), context=1)
+    every = {row.number: row.chunk.place for row in table.rows()}
+    for row in replace(table, **chosen).rows():
+        assert every[row.number] == row.chunk.place
+
+
+def test_a_limit_reads_no_further_than_the_document(tmp_path: Path) -> None:
+    """A damaged row behind the document of the last wanted row is not met."""
+    table = open_table(made(tmp_path, "text,document\na,d\nb,d\nc,e\nd,e,broken\n"), context=1)
+    assert ["a"] == [row.chunk.text for row in replace(table, limit=1).rows()]

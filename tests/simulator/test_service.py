@@ -32,12 +32,6 @@ def question(content: str, **changes: Any) -> Question:
     return Question(**fields)
 
 
-def test_digest_label_is_a_function_of_the_text() -> None:
-    """The first eight bytes of sha256 choose the key."""
-    number = int.from_bytes(sha256("é".encode()).digest()[:8])
-    assert [(KEYS[number % 2],)] == list(digest_answerer(KEYS).label(["é"], None))
-
-
 def test_pack_is_answered_in_the_shape_of_the_schema() -> None:
     """Ids and labels stand in the properties that the schema names, in input order."""
     job = service().start(question(pack("one", "two")), 0.0)

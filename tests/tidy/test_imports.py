@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "feeding": VALUES | {"control", "jobs", "labels", "telemetry"},
     "jobs": VALUES | {"control"},
     "analyzer": PROMISE,
-    "arguments": VALUES | {"analyzer"},
+    "arguments": VALUES | {"analyzer", "labels"},
     "endpoint": VALUES | {"wire"},  # for the value `Place`
     "tally": PROMISE | {"analyzer", "control"},
     "connections": VALUES | {"endpoint", "labels", "transport", "wire"},
@@ -71,6 +71,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 
 FREE = frozenset(
     {"__init__", "__main__", "commands", "entry", "bench", "check", "testing", "integrations"}
+    | {"audit"}
 )
 """The doors: they may import anything but what `CLOSED` forbids."""
 
@@ -83,9 +84,9 @@ CLOSED = {
 
 ENTITLED = {
     "__init__": frozenset(
-        {"__main__", "commands", "entry", "bench", "check", "testing", "integrations"}
+        {"__main__", "commands", "entry", "bench", "check", "testing", "integrations"} | {"audit"}
     ),
-    "samples": frozenset({"bench", "commands"}),
+    "samples": frozenset({"audit", "bench", "commands"}),
 }
 
 

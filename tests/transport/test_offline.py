@@ -69,3 +69,22 @@ async def test_a_labeller_that_misses_a_text_is_noticed() -> None:
     transport = OfflineTransport(lambda texts, topic: [["example"]])
     with pytest.raises(LocalProtocolError):
         await transport.ask(request("r1", "one", "two"))
+
+
+def by_place(texts: Sequence[str], topic: str | None, position: str | None) -> list[list[str]]:
+    """Label by where the texts stand."""
+    return [[str(position)] for _ in texts]
+
+
+@pytest.mark.asyncio
+async def test_the_place_in_the_document_reaches_a_labeller_that_wants_it() -> None:
+    """Without one, and for a labeller without use for it, texts and topic are all."""
+    asked = request("r1", "tiny")
+    content = json.loads(asked.ask.content) | {"position": "12 of 80"}
+    placed = replace(asked, ask=replace(asked.ask, content=json.dumps(content)))
+    transport = OfflineTransport(by_length, label_placed=by_place)
+    for question, expected in ((asked, "example"), (placed, "12 of 80")):
+        answer = json.loads((await transport.ask(question)).text)
+        assert [expected] == answer["answers"][0]["labels"]
+    plain = json.loads((await OfflineTransport(by_length).ask(placed)).text)
+    assert ["example"] == plain["answers"][0]["labels"]

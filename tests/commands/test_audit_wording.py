@@ -1,0 +1,121 @@
+"""Audits and proofs in plain lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.commands.audit_wording import (
+    audit_lines,
+    bill_lines,
+    proof_lines,
+    stop_line,
+)
+from analysis.commands.layout import width
+
+SHARE = {"count": 3, "rows": 40, "share": 0.075, "low": 0.026, "high": 0.199, "level": 0.95}
+FOUND = {"rows": 40, "same": SHARE, "primary": SHARE, "any": SHARE, "first_ids": []}
+BEYOND = {"rows": 40, "difference": 0.05, "only_arm": 3, "only_again": 1, "p_value": 0.625}
+BILL: dict[str, Any] = {
+    "arms": 1,
+    "estimated_usd": 0.02,
+    "billed_usd": 0.018,
+    "billed_to_estimated": 0.9,
+    "estimated_input_tokens": 1_000,
+    "billed_input_tokens": 900,
+    "billed_usd_of_all_arms": 0.018,
+    "simulated": False,
+}
+
+
+def arm(name: str, **more: Any) -> dict[str, Any]:
+    """Return an arm of an audit."""
+    billed = {"input_tokens": 9_000, "output_tokens": 400}
+    counts = {"chunks": 40, "labelled": 40, "requests": 4, "billed": billed}
+    return {"name": name, "changed": FOUND, "beyond_noise": BEYOND} | counts | more
+
+
+def audit(**more: Any) -> dict[str, Any]:
+    """Return the document of an audit."""
+    return {
+        "simulated": False,
+        "run": {"routes": ["rest"], "models": {"rest": "gpt-6-luna"}, "chunks_per_request": 10},
+        "sample": {"rows": 42, "seed": 1, "compared": 40, "reused": 1, "without_label": 1},
+        "arms": [arm("again", beyond_noise=None), arm("alone"), arm("over realtime,rest")],
+        "bill": BILL,
+        "stopped": "",
+    } | more
+
+
+def proof(**more: Any) -> dict[str, Any]:
+    """Return the document of a proof."""
+    pair = {"first": "k=10", "second": "again", "is_noise": True, "found": FOUND}
+    lost = {"first": "k=1", "second": "k=10", "is_noise": False, "found": None}
+    latency = {"p50": 812.25, "p95": 1_400.0, "p99": 1_500.0, "samples": 20}
+    route = {"name": "realtime", "model": "gpt-realtime-2.1-mini", "latency": latency}
+    gone = {"name": "decisions", "model": "m", "latency": None, "against_packs_of_one": None}
+    return {
+        "simulated": False,
+        "label_sets": [{"label_set": {"name": "ten_functions"}, "agreement": [pair, lost]}],
+        "routes": [route | {"against_packs_of_one": FOUND}, gone],
+        "bill": BILL,
+        "not_asked": [],
+        "stopped": "",
+    } | more
+
+
+def test_an_arm_without_answers_has_no_figures() -> None:
+    """A cut audit still reads as a table."""
+    lines = audit_lines(audit(arms=[arm("again", changed=None, beyond_noise=None)]), output="o.csv")
+    (row,) = [line for line in lines if line.split()[:2] == ["again", "0"]]
+    assert ["again", "0"] == row.split()
+
+
+def test_changes_stand_with_interval_and_noise() -> None:
+    """One line per arm; what was left out is counted."""
+    lines = audit_lines(audit(), output="o.csv")
+    assert "Sample: 42 rows, seed 1; compared: 40." in lines
+    assert "Left out: 1 row without a label in the output." in lines
+    assert "Left out: 1 row with a label from an earlier answer." in lines
+    (row,) = [line for line in lines if line.startswith("alone ") and "+" in line]
+    assert ["alone", "40", "3", "0.075", "0.026", "to", "0.199", "+0.050", "0.6250"] == row.split()
+    assert [] == [line for line in lines if "simulated" in line]
+
+
+def test_a_simulated_audit_marks_every_title() -> None:
+    """No figure of the local service stands without the word."""
+    lines = audit_lines(audit(simulated=True), output="o.csv")
+    titles = [line for line in lines if line.startswith(("Audit", "Primary", "Asked (", "Bill"))]
+    assert 4 == len(titles)
+    assert all("(simulated)" in line for line in titles)
+
+
+def test_a_proof_shows_agreement_latency_and_bill() -> None:
+    """Noise is named; a route that gave no answer has no figures."""
+    lines = proof_lines(proof())
+    assert any(line.endswith("noise") and "0.075" in line for line in lines)
+    (row,) = [line for line in lines if line.startswith("realtime")]
+    assert ["20", "812", "1,400"] == row.split()[2:5]
+    assert any(line.split() == ["decisions", "m", "0"] for line in lines)
+    assert "Bill: 0.02 USD; finished arms cost 0.90 of their estimate." in lines
+    assert "Not asked: rest, decisions." == proof_lines(proof(not_asked=["rest", "decisions"]))[-1]
+
+
+def test_a_bill_without_price_says_so() -> None:
+    """And a simulated one shows tokens, no money."""
+    unknown = BILL | {"billed_usd_of_all_arms": None, "billed_to_estimated": None}
+    assert ["Bill: cost unknown."] == bill_lines(unknown, "")
+    expected = "Bill (simulated): 900 input tokens, estimated 1,000."
+    assert [expected] == bill_lines(BILL, " (simulated)")
+
+
+def test_a_stop_is_told_once() -> None:
+    """With its reason, and no control characters of a server."""
+    assert [] == stop_line({"stopped": ""})
+    (line,) = stop_line({"stopped": "no\x1b[2J money."})
+    assert line.startswith("Stopped: no\\x1b[2J money. The figures")
+
+
+def test_lines_fit_a_terminal() -> None:
+    """But for names of files and routes."""
+    lines = [*audit_lines(audit(simulated=True), output="o.csv"), *proof_lines(proof())]
+    assert [] == [line for line in lines if width(line) > 90]

@@ -1,0 +1,138 @@
+"""`semfn evaluate --audit`: what is refused, asked, printed and written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from analysis.commands.evaluate_audit import agree
+from analysis.errors import ConfigurationError
+from tests.commands.examples import ESTIMATE
+from tests.commands.running import paid_service, read, semfn, table
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Return the output of a run with the local service."""
+    result = semfn("run", table(tmp_path, 30), "--topic", "Trains", "--local", "--quiet")
+    assert 0 == result.exit_code, result.output
+    return tmp_path / "chunks.labeled.csv"
+
+
+def audit(output: Path, *arguments: object, **more: Any) -> Result:
+    """Audit twenty rows."""
+    given = ("evaluate", output, "--audit", 20, "--topic", "Trains", *arguments)
+    return semfn(*given, **more)
+
+
+def assert_refused(result: Result, *parts: str) -> None:
+    """Assert exit 2 with one line on stderr that has these parts."""
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert [part for part in parts if part not in result.stderr] == [], result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--gold", "label"), ("--gold and --audit cannot be combined",)),
+        (("--against", "x.csv"), ("--against and --audit",)),
+        (("--between", "a", "b"), ("--between and --audit",)),
+        (("--model", "m"), ("--model belongs to --route",)),
+        (("--local", "--budget", "-1"), ("--budget is -1",)),
+        (("--local", "--route", "telepathy"), ("telepathy",)),
+        (("--local", "--input", "none.csv"), ("none.csv",)),
+        ((), ("answered by the local service", "Add --local")),
+    ],
+)
+def test_what_cannot_be_audited_is_refused(
+    output: Path, arguments: tuple[object, ...], parts: tuple[str, ...]
+) -> None:
+    """Nothing is sent, and the cure is named."""
+    assert_refused(audit(output, *arguments), *parts)
+
+
+def test_options_of_an_audit_need_one(output: Path) -> None:
+    """A budget for nothing is a mistake of the user."""
+    result = semfn("evaluate", output, "--gold", "semantic_function", "--budget", "1")
+    assert_refused(result, "--budget belongs to an audit", "--audit N")
+
+
+def test_an_output_that_lost_its_results_is_refused(output: Path) -> None:
+    """They say how it was made."""
+    output.with_name(f"{output.name}.run-results.json").unlink()
+    assert_refused(audit(output, "--local"), "is not there", "run the same command again")
+
+
+def test_a_forgotten_topic_is_refused(output: Path) -> None:
+    """The topic is part of each question."""
+    assert_refused(semfn("evaluate", output, "--audit", 20, "--local"), "Pass the --topic")
+
+
+def test_an_audit_is_printed_with_its_mark(output: Path) -> None:
+    """Rules look at nothing but the text: no label changes."""
+    result = audit(output, "--local")
+    assert 0 == result.exit_code, result.output
+    lines = result.stdout.splitlines()
+    assert f"Audit of {output} (simulated)" == lines[0]
+    rows = [line.split() for line in lines if line.startswith(("again ", "alone ", "shuffled "))]
+    assert [("again", "20", "0"), ("alone", "20", "0"), ("shuffled", "20", "0")] == [
+        tuple(row[:3]) for row in rows[:3]
+    ]
+    assert result.stderr.startswith("Audit: 24 requests, about ")
+
+
+def test_a_document_and_a_table_are_written(output: Path, tmp_path: Path) -> None:
+    """With --json, --out and --differences."""
+    target, rows = tmp_path / "audit.json", tmp_path / "rows.csv"
+    result = audit(output, "--local", "--json", "--out", target, "--differences", rows)
+    assert (0, "") == (result.exit_code, result.stdout)
+    document = json.loads(target.read_text(encoding="utf-8"))
+    assert (1, "audit", True) == tuple(
+        document[key] for key in ("audit_version", "kind", "simulated")
+    )
+    assert [] == read(rows)
+    assert "id,output,again,alone,shuffled\n" == rows.read_text(encoding="utf-8")
+
+
+def test_a_file_of_the_run_is_not_written_over(output: Path) -> None:
+    """Neither the output nor the input."""
+    before = output.read_bytes()
+    assert_refused_after(audit(output, "--local", "--out", output), "is an input of this command")
+    assert before == output.read_bytes()
+
+
+def assert_refused_after(result: Result, part: str) -> None:
+    """Assert exit 2 with a message."""
+    assert 2 == result.exit_code
+    assert part in result.stderr
+
+
+def test_an_expensive_audit_needs_a_yes(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sum of all arms counts; off a terminal the figure is named and the audit refused."""
+    arm = replace(ESTIMATE, cost_usd=1.7)
+    agree([arm] * 2, is_simulated=False, is_confirmed=False)
+    with pytest.raises(ConfigurationError, match=r"estimated at 5\.10 USD, above 5\.00 USD"):
+        agree([arm] * 3, is_simulated=False, is_confirmed=False)
+    agree([arm] * 3, is_simulated=False, is_confirmed=True)
+    agree([arm] * 3, is_simulated=True, is_confirmed=False)
+    agree([replace(arm, cost_usd=None)] * 3, is_simulated=False, is_confirmed=False)
+    *_, simulated, unknown = capsys.readouterr().err.splitlines()
+    assert simulated.endswith("input tokens, simulated.")
+    assert "cost unknown" in unknown
+
+
+def test_a_budget_ends_an_audit_with_four(tmp_path: Path) -> None:
+    """What was asked before is printed."""
+    with paid_service() as paid:
+        env = paid.environment()
+        given = ("run", table(tmp_path, 30), "--topic", "Trains", "--route", "rest", "--quiet")
+        assert 0 == semfn(*given, env=env).exit_code
+        capped = audit(tmp_path / "chunks.labeled.csv", "--budget", "0.0005", env=env)
+    assert 4 == capped.exit_code
+    assert "Stopped: the budget of" in capped.stdout

@@ -1,0 +1,161 @@
+"""Label sets through whole runs: own files, names in the output, what rules cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.entry import analyze_file
+from analysis.errors import ConfigurationError
+from analysis.hooks import Hooks
+from analysis.labels.label_set import LabelSet
+from analysis.records import Chunk
+from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
+from analysis.simulator.service import digest_answerer
+from tests.commands.running import assert_refused, column, paid_service, semfn, table, written
+
+MOOD = """
+name = "mood"
+version = "3"
+[policy]
+max_labels = 1
+default = "calm"
+[[labels]]
+key = "calm"
+definition = "States things as they are."
+names = { en = "Calm", ru = "Спокойно" }
+[[labels]]
+key = "angry"
+definition = "Blames somebody."
+names = { en = "Angry" }
+[[labels]]
+key = "sad"
+definition = "Mourns something."
+"""
+NAMES = {"calm": "Спокойно", "angry": "Angry", "sad": "sad"}
+
+
+def mood(folder: Path) -> Path:
+    """Write a label set of one's own."""
+    path = folder / "mood.toml"
+    path.write_text(MOOD, encoding="utf-8")
+    return path
+
+
+def test_a_broken_set_file_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    """With the line, or with the path that cannot be read; no file appears."""
+    chunks = table(tmp_path)
+    broken = tmp_path / "broken.toml"
+    broken.write_text(MOOD.replace('"calm"', '"calmm"', 1), encoding="utf-8")
+    files = ["broken.toml", "chunks.csv"]
+    with paid_service() as service:
+        for name, part in ((broken, "broken.toml, line 6"), ("none.toml", "cannot be read")):
+            result = semfn("run", chunks, "--label-set", name, env=service.environment())
+            assert_refused(result, tmp_path, part, files=files)
+        assert [] == service.records
+
+
+def test_a_language_without_names_is_refused(tmp_path: Path) -> None:
+    """Names are in four languages, whatever the set."""
+    with pytest.raises(ConfigurationError, match=r"'de' is unknown.*en, ru, fr, zh"):
+        analyze_file(table(tmp_path), label_names="de", route="offline")
+    result = semfn("run", tmp_path / "chunks.csv", "--label-names", "de")
+    assert 2 == result.exit_code
+
+
+def test_a_set_file_and_names_through_the_command(tmp_path: Path) -> None:
+    """The output has the names, the ledger the keys: other names cost nothing."""
+    chunks, sets = table(tmp_path), mood(tmp_path)
+    asked = ("run", chunks, "--label-set", sets)
+    with paid_service(answerer=digest_answerer(LabelSet.load(str(sets)).keys)) as service:
+        env = service.environment()
+        plain = semfn(*asked, env=env)
+        assert 0 == plain.exit_code, plain.output
+        keys = column(tmp_path / "chunks.labeled.csv", "semantic_function")
+        assert set(NAMES) == set(keys)
+        paid = service.chunks
+        named = semfn(*asked, "--label-names", "ru", env=env)
+        assert 0 == named.exit_code, named.output
+        assert paid == service.chunks
+    assert [NAMES[key] for key in keys] == column(
+        tmp_path / "chunks.labeled.csv", "semantic_function"
+    )
+    assert 1 == named.stderr.count("has no name in ru for angry, sad: the English name stands")
+
+
+def test_evaluate_reads_names_back(tmp_path: Path) -> None:
+    """An output with names is scored as one with keys."""
+    chunks = table(tmp_path)
+    keys, names = tmp_path / "keys.csv", tmp_path / "names.csv"
+    with paid_service() as service:
+        env = service.environment()
+        assert 0 == semfn("run", chunks, "-o", keys, env=env).exit_code
+        assert 0 == semfn("run", chunks, "-o", names, "--label-names", "zh", env=env).exit_code
+    assert column(keys, "semantic_function") != column(names, "semantic_function")
+    result = semfn("evaluate", names, "--against", keys, "--json")
+    assert 0 == result.exit_code, result.output
+    assert [1.0, 1.0] == json.loads(result.stdout)["intervals"]["bounds"]["kappa"]
+
+
+def test_the_record_names_the_file_and_its_version(tmp_path: Path) -> None:
+    """With its digest, so that a later reader knows which labels these are."""
+    sets = mood(tmp_path)
+    found = analyze_file(table(tmp_path), label_set=str(sets), route="offline").record
+    digest = LabelSet.load(str(sets)).digest
+    assert ("mood 3", digest) == (found["label_set"], found["label_set_digest"])
+    assert os.path.realpath(sets) == os.path.realpath(found["label_set_file"])
+    shipped = analyze_file(table(tmp_path, name="b.csv"), route="offline").record
+    assert "label_set_file" not in shipped
+
+
+def test_definitions_in_another_language_are_marked(tmp_path: Path) -> None:
+    """How they change labels was not measured, and the record says so."""
+    russian = LabelSet.load("ten_functions").in_language("ru")
+    found = analyze_file(table(tmp_path), label_set=russian, route="offline").record
+    assert "ru (unmeasured)" == found["definitions"]
+
+
+def test_a_set_that_rules_do_not_know_is_said_once(tmp_path: Path) -> None:
+    """Before the run, and in its summary; a route with a model needs no such word."""
+    said: list[str] = []
+    hooks = Hooks(on_notes=said.extend)
+    word = "offline-rules know no cues for the label set argument: every chunk that they label"
+    summary = analyze_file(table(tmp_path), label_set="argument", route="offline", hooks=hooks)
+    assert 1 == len([note for note in said if word in note])
+    assert 1 == len([note for note in summary.notes if word in note])
+    assert {"non_argument"} == set(column(tmp_path / "chunks.labeled.csv", "semantic_function"))
+    said.clear()
+    analyze_file(table(tmp_path, name="b.csv"), route="offline", hooks=hooks)
+    assert not [note for note in said if "offline-rules" in note]
+
+
+@pytest.mark.parametrize("place", [{"local": True}, {"route": "offline"}])
+def test_rules_are_told_where_a_sentence_stands(tmp_path: Path, place: dict[str, Any]) -> None:
+    """A sentence without a cue gets its label from its place, on both ways to the rules."""
+    rows = [(str(number), "d", f"The thing number {number}.", "T") for number in range(1, 6)]
+    path = written(tmp_path, [("id", "document", "text", "topic"), *rows])
+    options: dict[str, Any] = {"label_set": "sci_abstract", "language": "en", **place}
+    found = []
+    for context in (0, 1):
+        out = tmp_path / f"{context}.csv"
+        analyze_file(path, out, context=context, **options)
+        found.append(column(out, "semantic_function"))
+    assert 1 == len(set(found[0]))
+    assert "background" == found[1][0]
+    assert len(set(found[1])) > 1
+
+
+@pytest.mark.asyncio
+async def test_the_offline_route_of_an_analyzer_takes_places_too() -> None:
+    """From the order of a list."""
+    options: dict[str, Any] = {"routes": "offline", "label_set": "sci_abstract", "language": "en"}
+    chunks = [Chunk(id=str(number), text=f"The thing number {number}.") for number in range(5)]
+    found = []
+    for context in (0, 1):
+        async with HybridSemanticAnalyzer(context=context, **options) as analyzer:
+            found.append({verdict.labels for verdict in await analyzer.analyze_batch(chunks)})
+    assert [1, True] == [len(found[0]), len(found[1]) > 1]
