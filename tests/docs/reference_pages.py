@@ -20,6 +20,7 @@ from analysis.wire.error_rows import Row, Where
 from analysis.wire.error_table import TABLE
 from tests.docs.dialects_page import dialects_page
 from tests.docs.label_sets_page import label_sets_page
+from tests.docs.results_page import results_page
 from tests.docs.routes_page import routes_page
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -110,6 +111,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "label-sets.md": partial(label_sets_page, NOTE),
     "dialects.md": partial(dialects_page, NOTE),
     "routes.md": partial(routes_page, NOTE),
+    "results.md": partial(results_page, NOTE),
 }
 
 if __name__ == "__main__":

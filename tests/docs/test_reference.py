@@ -62,3 +62,9 @@ def test_page_of_python_names_is_complete() -> None:
     names = sorted({*analysis.__all__, *methods, *keywords, *fields})
     missing = [name for name in names if f"`{name}`" not in page and f"`{name}(" not in page]
     assert missing == []
+
+
+def test_every_field_of_the_results_is_described() -> None:
+    """No row of the page is empty."""
+    rows = (FOLDER / "results.md").read_text(encoding="utf-8").splitlines()
+    assert [] == [row for row in rows if row.startswith("| `") and row.endswith("|  |")]
