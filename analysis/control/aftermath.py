@@ -45,7 +45,6 @@ class Aftermath:
         self,
         flight: Flight,
         route: RouteState,
-        *,
         labels: Mapping[int, tuple[str, ...]],
         confidences: Mapping[int, float],
         refused: Collection[int],
@@ -185,26 +184,23 @@ class Aftermath:
         route.answered += 1
         route.signed_at = now
         route.count_usage(usage)
-        caps.settle(run, route, flight, usage)
+        if run.purse is not None:
+            caps.settle(run, route, flight, usage)
         if usage.input_tokens:
             used = usage.input_tokens + usage.output_tokens
             route.pacer.refund(tokens=flight.cost_tokens - used, now=now)
         route.pacer.confirm(flight.call)
         self._budget.earn()
-        slowness = route.latency.note(chunks, latency_s)
-        route.concurrency.on_success(
-            in_flight=route.in_flight + 1,
-            latency_s=latency_s,
-            is_slow=slowness >= run.settings.concurrency_slow,
-            now=now,
-        )
-        inflation = route.latency.inflation
-        if inflation is not None and inflation >= run.settings.concurrency_inflated:
-            usual_s = route.latency.predict(chunks)
-            if route.concurrency.on_inflation(latency_s=usual_s, now=now):
-                self._tell_limit(route, f"answers take {inflation:.1f} times as long as usual")
+        latency, concurrency = route.latency, route.concurrency
+        is_slow = latency.note(chunks, latency_s) >= run.settings.concurrency_slow
+        concurrency.on_success(len(route.flights) + 1, latency_s, is_slow, now)
+        if latency.is_inflated():
+            usual_s = latency.predict(chunks)
+            if concurrency.on_inflation(latency_s=usual_s, now=now):
+                why = f"answers take {latency.inflation:.1f} times as long as usual"
+                self._tell_limit(route, why)
         if route.breaker.on_success(is_probe=flight.is_probe):
-            route.concurrency.after_outage()
+            concurrency.after_outage()
             self._tell_up(route)
 
     def _give_up_copy(self, parcel: Parcel) -> None:
@@ -305,6 +301,7 @@ class Aftermath:
         if flight.is_echo:
             return  # the same chunks at the same place: no further evidence about the route
         if route.lose(error, is_probe=flight.is_probe, now=run.now):
+            run.is_whole = False
             run.tell("route_down", f"{name} is down: {error}", route=name)
         if error.was_sent and route.breaker.recent_failures >= run.settings.loss_burst:
             expected_s = route.latency.predict(len(flight.pack.items))

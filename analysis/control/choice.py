@@ -28,7 +28,6 @@ def route_for(
     home: RouteState,
     parcel: Parcel,
     routes: Sequence[RouteState],
-    *,
     preferred: int | None,
     now: float,
     settings: Settings,
@@ -45,8 +44,8 @@ def route_for(
     """
     if not home.peers or not home.is_up:
         return home
-    is_bound = home.pacer.is_rate_bound(now)
-    is_usual = not is_bound and home.has_slot and not parcel.has_failed_here
+    is_bound, has_slot = home.pacer.is_rate_bound(now), home.has_slot
+    is_usual = not is_bound and has_slot and not parcel.has_failed_here
     if is_usual and (preferred is None or preferred == home.index):
         return home
     size, others = len(parcel.pack.items), []
@@ -62,8 +61,8 @@ def route_for(
     if is_usual:
         return next((one for one in others if one.index == preferred), home)
     if not is_bound:
-        return others[0] if home.has_slot or _leaves_time(home, size, settings) else home
-    if home.has_slot and not parcel.has_failed_here:
+        return others[0] if has_slot or _leaves_time(home, size, settings) else home
+    if has_slot and not parcel.has_failed_here:
         others = [home, *(one for one in others if one.latency.samples)]
     return min(others, key=lambda one: one.in_flight)
 

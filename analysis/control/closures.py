@@ -20,6 +20,7 @@ def close(
     for route in routes:
         if route.closed is None:
             route.closed, route.opens_at, route.silent_at = str(error), until, None
+            run.is_whole = False
             name = route.plan.name
             run.tell("route_closed", f"{name} is out for {span}: {error}", route=name)
     if all(route.closed is not None for route in run.routes):
@@ -29,6 +30,7 @@ def close(
 def settle(run: RunState) -> bool:
     """Stop a run that has to stop, and use routes again; tell whether all were in use before."""
     if all_up(run.routes):
+        run.is_whole = True
         return True
     stop_if_all_away(run)
     reopen(run)

@@ -89,7 +89,7 @@ class Concurrency:
             self._learn(None)
         return self.limit
 
-    def on_success(self, *, in_flight: int, latency_s: float, is_slow: bool, now: float) -> None:
+    def on_success(self, in_flight: int, latency_s: float, is_slow: bool, now: float) -> None:
         """Report an answer.
 
         Args:
@@ -99,10 +99,13 @@ class Concurrency:
             is_slow: It took `concurrency_slow` times as long as predicted or longer.
             now: Monotonic seconds.
         """
-        limit = self.limit_at(now)
-        self._heard_at = now
+        heard_at, learned = self._heard_at, self._learned
         self._answers += 1
-        learned = self._learned
+        if learned is None and (heard_at is None or self._crowd is None):
+            self._heard_at = now
+            return
+        limit = self.limit_at(now)
+        self._heard_at, learned = now, self._learned
         if learned is None or is_slow or in_flight * 2 < limit or now - latency_s < self._cut_at:
             return
         if learned < self._cap:

@@ -71,9 +71,7 @@ class Copies:
 
         While there is other work, waiting for one request costs nothing.
         """
-        wake, first = NEVER, run.routes[0]
-        if first.queue and len(first.peers) == len(run.routes) - 1:
-            return NEVER  # the usual case in mid-run
+        wake = NEVER
         for route in run.routes:
             if not route.flights or route.queue or _any_queued(run, route.peers):
                 continue

@@ -12,11 +12,13 @@ from typing import TypeAlias
 from analysis.records import Item, Pack, Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Send:
     """Hand this pack to this route now, under this request id.
 
     `is_copy`: the chunks are on their way in another request, too, which takes too long.
+    Nobody changes it; it is not frozen since one is made per request, and that takes six times as
+    long.
     """
 
     request_id: str

@@ -112,6 +112,7 @@ class Dimension:
         self.claims = Claims(per_minute=self.per_minute, settings=settings)
         self.was_refused = False
         self._is_remaining_false = False
+        self._whole_burst: float | None = None  # while the ease is whole; None: to be found out
 
     def __repr__(self) -> str:
         return (
@@ -132,8 +133,16 @@ class Dimension:
     @property
     def burst(self) -> float:
         """Most that may be drawn above the rate; a larger single amount goes when nothing is."""
-        ease, window_s = self.ease, self.window.seconds
-        eased = self.rate if ease.is_whole else self.rate * ease.share(self._at)
+        if not self.ease.is_whole:
+            return self._burst_at(self.rate * self.ease.share(self._at))
+        burst = self._whole_burst
+        if burst is None:
+            burst = self._whole_burst = self._burst_at(self.rate)
+        return burst
+
+    def _burst_at(self, eased: float) -> float:
+        """Return the burst at a part of the rate; what it depends on unsets `_whole_burst`."""
+        window_s = self.window.seconds
         if window_s is not None:
             return self.part * window_s * eased
         least = self._knobs.burst_s * eased
@@ -172,9 +181,11 @@ class Dimension:
         """
         if now > self._at:
             self._advance(now)
-        part, burst = self.part, self.burst
+        part, burst = self.part, self._whole_burst
         if part == 0.0:
             return math.inf
+        if burst is None or not self.ease.is_whole:
+            burst = self.burst
         most = part * self.per_minute
         level = amount + self._reserve(amount) if self.is_known else amount
         level = (level if level < most else most) - self._level
@@ -203,9 +214,11 @@ class Dimension:
         if amount < 0 or window.are_refunds_counted:
             excess = self._excess - amount
             self._excess = excess if excess > 0.0 else 0.0
-        window.has_refunds = window.has_refunds or amount > 0
+        if amount > 0:
+            window.has_refunds = True
         self.drawn -= amount
-        self.claims.unserve(amount)
+        if self.claims.limit is not None:
+            self.claims.unserve(amount)
 
     def learn(
         self,
@@ -273,6 +286,7 @@ class Dimension:
         """Let so much go at once at the start, since nobody will state anything."""
         if self.is_blind and not self.was_refused:
             self._grown = max(self._grown, min(amount, self.per_minute))
+            self._whole_burst = None
 
     def confirm_blindly(self, amount: float, *, most: float) -> None:
         """Hear that so much was let through where no statement is to be expected.
@@ -281,16 +295,20 @@ class Dimension:
             amount: So much.
             most: The burst grows up to this.
         """
-        gained = 0.0
+        gained, old = 0.0, self._grown
         if not self.ease.is_whole:
             before = self.burst
             self.ease.grow(amount / self.rate)
             gained = self.burst - before
-        if self._grown < most and not self.was_refused and self.window.seconds is None:
+        if old < most and not self.was_refused and self.window.seconds is None:
+            if most > self.per_minute:
+                most = self.per_minute
             more = self._knobs.blind_growth * amount - gained
-            grown = self._grown + (more / self._part_or_tiny() if more > 0.0 else 0.0)
-            most = most if most < self.per_minute else self.per_minute
-            self._grown = grown if grown < most else most
+            grown = old + (more / (self.part or TINY) if more > 0.0 else 0.0)
+            if grown > most:
+                grown = most
+            if grown != old:
+                self._grown, self._whole_burst = grown, None
 
     def doubt(self, amount: float, now: float, *, later: float, wait_s: float) -> None:
         """Hear of a refusal that shows an assumed rate to be too high, before `refuse`.
@@ -330,7 +348,7 @@ class Dimension:
         self.was_refused = True
         self._news_at = max(self._news_at, sent_at)
         if not self.is_known:
-            self._refused_at, self._grown = now, 0.0
+            self._refused_at, self._grown, self._whole_burst = now, 0.0, None
             if self.window_s is None:
                 self._excess = min(self._excess, self.burst)  # the level says the rest
             self.ease.mark(now + wait_s, asked_s=self._asked() / self.rate)
@@ -344,6 +362,7 @@ class Dimension:
         rate = self.rate * self._part_or_tiny()
         if self.window.find(self._excess / rate, amount / rate, now):
             self.ease.cut(now, flat_s=0.0)
+        self._whole_burst = None
         refilled = self.pace(now) * (1 - self.guard) * wait_s
         self._excess = max(self._excess, self.burst - amount + refilled)
 
@@ -355,6 +374,7 @@ class Dimension:
     def exclude(self, amount: float, now: float) -> None:
         """Hear that so much was refused for something else than the hidden window."""
         self.window.exclude(amount / (self.rate * self._part_or_tiny()), now)
+        self._whole_burst = None
 
     def distrust(self) -> None:
         """Hear that what is stated as remaining is not true: it is ignored from now on."""
@@ -364,6 +384,7 @@ class Dimension:
         """Keep to the burst of the start from now on."""
         self.was_refused = True
         self.window.shorten()
+        self._whole_burst = None
 
     def share(self, part: float, now: float, *, has_turns: bool) -> None:
         """Use this part of the account from now on.
@@ -374,7 +395,7 @@ class Dimension:
         room = self.burst - self._excess
         if part < self.part:
             self._level = min(self._level, self._level * part / self.part)
-        self.part, self.has_turns = part, has_turns
+        self.part, self.has_turns, self._whole_burst = part, has_turns, None
         if has_turns:
             self.others = 0.0  # what the level lacks was drawn by those who have other turns
         self._excess = self.burst - min(room, self.burst)
@@ -383,6 +404,7 @@ class Dimension:
         """Hear from another process that a hidden window applies."""
         if self.window_s is None:
             self.window.shorten()
+            self._whole_burst = None
 
     def spacing_s(self, unit: float) -> float:
         """Return the seconds from one request of this amount to the next, 0 if no window asks it.
@@ -474,7 +496,7 @@ class Dimension:
         """Allow larger bursts, since the minute bucket has room."""
         if self.window_s is None and self.remaining:
             more = self._knobs.burst_growth * amount / self._part_or_tiny()
-            self._grown = min(self.per_minute, self._grown + more)
+            self._grown, self._whole_burst = min(self.per_minute, self._grown + more), None
 
     def _believe(self, stated: float, amount: float, at: float, now: float) -> bool:
         """Take over a stated limit, unless it is false."""
@@ -494,7 +516,7 @@ class Dimension:
     def _set_limit(self, per_minute: float) -> None:
         if per_minute == self.per_minute:
             return
-        self.per_minute, self.rate = per_minute, per_minute / 60.0
+        self.per_minute, self.rate, self._whole_burst = per_minute, per_minute / 60.0, None
         self._grown = min(self._grown, per_minute)
         self._level = min(self._level, self._most)
         self._excess = min(self._excess, self.burst)

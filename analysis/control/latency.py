@@ -36,8 +36,13 @@ RECENT = 50
 MEMORY = 1_000
 """Answers over which the baseline of `inflation` is the lower quartile, roughly: some minutes."""
 
+RAISE = 0.25
+LOWER = 0.75
+"""Parts of a step by which the baseline is raised or lowered: they hold it at the lower quartile."""
+
 CLIP = 5.0
-"""A sample counts as at most so many times the prediction."""
+LOW = 1 / CLIP
+"""A sample counts as at most so many times the prediction, and at least as this part of it."""
 
 DOUBT = 0.5
 STREAK = 3
@@ -75,15 +80,13 @@ class _Window:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._last: deque[float] = deque()
+        self._last: deque[float] = deque(maxlen=size + FEW)
         self._news = 0  # values at the end that are not among the ordered ones
         self._ordered: list[float] = []
 
     def add(self, value: float) -> None:
         self._last.append(value)
         self._news += 1
-        if len(self._last) > self._size + FEW:
-            self._last.popleft()
 
     @property
     def ordered(self) -> list[float]:
@@ -134,6 +137,8 @@ class Latency:
         self._levels = _Window(RECENT)
         self._usual_chunks = 1
         self._baseline: float | None = None  # logarithm
+        self._inflated = settings.concurrency_inflated
+        self._calm_until = ENOUGH - 1  # up to so many samples nothing can be inflated
         self.seconds_per_chunk: float | None = None
         self.first: float | None = None
 
@@ -156,18 +161,24 @@ class Latency:
         """
         of_chunks = self._slope * chunks
         predicted = self._base + of_chunks
-        seconds = seconds if seconds > 1e-6 else 1e-6
+        if seconds < 1e-6:
+            seconds = 1e-6
         x = seconds / predicted
         if not self.samples:
             self._usual_chunks = chunks
         self.samples += 1
         self._ratios.add(x)
-        self._learn(of_chunks / predicted, math.log(min(max(x, 1 / CLIP), CLIP)))
+        self._learn(of_chunks / predicted, math.log(x) if LOW < x < CLIP else _clipped(x))
         level = seconds
         if chunks != self._usual_chunks:
             level *= self.predict(self._usual_chunks) / self.predict(chunks)
         self._compare(level)
-        self.seconds_per_chunk = _blend(self.seconds_per_chunk, seconds / chunks)
+        per_chunk = seconds / chunks
+        mean = self.seconds_per_chunk
+        if mean is None or per_chunk > CLIP * mean:
+            self.seconds_per_chunk = _blend(mean, per_chunk)
+        else:
+            self.seconds_per_chunk = mean + BLEND * (per_chunk - mean)
         return x
 
     def quantile(self, q: float) -> float | None:
@@ -190,6 +201,24 @@ class Latency:
         if level is None or self._baseline is None:
             return None
         return level / math.exp(self._baseline)
+
+    def is_inflated(self) -> bool:
+        """Tell whether `inflation` is at least `concurrency_inflated`; asked after each answer.
+
+        Each answer adds at most one to the values above the threshold, which sinks by a small step
+        at most. So most answers cannot change what was found, and nothing is put in order for them.
+        """
+        if self.samples <= self._calm_until or self._baseline is None:
+            return False
+        ordered, factor = self._levels.ordered, self._inflated
+        count = len(ordered)
+        steps = LOWER * (count / 2 + 1) / min(self.samples, MEMORY)
+        least = factor * math.exp(self._baseline - steps) * (1 - 1e-9)
+        above = count - bisect_left(ordered, least)
+        if above <= count // 2:
+            self._calm_until = self.samples + count // 2 - above
+            return False
+        return ordered[(count + 1) // 2 - 1] / math.exp(self._baseline) >= factor
 
     def note_first(self, seconds: float) -> None:
         """Hear how many seconds after sending the first event of an answer came."""
@@ -228,15 +257,19 @@ class Latency:
     def _compare(self, level: float) -> None:
         """Note a latency converted to the usual k, and move the baseline by a small step.
 
-        Raising by a quarter and lowering by three quarters of a step holds it at the lower
-        quartile. Source: Robbins and Monro 1951.
+        Source: Robbins and Monro 1951.
         """
         self._levels.add(level)
         if self._baseline is not None:
-            step = 1.0 / min(self.samples, MEMORY)
-            self._baseline += (0.25 if math.log(level) > self._baseline else -0.75) * step
+            step = 1.0 / (self.samples if self.samples < MEMORY else MEMORY)
+            self._baseline += (RAISE if math.log(level) > self._baseline else -LOWER) * step
         elif self.samples == ENOUGH:
             self._baseline = math.log(self._levels.ordered[ENOUGH // 4])
+
+
+def _clipped(x: float) -> float:
+    """Return the logarithm of a sample far off."""
+    return math.log(min(max(x, LOW), CLIP))
 
 
 def _blend(old: float | None, new: float) -> float:

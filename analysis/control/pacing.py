@@ -38,7 +38,7 @@ SLOW_DOWN = "slow_down"
 """Code of a refusal because traffic rose too fast. Source: protocol notes, section 5.3."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Call:
     """A request on its way, as the pacer knows it.
 
@@ -143,21 +143,27 @@ class Pacer:
                 f"The request needs about {cost_tokens} tokens, and the limit is {most:.0f} tokens "
                 "a minute. Ask for fewer or shorter chunks at once, or for a higher limit."
             )
-        ready_at = self.ready_apart_from_turns(cost_tokens=cost_tokens, now=now)
+        ready_at = self.requests.ready_at(1, now)
+        if (tokens_at := self.tokens.ready_at(cost_tokens, now)) > ready_at:
+            ready_at = tokens_at
+        self._found = cost_tokens if ready_at <= now else 0
+        self._found_at = now
+        if self._held_until > ready_at:
+            ready_at = self._held_until
+        if self._spaced_until > ready_at:
+            ready_at = self._spaced_until
         turn_at = self._turn_at
         return ready_at if turn_at is None else max(ready_at, turn_at)
 
     def take(self, *, cost_tokens: int, now: float) -> Call:
         """Draw one request and its tokens; hand the call to `end` when it has ended."""
         requests, tokens = self.requests, self.tokens
-        has_two = self._has_two(cost_tokens, now)
-        call = Call(
-            sent_at=now,
-            tokens=cost_tokens,
-            requests_drawn=requests.take(1, now),
-            tokens_drawn=tokens.take(cost_tokens, now),
-            is_asked=self._is_asking,
-        )
+        # That `ready_at` has just found room for two requests of this cost spares asking it again.
+        is_found = self._found == cost_tokens and self._found_at == now
+        has_two = is_found and requests.spare >= 1.0 and tokens.spare >= cost_tokens
+        self._found = 0
+        drawn = requests.take(1, now), tokens.take(cost_tokens, now)
+        call = Call(now, cost_tokens, *drawn, False, self._is_asking)
         self._calls[call] = None
         self._last, self._returned = call, tokens.returned
         if self._is_asking:
@@ -304,6 +310,11 @@ class Pacer:
         """Tell whether a request had to wait for a limit just now."""
         return now < self._bound_until or now < self._held_until
 
+    @property
+    def may_begin(self) -> bool:
+        """Whether `begin` can change anything."""
+        return not (self._is_begun or self.requests.was_refused) and self.requests.is_blind
+
     def begin(self, *, requests: int, tokens: int, is_mute: bool) -> None:
         """Hear how much waits: long work on limits that nobody has stated starts slowly.
 
@@ -314,9 +325,7 @@ class Pacer:
             tokens: Of all of them.
             is_mute: No route states limits, so a statement need not be waited for.
         """
-        if self._is_begun or not self.requests.is_blind or self.requests.was_refused:
-            return
-        if not self.is_long(requests=requests, tokens=tokens):
+        if not (self.may_begin and self.is_long(requests=requests, tokens=tokens)):
             return
         self._is_begun, self._found, knobs = True, 0, self._settings
         if self.is_guessed:
@@ -361,14 +370,9 @@ class Pacer:
 
     def ready_apart_from_turns(self, *, cost_tokens: int, now: float) -> float:
         """Return the earliest time that limits and pauses allow."""
-        ready_at = self.requests.ready_at(1, now)
-        if (tokens_at := self.tokens.ready_at(cost_tokens, now)) > ready_at:
-            ready_at = tokens_at
-        self._found = cost_tokens if ready_at <= now else 0
-        self._found_at = now
-        if self._held_until > ready_at:
-            ready_at = self._held_until
-        return ready_at if ready_at > self._spaced_until else self._spaced_until
+        limits_at = max(self.requests.ready_at(1, now), self.tokens.ready_at(cost_tokens, now))
+        self._found = 0
+        return max(limits_at, self._held_until, self._spaced_until)
 
     def spacing(self) -> Spacing | None:
         """Return the spacing of requests where a hidden window holds only one."""
@@ -388,12 +392,6 @@ class Pacer:
         self._turn_at = None if share.turn_in_s is None else now + share.turn_in_s
 
     # Inside
-
-    def _has_two(self, cost_tokens: int, now: float) -> bool:
-        """Tell whether `ready_at` has just found room for two requests of this cost."""
-        is_found = self._found == cost_tokens and self._found_at == now
-        self._found = 0
-        return is_found and self.requests.spare >= 1.0 and self.tokens.spare >= cost_tokens
 
     def _oldest(self, now: float) -> Call | None:
         """Return the oldest call that a statement just heard may belong to; None if none is."""

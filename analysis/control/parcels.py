@@ -13,7 +13,7 @@ from analysis.control.pacing import Call
 from analysis.records import ErrorDetail, Failed, FailureKind, Item, Labeled, Pack, Usage, Verdict
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Parcel:
     """Chunks that share one history: a pack as offered, or what is left of it.
 
@@ -113,7 +113,7 @@ class Parcel:
         self.order = (*self.order[: self.stage], index, *rest)
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Flight:
     """A request that was handed out and has not ended yet.
 

@@ -19,10 +19,12 @@ class Queues:
 
     Attributes:
         stop_reason: Why nothing is queued any more, or None.
+        next_at: When the first delayed parcel is due; `NEVER` if there is none.
     """
 
     def __init__(self, routes: Sequence[RouteState]) -> None:
         self.stop_reason: str | None = None
+        self.next_at = NEVER
         self._routes = routes
         self._delayed: list[tuple[float, int, Parcel]] = []
         self._sequence = 0
@@ -30,11 +32,6 @@ class Queues:
 
     def __bool__(self) -> bool:
         return bool(self._delayed) or any(route.queue for route in self._routes)
-
-    @property
-    def next_at(self) -> float:
-        """When the first delayed parcel is due; `NEVER` if there is none."""
-        return self._delayed[0][0] if self._delayed else NEVER
 
     def put(self, parcel: Parcel, *, at_front: bool = False) -> None:
         """Queue a parcel at its present route."""
@@ -52,11 +49,13 @@ class Queues:
         else:
             self._sequence += 1
             heapq.heappush(self._delayed, (until, self._sequence, parcel))
+            self.next_at = self._delayed[0][0]
 
     def wake(self, now: float) -> None:
         """Put what is due to the front of its queue."""
         while self._delayed and self._delayed[0][0] <= now:
             self.put(heapq.heappop(self._delayed)[2], at_front=True)
+        self._look_ahead()
 
     def leave(self, parcel: Parcel, *, at_front: bool = True, until: float = 0.0) -> None:
         """Move a parcel to its next route, or give it up if this was the last one.
@@ -94,6 +93,7 @@ class Queues:
             waiting.extend(route.queue)
             route.queue.clear()
         self._delayed.clear()
+        self._look_ahead()
         for parcel in waiting:
             self._abandoned.extend(stop_items(parcel, reason))
 
@@ -101,10 +101,14 @@ class Queues:
         """Forget packs that nobody waits for any more."""
         self._delayed = [entry for entry in self._delayed if not is_unwanted(entry[2].pack)]
         heapq.heapify(self._delayed)
+        self._look_ahead()
         for route in self._routes:
             kept = [parcel for parcel in route.queue if not is_unwanted(parcel.pack)]
             route.queue.clear()
             route.queue.extend(kept)
+
+    def _look_ahead(self) -> None:
+        self.next_at = self._delayed[0][0] if self._delayed else NEVER
 
 
 def bring_fresh(route: RouteState) -> None:

@@ -45,7 +45,10 @@ class RetryBudget:
     def earn(self) -> None:
         """Hear that a request was answered."""
         self._requests += 1
-        tokens, size = self._tokens + self._knobs.retry_earn, self.size
+        knobs = self._knobs
+        tokens, size = self._tokens + knobs.retry_earn, knobs.retry_share * self._requests
+        if size < knobs.retry_tokens:
+            size = knobs.retry_tokens
         self._tokens = tokens if tokens < size else size
 
     def spend(self, amount: float = 1.0) -> None:

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 from analysis.control.breaker import Breaker, Gate
 from analysis.control.concurrency import Concurrency
-from analysis.control.decisions import Costs, Send
+from analysis.control.decisions import Costs
 from analysis.control.latency import Latency
 from analysis.control.learned import Learned
 from analysis.control.pacing import Pacer
 from analysis.control.parcels import Flight, Parcel, cut
 from analysis.control.spending import Rates
 from analysis.errors import RequestTooLarge, TransportError
-from analysis.records import Usage
+from analysis.records import Pack, Usage
 from analysis.settings import Settings
 
 NEVER = float("inf")
@@ -79,6 +79,7 @@ class RouteState:
         used_at: When a request was handed to it last.
         closed: Why the route is out, or None.
         opens_at: When a closed route is open again; `NEVER`: it is out for the whole run.
+        asked: For which pack `ready_at` was asked last, and its cost; None: that may be old.
         last_error: What was wrong the last time that a request got lost.
     """
 
@@ -98,6 +99,7 @@ class RouteState:
     used_at: float = 0.0
     closed: str | None = None
     opens_at: float = NEVER
+    asked: tuple[Pack, int] | None = None
     last_error: str = ""
     sent: int = 0
     answered: int = 0
@@ -144,10 +146,12 @@ class RouteState:
             is_probe = True
         if len(self.flights) >= self.concurrency.limit or (is_probe and self.is_probed):
             return NEVER
-        pack, most = parcel.pack, self.most_at(now)
-        if most < len(pack.items):
+        pack, most = parcel.pack, 1 if is_probe else self.plan.most_chunks
+        if most is not None and most < len(pack.items):
             pack = cut(parcel, most)[0].pack
-        return self.pacer.ready_at(cost_tokens=cost_of(self.plan.name, pack), now=now)
+        cost = cost_of(self.plan.name, pack)
+        self.asked = pack, cost
+        return self.pacer.ready_at(cost_tokens=cost, now=now)
 
     def is_to_probe(self, now: float) -> bool:
         """Tell whether a request that is sent now would be a probe."""
@@ -228,19 +232,6 @@ class RouteState:
             "is_open": self.closed is None,
             "closed_because": self.closed,
         }
-
-
-def send_of(flight: Flight, plan: RoutePlan) -> Send:
-    """Return the decision that sends a request over a route."""
-    return Send(
-        request_id=flight.request_id,
-        route=plan.name,
-        model=plan.model,
-        pack=flight.pack,
-        attempt=flight.parcel.attempts,
-        is_probe=flight.is_probe,
-        is_copy=flight.is_copy,
-    )
 
 
 def open_routes(

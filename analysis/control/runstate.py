@@ -35,6 +35,7 @@ class RunState:
         flights: Requests on their way, by id.
         losers: Requests to be cancelled: another one with their chunks was answered.
         ahead: Requests that will be offered later.
+        is_whole: Every route is known to be in use; unset by whatever takes one out of use.
         retries: Requests sent again, so far.
         labeled: Chunks that got a label.
         stop_reason: Why nothing is sent any more, or None.
@@ -56,6 +57,7 @@ class RunState:
     flights: dict[str, Flight] = field(default_factory=dict)
     losers: list[str] = field(default_factory=list)
     ahead: int = 0
+    is_whole: bool = False
     retries: int = 0
     labeled: int = 0
     stop_reason: str | None = None

@@ -58,7 +58,6 @@ from analysis.control.routes import (
     all_down_since,
     all_full,
     open_routes,
-    send_of,
     way_back,
     way_out,
 )
@@ -112,6 +111,7 @@ class Scheduler:
             now=now,
             busy_since=now,
         )
+        self._are_all_peers = len(self._routes[0].peers) == len(self._routes) - 1
         self._budget = RetryBudget(settings=settings)
         self._aftermath = Aftermath(self._run, self._budget)
         self._copies = Copies(settings=settings)
@@ -142,7 +142,7 @@ class Scheduler:
         self._advance(now)
         if self._run.is_idle:
             self._run.busy_since = now  # the time without work says nothing about the routes
-        self._queues.put(Parcel(pack=pack, order=order or self._all, since=now))
+        self._queues.put(Parcel(pack, order or self._all, now))
 
     def expect(self, requests: int, *, now: float) -> None:
         """Hear how many requests will be offered later, beyond what is queued: how long work is."""
@@ -202,16 +202,9 @@ class Scheduler:
             refused: Tickets of chunks that the service declined, each by itself.
         """
         flight, route = self._end(request_id, now)
+        what = f"{defect}: {note}" if defect else note
         return self._aftermath.answered(
-            flight,
-            route,
-            labels=labels,
-            confidences=confidences,
-            refused=refused,
-            what=f"{defect}: {note}" if defect else note,
-            usage=usage,
-            model=model,
-            latency_s=latency_s,
+            flight, route, labels, confidences, refused, what, usage, model, latency_s
         )
 
     def on_failure(self, request_id: str, error: AnalysisError, *, now: float) -> Settled:
@@ -266,10 +259,8 @@ class Scheduler:
         """Return what to do now; see the table at the top of the module."""
         if now != self._run.now:
             self._advance(now)
-        decision = self._decide(now)
-        at = decision.at if isinstance(decision, WaitUntil) else None
-        self._asked_for = NEVER if at is None else at
-        return decision
+        self._asked_for = NEVER
+        return self._decide(now)
 
     @property
     def in_flight(self) -> int:
@@ -309,9 +300,11 @@ class Scheduler:
             request_id = run.losers.pop()
             if request_id in run.flights:
                 return Cancel(request_id)
-        is_whole = closures.settle(run)
-        caps.stop_if_over(run)
-        queues.wake(now)
+        is_whole = run.is_whole or closures.settle(run)
+        if run.ends_at is not None:
+            caps.stop_if_over(run)
+        if queues.next_at <= now:
+            queues.wake(now)
         if now >= self._review_at:
             self._review(now)
         if now >= self._silent_at:
@@ -321,13 +314,19 @@ class Scheduler:
         at = NEVER if is_full else self._next(now)  # unpaid retries step aside for what is fresh
         if isinstance(at, Send):
             return at
-        copy = self._copy(now)
-        if isinstance(copy, Send):
-            return copy
-        if run.is_idle:
-            return Finished()
-        self._silent_at = self._watch.look(now)
-        at = min(copy, self._silent_at, at, queues.next_at, caps.over_at(run))
+        if not (self._are_all_peers and self._routes[0].queue):  # else there is other work
+            copy = self._copy(now)
+            if isinstance(copy, Send):
+                return copy
+            if copy < at:
+                at = copy
+            if run.is_idle:
+                return Finished()
+        self._silent_at = silent_at = self._watch.look(now)
+        at = min(at, silent_at, queues.next_at)
+        if run.ends_at is not None:
+            at = min(at, caps.over_at(run))
+        self._asked_for = at
         return WaitUntil(None if at == NEVER else at)
 
     def _next(self, now: float) -> Send | float:
@@ -358,14 +357,14 @@ class Scheduler:
             if route.queue[0].attempts:
                 return NEVER  # retries wait until enough other requests were answered
         parcel = route.queue[0]
-        if not route.is_up and (back := way_back(parcel, self._routes)) is not None:
-            parcel.move_to(back)
-            self._queues.put(route.queue.popleft(), at_front=True)
-            return None
+        if not (run.is_whole or route.is_up):
+            back = way_back(parcel, self._routes)
+            if back is not None:
+                parcel.move_to(back)
+                self._queues.put(route.queue.popleft(), at_front=True)
+                return None
         preferred = self._preference.take()
-        over = route_for(
-            route, parcel, self._routes, preferred=preferred, now=now, settings=run.settings
-        )
+        over = route_for(route, parcel, self._routes, preferred, now, run.settings)
         try:
             ready_at = over.ready_at(parcel, cost_of=run.cost_of, now=now)
         except RequestTooLarge as error:
@@ -374,7 +373,9 @@ class Scheduler:
         if ready_at <= now:
             if over is route:
                 over = scout_of(route, self._routes, now, ahead=run.ahead)
-            if not caps.affords(run, over, parcel):
+                if over is not route:
+                    over.asked = None
+            if run.purse is not None and not caps.affords(run, over, parcel):
                 return NEVER
             return self._send(self._head(route, over, now), over, now)
         down_since = route.breaker.down_since
@@ -409,25 +410,24 @@ class Scheduler:
         return parcel
 
     def _send(self, parcel: Parcel, over: RouteState, now: float) -> Send:
-        is_probe = over.is_to_probe(now)
+        is_probe = not (self._run.is_whole or over.breaker.is_closed) and over.is_to_probe(now)
         if parcel.attempts:
             self._budget.spend(parcel.debt)
             parcel.debt = 0.0
-        return self._launch(parcel, over, now, is_probe=is_probe)
+        return self._launch(parcel, over, now, is_probe, False)
 
     def _launch(
-        self,
-        parcel: Parcel,
-        route: RouteState,
-        now: float,
-        *,
-        is_probe: bool = False,
-        is_copy: bool = False,
+        self, parcel: Parcel, route: RouteState, now: float, is_probe: bool, is_copy: bool
     ) -> Send:
-        run, pack = self._run, parcel.pack
-        cost = run.cost_of(route.plan.name, pack)
+        run, pack, plan, asked = self._run, parcel.pack, route.plan, route.asked
+        if asked is not None and asked[0] is pack:  # by `ready_at`, for this decision
+            cost = asked[1]
+        else:
+            cost = run.cost_of(plan.name, pack)
+        route.asked = None
         call = route.pacer.take(cost_tokens=cost, now=now)
-        route.is_probed = route.is_probed or is_probe
+        if is_probe:
+            route.is_probed = True
         route.sent += 1
         route.used_at = now
         if len(route.flights) < run.settings.silence_calls or route.latency.first is not None:
@@ -436,21 +436,14 @@ class Scheduler:
         parcel.attempts += 1
         parcel.flights += 1
         request_id = self._new_id()
+        is_echo = is_copy and any(one.parcel is parcel for one in route.flights.values())
         flight = Flight(
-            request_id=request_id,
-            parcel=parcel,
-            pack=pack,
-            route_index=route.index,
-            cost_tokens=cost,
-            is_probe=is_probe,
-            call=call,
-            sent_at=now,
-            is_copy=is_copy,
-            is_echo=is_copy and any(one.parcel is parcel for one in route.flights.values()),
+            request_id, parcel, pack, route.index, cost, is_probe, call, now, is_copy, is_echo
         )
         run.flights[request_id] = route.flights[request_id] = flight
-        caps.reserve(run, route, flight)
-        return send_of(flight, route.plan)
+        if run.purse is not None:
+            caps.reserve(run, route, flight)
+        return Send(request_id, plan.name, plan.model, pack, parcel.attempts, is_probe, is_copy)
 
     def _copy(self, now: float) -> Send | float:
         """Return a copy of a request, or when to look again."""
@@ -459,7 +452,7 @@ class Scheduler:
         found = self._copies.next(self._run, now)
         if isinstance(found, float):
             return found
-        return self._launch(found[0].parcel, found[1], now, is_copy=True)
+        return self._launch(found[0].parcel, found[1], now, False, True)
 
     # Housekeeping
 
@@ -493,7 +486,8 @@ class Scheduler:
         route.silent_at = None
         flight.parcel.flights -= 1
         route.pacer.end(flight.call)
-        route.is_probed = route.is_probed and not flight.is_probe
+        if flight.is_probe:
+            route.is_probed = False
         return flight, route
 
     def _route(self, name: str) -> RouteState:

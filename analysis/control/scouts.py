@@ -24,14 +24,15 @@ def scout_of(
     """
     parcel, pacer = route.queue[0], route.pacer
     waiting = len(route.queue) + ahead
-    tokens = waiting * parcel.pack.tokens
-    pacer.begin(requests=waiting, tokens=tokens, is_mute=not route.is_heard)
+    if pacer.may_begin:
+        tokens = waiting * parcel.pack.tokens
+        pacer.begin(requests=waiting, tokens=tokens, is_mute=not route.is_heard)
     if route.plan.states_limits:
         pacer.note_asked(now)
         return route
     if not pacer.wants_statement(now):
         return route
-    if not pacer.is_long(requests=waiting, tokens=tokens):
+    if not pacer.is_long(requests=waiting, tokens=waiting * parcel.pack.tokens):
         return route
     for index in parcel.order[parcel.stage + 1 :]:
         other = routes[index]

@@ -27,8 +27,9 @@ class Watch:
         for route in self._run.routes:
             at = route.silent_at
             if at is None:
-                is_watched = len(route.flights) >= least and route.is_up
-                at = self._silent_at(route, least) if is_watched else NEVER
+                at = NEVER
+                if len(route.flights) >= least and (self._run.is_whole or route.is_up):
+                    at = self._silent_at(route, least)
                 route.silent_at = at
             if at <= now:
                 self._take_down(route, now)
@@ -43,7 +44,8 @@ class Watch:
         """
         flights, latency = route.flights.values(), route.latency
         decisive = next(islice(flights, least - 1, None))
-        at = self._patient_until(route, decisive, latency.predict(len(decisive.pack.items)))
+        expected_s = latency.predict(len(decisive.pack.items))
+        at = _patient_until(route, decisive, expected_s, self._run.settings)
         first_s = latency.first
         if first_s is None:
             return at
@@ -51,23 +53,26 @@ class Watch:
         late = next(islice(unbegun, least - 1, None), None)
         if late is None:
             return at
-        return min(at, self._patient_until(route, late, first_s))
-
-    def _patient_until(self, route: RouteState, decisive: Flight, expected_s: float) -> float:
-        sent_at, signed_at = decisive.sent_at, route.signed_at
-        since = sent_at if sent_at > signed_at else signed_at
-        return since + patience_s(expected_s, settings=self._run.settings)
+        return min(at, _patient_until(route, late, first_s, self._run.settings))
 
     def _take_down(self, route: RouteState, now: float) -> None:
         run, name = self._run, route.plan.name
         route.breaker.on_silence(now=now)
-        route.silent_at = None
+        route.silent_at, run.is_whole = None, False
         for flight in route.flights.values():
             flight.is_stranded = True
         count = len(route.flights)
         message = f"{name} is silent while {count} requests wait for it."
         route.last_error = message
         run.tell("route_down", message, route=name)
+
+
+def _patient_until(
+    route: RouteState, decisive: Flight, expected_s: float, settings: Settings
+) -> float:
+    sent_at, signed_at = decisive.sent_at, route.signed_at
+    since = sent_at if sent_at > signed_at else signed_at
+    return since + patience_s(expected_s, settings=settings)
 
 
 def is_word_due(routes: Sequence[RouteState], now: float, settings: Settings) -> bool:
@@ -91,4 +96,5 @@ def patience_s(expected_s: float, *, settings: Settings = SETTINGS) -> float:
             shows no first events, or where it has begun.
         settings: Knobs.
     """
-    return max(settings.silence_floor_s, settings.silence_factor * expected_s)
+    floor_s, usual_s = settings.silence_floor_s, settings.silence_factor * expected_s
+    return usual_s if usual_s > floor_s else floor_s
