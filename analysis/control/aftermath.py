@@ -188,7 +188,7 @@ class Aftermath:
             caps.settle(run, route, flight, usage)
         if usage.input_tokens:
             used = usage.input_tokens + usage.output_tokens
-            route.pacer.refund(tokens=flight.cost_tokens - used, now=now)
+            route.pacer.refund(flight.cost_tokens - used, now)
         route.pacer.confirm(flight.call)
         self._budget.earn()
         latency, concurrency = route.latency, route.concurrency
@@ -199,7 +199,7 @@ class Aftermath:
             if concurrency.on_inflation(latency_s=usual_s, now=now):
                 why = f"answers take {latency.inflation:.1f} times as long as usual"
                 self._tell_limit(route, why)
-        if route.breaker.on_success(is_probe=flight.is_probe):
+        if route.breaker.on_success(flight.is_probe):
             concurrency.after_outage()
             self._tell_up(route)
 

@@ -91,7 +91,7 @@ class Breaker:
         """Return `closed` while the route is in use, else `open`."""
         return "closed" if self._open_until is None else "open"
 
-    def on_success(self, *, is_probe: bool = True) -> bool:
+    def on_success(self, is_probe: bool = True) -> bool:
         """Report an answer; return True if this closed the breaker.
 
         An answer to a request that was sent before it opened, so to no probe, does not close it: it

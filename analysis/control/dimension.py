@@ -55,6 +55,40 @@ class Dimension:
         has_turns: Processes take turns, so what others draw is none of the rate's business.
     """
 
+    __slots__ = (
+        "_at",
+        "_begun_at",
+        "_excess",
+        "_grown",
+        "_is_remaining_false",
+        "_knobs",
+        "_least",
+        "_least_burst",
+        "_level",
+        "_lost",
+        "_lost_at",
+        "_news_at",
+        "_refused",
+        "_refused_at",
+        "_sure_burst",
+        "claims",
+        "drawn",
+        "ease",
+        "has_turns",
+        "heard_at",
+        "is_assumed",
+        "is_known",
+        "others",
+        "part",
+        "per_minute",
+        "rate",
+        "remaining",
+        "returned",
+        "spare",
+        "was_refused",
+        "window",
+    )
+
     def __init__(
         self,
         *,
@@ -112,7 +146,7 @@ class Dimension:
         self.claims = Claims(per_minute=self.per_minute, settings=settings)
         self.was_refused = False
         self._is_remaining_false = False
-        self._whole_burst: float | None = None  # while the ease is whole; None: to be found out
+        self._sure_burst = 0.0  # while the ease is whole: at least; what lowers it unsets it
 
     def __repr__(self) -> str:
         return (
@@ -133,16 +167,8 @@ class Dimension:
     @property
     def burst(self) -> float:
         """Most that may be drawn above the rate; a larger single amount goes when nothing is."""
-        if not self.ease.is_whole:
-            return self._burst_at(self.rate * self.ease.share(self._at))
-        burst = self._whole_burst
-        if burst is None:
-            burst = self._whole_burst = self._burst_at(self.rate)
-        return burst
-
-    def _burst_at(self, eased: float) -> float:
-        """Return the burst at a part of the rate; what it depends on unsets `_whole_burst`."""
-        window_s = self.window.seconds
+        ease, window_s = self.ease, self.window.seconds
+        eased = self.rate if ease.is_whole else self.rate * ease.share(self._at)
         if window_s is not None:
             return self.part * window_s * eased
         least = self._knobs.burst_s * eased
@@ -181,15 +207,18 @@ class Dimension:
         """
         if now > self._at:
             self._advance(now)
-        part, burst = self.part, self._whole_burst
+        part, burst, is_whole = self.part, self._sure_burst, self.ease.is_whole
         if part == 0.0:
             return math.inf
-        if burst is None or not self.ease.is_whole:
+        excess = self._excess + amount - (burst if burst > amount else amount)
+        if excess > -amount or not is_whole:  # it may have grown
             burst = self.burst
+            if is_whole:
+                self._sure_burst = burst
+            excess = self._excess + amount - (burst if burst > amount else amount)
         most = part * self.per_minute
         level = amount + self._reserve(amount) if self.is_known else amount
         level = (level if level < most else most) - self._level
-        excess = self._excess + amount - (burst if burst > amount else amount)
         if level <= TINY and excess <= TINY:
             self.spare = -(level if level > excess else excess)
             return now
@@ -286,9 +315,8 @@ class Dimension:
         """Let so much go at once at the start, since nobody will state anything."""
         if self.is_blind and not self.was_refused:
             self._grown = max(self._grown, min(amount, self.per_minute))
-            self._whole_burst = None
 
-    def confirm_blindly(self, amount: float, *, most: float) -> None:
+    def confirm_blindly(self, amount: float, most: float) -> None:
         """Hear that so much was let through where no statement is to be expected.
 
         Args:
@@ -305,10 +333,7 @@ class Dimension:
                 most = self.per_minute
             more = self._knobs.blind_growth * amount - gained
             grown = old + (more / (self.part or TINY) if more > 0.0 else 0.0)
-            if grown > most:
-                grown = most
-            if grown != old:
-                self._grown, self._whole_burst = grown, None
+            self._grown = grown if grown < most else most
 
     def doubt(self, amount: float, now: float, *, later: float, wait_s: float) -> None:
         """Hear of a refusal that shows an assumed rate to be too high, before `refuse`.
@@ -348,7 +373,7 @@ class Dimension:
         self.was_refused = True
         self._news_at = max(self._news_at, sent_at)
         if not self.is_known:
-            self._refused_at, self._grown, self._whole_burst = now, 0.0, None
+            self._refused_at, self._grown, self._sure_burst = now, 0.0, 0.0
             if self.window_s is None:
                 self._excess = min(self._excess, self.burst)  # the level says the rest
             self.ease.mark(now + wait_s, asked_s=self._asked() / self.rate)
@@ -362,7 +387,7 @@ class Dimension:
         rate = self.rate * self._part_or_tiny()
         if self.window.find(self._excess / rate, amount / rate, now):
             self.ease.cut(now, flat_s=0.0)
-        self._whole_burst = None
+        self._sure_burst = 0.0
         refilled = self.pace(now) * (1 - self.guard) * wait_s
         self._excess = max(self._excess, self.burst - amount + refilled)
 
@@ -374,7 +399,7 @@ class Dimension:
     def exclude(self, amount: float, now: float) -> None:
         """Hear that so much was refused for something else than the hidden window."""
         self.window.exclude(amount / (self.rate * self._part_or_tiny()), now)
-        self._whole_burst = None
+        self._sure_burst = 0.0
 
     def distrust(self) -> None:
         """Hear that what is stated as remaining is not true: it is ignored from now on."""
@@ -384,7 +409,7 @@ class Dimension:
         """Keep to the burst of the start from now on."""
         self.was_refused = True
         self.window.shorten()
-        self._whole_burst = None
+        self._sure_burst = 0.0
 
     def share(self, part: float, now: float, *, has_turns: bool) -> None:
         """Use this part of the account from now on.
@@ -395,7 +420,7 @@ class Dimension:
         room = self.burst - self._excess
         if part < self.part:
             self._level = min(self._level, self._level * part / self.part)
-        self.part, self.has_turns, self._whole_burst = part, has_turns, None
+        self.part, self.has_turns, self._sure_burst = part, has_turns, 0.0
         if has_turns:
             self.others = 0.0  # what the level lacks was drawn by those who have other turns
         self._excess = self.burst - min(room, self.burst)
@@ -404,7 +429,7 @@ class Dimension:
         """Hear from another process that a hidden window applies."""
         if self.window_s is None:
             self.window.shorten()
-            self._whole_burst = None
+            self._sure_burst = 0.0
 
     def spacing_s(self, unit: float) -> float:
         """Return the seconds from one request of this amount to the next, 0 if no window asks it.
@@ -496,7 +521,7 @@ class Dimension:
         """Allow larger bursts, since the minute bucket has room."""
         if self.window_s is None and self.remaining:
             more = self._knobs.burst_growth * amount / self._part_or_tiny()
-            self._grown, self._whole_burst = min(self.per_minute, self._grown + more), None
+            self._grown = min(self.per_minute, self._grown + more)
 
     def _believe(self, stated: float, amount: float, at: float, now: float) -> bool:
         """Take over a stated limit, unless it is false."""
@@ -516,7 +541,7 @@ class Dimension:
     def _set_limit(self, per_minute: float) -> None:
         if per_minute == self.per_minute:
             return
-        self.per_minute, self.rate, self._whole_burst = per_minute, per_minute / 60.0, None
+        self.per_minute, self.rate, self._sure_burst = per_minute, per_minute / 60.0, 0.0
         self._grown = min(self._grown, per_minute)
         self._level = min(self._level, self._most)
         self._excess = min(self._excess, self.burst)

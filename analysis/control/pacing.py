@@ -69,6 +69,35 @@ class Pacer:
         tokens_refunded: Given back so far, because they were reserved and not used.
     """
 
+    __slots__ = (
+        "_asked",
+        "_asked_at",
+        "_bound_until",
+        "_calls",
+        "_eased_at",
+        "_found",
+        "_found_at",
+        "_heard_of",
+        "_held_until",
+        "_holds_in_a_row",
+        "_is_asking",
+        "_is_begun",
+        "_is_mute",
+        "_last",
+        "_refused_since",
+        "_returned",
+        "_rng",
+        "_settings",
+        "_slowed_at",
+        "_spaced_until",
+        "_turn_at",
+        "_unit_tokens",
+        "requests",
+        "tokens",
+        "tokens_refunded",
+        "tokens_reserved",
+    )
+
     def __init__(
         self,
         *,
@@ -127,7 +156,7 @@ class Pacer:
         self._found = 0
         self._found_at = now
 
-    def ready_at(self, *, cost_tokens: int, now: float) -> float:
+    def ready_at(self, cost_tokens: int, now: float) -> float:
         """Return the earliest time at which a request of this cost may be sent.
 
         Args:
@@ -155,7 +184,7 @@ class Pacer:
         turn_at = self._turn_at
         return ready_at if turn_at is None else max(ready_at, turn_at)
 
-    def take(self, *, cost_tokens: int, now: float) -> Call:
+    def take(self, cost_tokens: int, now: float) -> Call:
         """Draw one request and its tokens; hand the call to `end` when it has ended."""
         requests, tokens = self.requests, self.tokens
         # That `ready_at` has just found room for two requests of this cost spares asking it again.
@@ -182,7 +211,7 @@ class Pacer:
                 self._bound_until = next_at + self._settings.bound_s
         return call
 
-    def refund(self, *, tokens: int, now: float) -> None:
+    def refund(self, tokens: int, now: float) -> None:
         """Give back tokens that were reserved and not used (negative: used beyond it)."""
         self.tokens.refund(tokens, now)
         self.tokens_refunded += tokens
@@ -291,11 +320,11 @@ class Pacer:
         is_news = is_free and call.sent_at >= self._eased_at  # else a later one was refused since
         if is_news and requests.is_blind:
             most = float(self._settings.blind_most) if self.is_guessed else math.inf
-            requests.confirm_blindly(1.0, most=most)
+            requests.confirm_blindly(1.0, most)
         elif not call.is_heard:
             requests.confirm(1.0)
         if is_news and tokens.is_blind:
-            tokens.confirm_blindly(float(call.tokens), most=math.inf)
+            tokens.confirm_blindly(float(call.tokens), math.inf)
         elif not call.is_heard:
             tokens.confirm(float(call.tokens))
 

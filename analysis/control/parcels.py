@@ -174,7 +174,8 @@ def label_items(
     open_tickets = None
     if parcel.pack is not flight.pack:  # a copy has settled a part of it
         open_tickets = {item.ticket for item in parcel.pack.items}
-    for item, share in zip(flight.pack.items, usage.shares(count), strict=True):
+    shares = (usage,) if count == 1 else usage.shares(count)
+    for item, share in zip(flight.pack.items, shares, strict=True):
         ticket = item.ticket
         if ticket in labels and (open_tickets is None or ticket in open_tickets):
             verdict = Labeled(

@@ -131,7 +131,7 @@ class RouteState:
         """Whether it is in use: neither closed nor away."""
         return self.closed is None and self.breaker.is_closed
 
-    def ready_at(self, parcel: Parcel, *, cost_of: Costs, now: float) -> float:
+    def ready_at(self, parcel: Parcel, cost_of: Costs, now: float) -> float:
         """Return when a request for this parcel, or a probe of it, may go; `now` if at once.
 
         `NEVER` means: after an outcome.
@@ -151,7 +151,7 @@ class RouteState:
             pack = cut(parcel, most)[0].pack
         cost = cost_of(self.plan.name, pack)
         self.asked = pack, cost
-        return self.pacer.ready_at(cost_tokens=cost, now=now)
+        return self.pacer.ready_at(cost, now)
 
     def is_to_probe(self, now: float) -> bool:
         """Tell whether a request that is sent now would be a probe."""

@@ -366,13 +366,13 @@ class Scheduler:
         preferred = self._preference.take()
         over = route_for(route, parcel, self._routes, preferred, now, run.settings)
         try:
-            ready_at = over.ready_at(parcel, cost_of=run.cost_of, now=now)
+            ready_at = over.ready_at(parcel, run.cost_of, now)
         except RequestTooLarge as error:
             self._aftermath.too_large(route.queue.popleft(), error)
             return None
         if ready_at <= now:
             if over is route:
-                over = scout_of(route, self._routes, now, ahead=run.ahead)
+                over = scout_of(route, self._routes, now, run.ahead)
                 if over is not route:
                     over.asked = None
             if run.purse is not None and not caps.affords(run, over, parcel):
@@ -425,7 +425,7 @@ class Scheduler:
         else:
             cost = run.cost_of(plan.name, pack)
         route.asked = None
-        call = route.pacer.take(cost_tokens=cost, now=now)
+        call = route.pacer.take(cost, now)
         if is_probe:
             route.is_probed = True
         route.sent += 1

@@ -12,7 +12,7 @@ from analysis.control.routes import RouteState
 
 
 def scout_of(
-    route: RouteState, routes: Sequence[RouteState], now: float, *, ahead: int = 0
+    route: RouteState, routes: Sequence[RouteState], now: float, ahead: int = 0
 ) -> RouteState:
     """Return the route that sends the head of this one's queue: itself, or one that tells limits.
 
