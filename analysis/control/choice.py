@@ -44,14 +44,15 @@ def route_for(
     """
     if not home.peers or not home.is_up:
         return home
-    is_bound, has_slot = home.pacer.is_rate_bound(now), home.has_slot
+    is_bound = home.pacer.is_rate_bound(now)
+    has_slot = len(home.flights) < home.concurrency.limit
     is_usual = not is_bound and has_slot and not parcel.has_failed_here
     if is_usual and (preferred is None or preferred == home.index):
         return home
-    size, others = len(parcel.pack.items), []
+    size, peers, others = len(parcel.pack.items), home.peers, []
     for index in parcel.order[parcel.stage + 1 :]:  # as a loop: asked for every request
         other = routes[index]
-        if len(other.flights) >= other.concurrency.limit or index not in home.peers:
+        if len(other.flights) >= other.concurrency.limit or index not in peers:
             continue
         most = other.plan.most_chunks
         if other.is_up and (most is None or size <= most):

@@ -18,9 +18,9 @@ Source: pacing notes, sections 4 and 5; Kalman 1960; Huber 1964.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left, insort
 from collections import deque
+from math import ceil, exp, log
 
 from analysis.settings import SETTINGS, Settings
 
@@ -38,7 +38,7 @@ MEMORY = 1_000
 
 RAISE = 0.25
 LOWER = 0.75
-"""Parts of a step by which the baseline is raised or lowered: they hold it at the lower quartile."""
+"""Parts of a step up or down that hold the baseline at the lower quartile."""
 
 CLIP = 5.0
 LOW = 1 / CLIP
@@ -107,7 +107,7 @@ class _Window:
         """Return the nearest rank; None before there are enough values."""
         ordered = self.ordered
         count = len(ordered)
-        return None if count < ENOUGH else ordered[max(0, math.ceil(share * count) - 1)]
+        return None if count < ENOUGH else ordered[max(0, ceil(share * count) - 1)]
 
 
 class Latency:
@@ -168,7 +168,7 @@ class Latency:
             self._usual_chunks = chunks
         self.samples += 1
         self._ratios.add(x)
-        self._learn(of_chunks / predicted, math.log(x) if LOW < x < CLIP else _clipped(x))
+        self._learn(of_chunks / predicted, log(x) if LOW < x < CLIP else _clipped(x))
         level = seconds
         if chunks != self._usual_chunks:
             level *= self.predict(self._usual_chunks) / self.predict(chunks)
@@ -200,7 +200,7 @@ class Latency:
         level = self._levels.quantile(0.5)
         if level is None or self._baseline is None:
             return None
-        return level / math.exp(self._baseline)
+        return level / exp(self._baseline)
 
     def is_inflated(self) -> bool:
         """Tell whether `inflation` is at least `concurrency_inflated`; asked after each answer.
@@ -213,12 +213,12 @@ class Latency:
         ordered, factor = self._levels.ordered, self._inflated
         count = len(ordered)
         steps = LOWER * (count / 2 + 1) / min(self.samples, MEMORY)
-        least = factor * math.exp(self._baseline - steps) * (1 - 1e-9)
+        least = factor * exp(self._baseline - steps) * (1 - 1e-9)
         above = count - bisect_left(ordered, least)
         if above <= count // 2:
             self._calm_until = self.samples + count // 2 - above
             return False
-        return ordered[(count + 1) // 2 - 1] / math.exp(self._baseline) >= factor
+        return ordered[(count + 1) // 2 - 1] / exp(self._baseline) >= factor
 
     def note_first(self, seconds: float) -> None:
         """Hear how many seconds after sending the first event of an answer came."""
@@ -233,7 +233,8 @@ class Latency:
         """
         base, both, slope = self._covariance
         if -DOUBT <= error <= DOUBT:
-            self._far = 0
+            if self._far:
+                self._far = 0
         else:
             side = 1 if error > 0 else -1
             self._far = self._far + side if self._far * side > 0 else side
@@ -245,8 +246,8 @@ class Latency:
         of_base = rest * base + share * both
         of_slope = rest * both + share * slope
         variance = rest * of_base + share * of_slope + NOISE
-        self._base *= math.exp(of_base / variance * error)
-        self._slope *= math.exp(of_slope / variance * error)
+        self._base *= exp(of_base / variance * error)
+        self._slope *= exp(of_slope / variance * error)
         base += DRIFT - of_base * of_base / variance
         both += DRIFT - of_base * of_slope / variance
         slope += DRIFT - of_slope * of_slope / variance
@@ -262,14 +263,14 @@ class Latency:
         self._levels.add(level)
         if self._baseline is not None:
             step = 1.0 / (self.samples if self.samples < MEMORY else MEMORY)
-            self._baseline += (RAISE if math.log(level) > self._baseline else -LOWER) * step
+            self._baseline += (RAISE if log(level) > self._baseline else -LOWER) * step
         elif self.samples == ENOUGH:
-            self._baseline = math.log(self._levels.ordered[ENOUGH // 4])
+            self._baseline = log(self._levels.ordered[ENOUGH // 4])
 
 
 def _clipped(x: float) -> float:
     """Return the logarithm of a sample far off."""
-    return math.log(min(max(x, LOW), CLIP))
+    return log(min(max(x, LOW), CLIP))
 
 
 def _blend(old: float | None, new: float) -> float:

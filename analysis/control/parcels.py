@@ -169,15 +169,16 @@ def label_items(
     confidences: Mapping[int, float],
 ) -> list[tuple[Item, Verdict]]:
     """Return the verdict on each chunk of an answered request that got a label first here."""
-    parcel, count = flight.parcel, len(flight.pack.items)
+    parcel, items = flight.parcel, flight.pack.items
+    count = len(items)
     settled: list[tuple[Item, Verdict]] = []
-    open_tickets = None
+    open_tickets: Collection[int] = labels
     if parcel.pack is not flight.pack:  # a copy has settled a part of it
         open_tickets = {item.ticket for item in parcel.pack.items}
     shares = (usage,) if count == 1 else usage.shares(count)
-    for item, share in zip(flight.pack.items, shares, strict=True):
+    for item, share in zip(items, shares, strict=True):
         ticket = item.ticket
-        if ticket in labels and (open_tickets is None or ticket in open_tickets):
+        if ticket in labels and ticket in open_tickets:
             verdict = Labeled(
                 chunk_id=item.chunk.id,
                 labels=labels[ticket],

@@ -139,7 +139,8 @@ class Scheduler:
 
     def offer(self, pack: Pack, *, now: float, order: tuple[int, ...] | None = None) -> None:
         """Queue a pack; `order` lists route indexes, all routes in their order by default."""
-        self._advance(now)
+        if now != self._run.now:
+            self._advance(now)
         if self._run.is_idle:
             self._run.busy_since = now  # the time without work says nothing about the routes
         self._queues.put(Parcel(pack, order or self._all, now))
@@ -260,7 +261,42 @@ class Scheduler:
         if now != self._run.now:
             self._advance(now)
         self._asked_for = NEVER
-        return self._decide(now)
+        run, queues = self._run, self._queues
+        while run.losers:
+            request_id = run.losers.pop()
+            if request_id in run.flights:
+                return Cancel(request_id)
+        is_whole = run.is_whole or closures.settle(run)
+        if run.ends_at is not None:
+            caps.stop_if_over(run)
+        if queues.next_at <= now:
+            queues.wake(now)
+        if now >= self._review_at:
+            self._review(now)
+        if now >= self._silent_at:
+            self._silent_at = self._watch.look(now)
+            is_whole = False
+        is_full = is_whole and all_full(self._routes) and self._budget.may_retry()
+        at = NEVER if is_full else self._next(now)  # unpaid retries step aside for what is fresh
+        if isinstance(at, Send):
+            return at
+        if not (self._are_all_peers and self._routes[0].queue):  # else there is other work
+            copy = self._copy(now)
+            if isinstance(copy, Send):
+                return copy
+            if copy < at:
+                at = copy
+            if run.is_idle:
+                return Finished()
+        self._silent_at = silent_at = self._watch.look(now)
+        if silent_at < at:
+            at = silent_at
+        if queues.next_at < at:
+            at = queues.next_at
+        if run.ends_at is not None:
+            at = min(at, caps.over_at(run))
+        self._asked_for = at
+        return WaitUntil(None if at == NEVER else at)
 
     @property
     def in_flight(self) -> int:
@@ -294,41 +330,6 @@ class Scheduler:
 
     # Choosing
 
-    def _decide(self, now: float) -> Decision:
-        run, queues = self._run, self._queues
-        while run.losers:
-            request_id = run.losers.pop()
-            if request_id in run.flights:
-                return Cancel(request_id)
-        is_whole = run.is_whole or closures.settle(run)
-        if run.ends_at is not None:
-            caps.stop_if_over(run)
-        if queues.next_at <= now:
-            queues.wake(now)
-        if now >= self._review_at:
-            self._review(now)
-        if now >= self._silent_at:
-            self._silent_at = self._watch.look(now)
-            is_whole = False
-        is_full = is_whole and all_full(self._routes) and self._budget.may_retry()
-        at = NEVER if is_full else self._next(now)  # unpaid retries step aside for what is fresh
-        if isinstance(at, Send):
-            return at
-        if not (self._are_all_peers and self._routes[0].queue):  # else there is other work
-            copy = self._copy(now)
-            if isinstance(copy, Send):
-                return copy
-            if copy < at:
-                at = copy
-            if run.is_idle:
-                return Finished()
-        self._silent_at = silent_at = self._watch.look(now)
-        at = min(at, silent_at, queues.next_at)
-        if run.ends_at is not None:
-            at = min(at, caps.over_at(run))
-        self._asked_for = at
-        return WaitUntil(None if at == NEVER else at)
-
     def _next(self, now: float) -> Send | float:
         """Return a Send, or when to look again."""
         while True:
@@ -352,11 +353,12 @@ class Scheduler:
         if route.closed is not None:
             self._queues.leave(route.queue.popleft(), at_front=False)
             return None
-        if route.queue[0].attempts and run.flights and not self._budget.may_retry():
-            bring_fresh(route)
-            if route.queue[0].attempts:
-                return NEVER  # retries wait until enough other requests were answered
         parcel = route.queue[0]
+        if parcel.attempts and run.flights and not self._budget.may_retry():
+            bring_fresh(route)
+            parcel = route.queue[0]
+            if parcel.attempts:
+                return NEVER  # retries wait until enough other requests were answered
         if not (run.is_whole or route.is_up):
             back = way_back(parcel, self._routes)
             if back is not None:
@@ -420,10 +422,8 @@ class Scheduler:
         self, parcel: Parcel, route: RouteState, now: float, is_probe: bool, is_copy: bool
     ) -> Send:
         run, pack, plan, asked = self._run, parcel.pack, route.plan, route.asked
-        if asked is not None and asked[0] is pack:  # by `ready_at`, for this decision
-            cost = asked[1]
-        else:
-            cost = run.cost_of(plan.name, pack)
+        is_asked = asked is not None and asked[0] is pack  # by `ready_at`, for this decision
+        cost = asked[1] if asked is not None and is_asked else run.cost_of(plan.name, pack)
         route.asked = None
         call = route.pacer.take(cost, now)
         if is_probe:
@@ -477,7 +477,8 @@ class Scheduler:
         self._asked_for = NEVER if late_s > 0 else self._asked_for
 
     def _end(self, request_id: str, now: float) -> tuple[Flight, RouteState]:
-        self._advance(now)
+        if now != self._run.now:
+            self._advance(now)
         flight = self._run.flights.pop(request_id, None)
         if flight is None:
             raise LocalProtocolError(f"Request {request_id} is not in flight.")

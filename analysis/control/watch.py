@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from analysis.control.parcels import Flight
 from analysis.control.routes import NEVER, RouteState
 from analysis.control.runstate import RunState
 from analysis.settings import SETTINGS, Settings
@@ -42,10 +41,12 @@ class Watch:
 
         An answer that has begun gives no sign before its end, so it has the time of a whole one.
         """
-        flights, latency = route.flights.values(), route.latency
+        flights, latency, knobs = route.flights.values(), route.latency, self._run.settings
         decisive = next(islice(flights, least - 1, None))
-        expected_s = latency.predict(len(decisive.pack.items))
-        at = _patient_until(route, decisive, expected_s, self._run.settings)
+        since, signed_at = decisive.sent_at, route.signed_at
+        if signed_at > since:
+            since = signed_at
+        at = since + patience_s(latency.predict(len(decisive.pack.items)), knobs)
         first_s = latency.first
         if first_s is None:
             return at
@@ -53,7 +54,7 @@ class Watch:
         late = next(islice(unbegun, least - 1, None), None)
         if late is None:
             return at
-        return min(at, _patient_until(route, late, first_s, self._run.settings))
+        return min(at, max(late.sent_at, signed_at) + patience_s(first_s, knobs))
 
     def _take_down(self, route: RouteState, now: float) -> None:
         run, name = self._run, route.plan.name
@@ -67,14 +68,6 @@ class Watch:
         run.tell("route_down", message, route=name)
 
 
-def _patient_until(
-    route: RouteState, decisive: Flight, expected_s: float, settings: Settings
-) -> float:
-    sent_at, signed_at = decisive.sent_at, route.signed_at
-    since = sent_at if sent_at > signed_at else signed_at
-    return since + patience_s(expected_s, settings=settings)
-
-
 def is_word_due(routes: Sequence[RouteState], now: float, settings: Settings) -> bool:
     """Tell whether an answer that will state limits is on its way and not late."""
     return any(
@@ -85,7 +78,7 @@ def is_word_due(routes: Sequence[RouteState], now: float, settings: Settings) ->
     )
 
 
-def patience_s(expected_s: float, *, settings: Settings = SETTINGS) -> float:
+def patience_s(expected_s: float, settings: Settings = SETTINGS) -> float:
     """Return the seconds without a sign that are still ordinary.
 
     One late request says nothing, since one answer in a hundred is late; a sign for any request
