@@ -68,8 +68,7 @@ class Aftermath:
         else:
             parcel.drop(labels)
             if refused:
-                parcel.declined |= frozenset(refused)
-                parcel.declined_at = flight.route_index
+                parcel.declined |= {(ticket, flight.route_index) for ticket in refused}
         if parcel.is_settled:
             self._give_up_copy(parcel)
         elif not parcel.flights:  # else the copy may still answer what is left
@@ -211,14 +210,24 @@ class Aftermath:
 
     def _turn_away(self, parcel: Parcel) -> Settled:
         """Decide on the chunks that the service declined, each by itself, and nobody labelled."""
-        if not parcel.declined or not (declined := parcel.part(parcel.declined)):
+        if not parcel.declined:
             return ()
-        parcel.drop(parcel.declined)
-        declined.last = DECLINED
-        declined.stand_at(parcel.declined_at)
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for ticket in sorted({ticket for ticket, _ in parcel.declined}):
+            places = sorted(index for one, index in parcel.declined if one == ticket)
+            groups.setdefault(tuple(places), []).append(ticket)
         parcel.declined = frozenset()
-        has_next = has_open_route_after(declined, self._run.routes)
-        return self.carry_out(after_declined(declined, has_next=has_next))
+        settled: list[tuple[Item, Verdict]] = []
+        for places, tickets in groups.items():
+            if (declined := parcel.part(tickets)) is None:
+                continue  # the other request has labelled them
+            parcel.drop(tickets)
+            declined.last = DECLINED
+            declined.stand_at(places[-1])
+            declined.failed_routes += len(places) - 1
+            has_next = has_open_route_after(declined, self._run.routes)
+            settled.extend(self.carry_out(after_declined(declined, has_next=has_next)))
+        return tuple(settled)
 
     def _ask_again(self, flight: Flight, what: str) -> Settled:
         """Decide on the chunks of which the answer said nothing that is of use."""

@@ -29,8 +29,8 @@ class Parcel:
         last: Why the last request failed.
         since: When it was offered, monotonic seconds.
         flights: Requests that are on their way with it.
-        declined: Chunks that one of two requests declined: the other one may still label them.
-        declined_at: Index of the route that declined them.
+        declined: (ticket, index of the route) of chunks that one of two requests declined: the
+            other one may still label them.
         rests_until: No copy is sent before, after one that failed.
         debt: What its next request takes from the budget of retries.
         is_settled: Every chunk has its verdict.
@@ -47,8 +47,7 @@ class Parcel:
     failed_routes: int = 0
     last: ErrorDetail | None = None
     flights: int = 0
-    declined: frozenset[int] = frozenset()
-    declined_at: int = 0
+    declined: frozenset[tuple[int, int]] = frozenset()
     rests_until: float = 0.0
     debt: float = 0.0
     is_settled: bool = False

@@ -148,8 +148,9 @@ def after_too_large(parcel: Parcel, *, has_next: bool) -> Fates:
 
     One chunk that is too large by itself is not tried again on this route: no wait would help.
     """
-    if len(parcel.pack.items) > 1:
-        return after_rejection(parcel, has_next=has_next)
+    count = len(parcel.pack.items)
+    if count > 1:  # nobody was asked, so they have not failed here
+        return [(Fate.AT_ONCE, half) for half in cut(parcel, (count + 1) // 2)]
     return after_declined(parcel, has_next=has_next)
 
 

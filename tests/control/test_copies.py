@@ -14,7 +14,7 @@ from analysis.errors import (
     RequestRejected,
     TransportError,
 )
-from analysis.records import Ending
+from analysis.records import Ending, FailureKind
 from analysis.settings import SETTINGS, Settings
 from tests.control.bench import LOST, Bench, kinds
 from tests.control.parcels import ids_of
@@ -139,6 +139,30 @@ def test_a_declined_chunk_keeps_the_wait_that_its_copy_was_asked_for() -> None:
     send = bench.next_send()
     assert ("r1", "b") == (send.route, ids_of(send.pack))
     assert bench.now >= begin + 2.0
+
+
+def test_each_declined_chunk_leaves_the_route_that_declined_it() -> None:
+    """Where both requests declined some, a chunk goes on to the route that was not asked last."""
+    bench, first, copy = late("m", "m", names="ab")
+    assert () == bench.answer(first, "", declined="b")
+    assert () == bench.answer(copy, "", declined="a")
+    assert {("r1", "b"), ("r0", "a")} == set(bench.sends())
+
+
+def test_a_chunk_that_both_requests_declined_has_failed() -> None:
+    """Two routes have said so; the third one is not asked."""
+    bench, first, copy = late("m", "m", "n", names="ab")
+    bench.answer(first, "a", declined="b")
+    assert [("b", FailureKind.REFUSED)] == kinds(bench.answer(copy, "a", declined="b"))
+    assert Finished() == bench.poll()
+
+
+def test_declined_by_both_requests_on_one_route_counts_once() -> None:
+    """So the next route is asked."""
+    bench, first, copy = late("m", "n", names="ab")
+    bench.answer(first, "a", declined="b")
+    assert () == bench.answer(copy, "a", declined="b")
+    assert [("r1", "b")] == bench.sends()
 
 
 def test_what_one_request_declined_the_other_may_label() -> None:

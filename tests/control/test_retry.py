@@ -87,6 +87,12 @@ def test_declined_chunks_are_never_asked_again_on_their_route() -> None:
     assert [(Fate.FAILED, "ab")] == shown(after_declined(parcel, has_next=True))
 
 
+def test_the_halves_of_a_request_too_large_have_not_failed() -> None:
+    """Nobody was asked, so another model gets them no sooner than other chunks."""
+    parts = [parcel for _, parcel in after_too_large(parcel_of("abc"), has_next=True)]
+    assert [False, False] == [parcel.has_failed_here for parcel in parts]
+
+
 def test_a_request_too_large_is_halved_and_a_lone_chunk_leaves_the_route_at_once() -> None:
     """It is asked nowhere twice: no wait lets it pass."""
     assert [(Fate.AT_ONCE, "ab"), (Fate.AT_ONCE, "c")] == shown(
