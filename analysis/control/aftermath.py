@@ -214,8 +214,8 @@ class Aftermath:
             return ()
         groups: dict[tuple[int, ...], list[int]] = {}
         for ticket in sorted({ticket for ticket, _ in parcel.declined}):
-            places = sorted(index for one, index in parcel.declined if one == ticket)
-            groups.setdefault(tuple(places), []).append(ticket)
+            indexes = sorted(index for one, index in parcel.declined if one == ticket)
+            groups.setdefault(tuple(indexes), []).append(ticket)
         parcel.declined = frozenset()
         settled: list[tuple[Item, Verdict]] = []
         for places, tickets in groups.items():

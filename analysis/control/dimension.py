@@ -25,6 +25,7 @@ import math
 from analysis.control.claims import Claims
 from analysis.control.ease import Ease
 from analysis.control.learned import LearnedLimit
+from analysis.control.others import Others
 from analysis.control.window import Window
 from analysis.records import RateLimit
 from analysis.settings import Settings
@@ -44,7 +45,7 @@ class Dimension:
         is_known: The service has stated what remains, so the level is more than a guess.
         remaining: What the service stated last as remaining, or None.
         window: The hidden one.
-        others: What other users of the account draw, units per second.
+        others: What other users of the account draw.
         ease: Share of the rate that is used for now.
         claims: Which of the limits that the service states is believed.
         was_refused: A request was refused for this limit, or may have been.
@@ -54,40 +55,6 @@ class Dimension:
         spare: What `ready_at` found beyond the amount, if that may be drawn at once.
         has_turns: Processes take turns, so what others draw is none of the rate's business.
     """
-
-    __slots__ = (
-        "_at",
-        "_begun_at",
-        "_excess",
-        "_grown",
-        "_is_remaining_false",
-        "_knobs",
-        "_least",
-        "_least_burst",
-        "_level",
-        "_lost",
-        "_lost_at",
-        "_news_at",
-        "_refused",
-        "_refused_at",
-        "_sure_burst",
-        "claims",
-        "drawn",
-        "ease",
-        "has_turns",
-        "heard_at",
-        "is_assumed",
-        "is_known",
-        "others",
-        "part",
-        "per_minute",
-        "rate",
-        "remaining",
-        "returned",
-        "spare",
-        "was_refused",
-        "window",
-    )
 
     def __init__(
         self,
@@ -114,16 +81,12 @@ class Dimension:
         if learned is not None:
             self.per_minute = learned.per_minute
         self.rate = self.per_minute / 60.0
-        self.window = Window(
-            seconds=None if learned is None else learned.window_s,
-            guard=0.0 if learned is None else learned.guard,
-            now=now,
-            settings=settings,
-        )
+        window_s, guard = (None, 0.0) if learned is None else (learned.window_s, learned.guard)
+        self.window = Window(seconds=window_s, guard=guard, now=now, settings=settings)
         self.drawn = 0.0
         self.is_known = False
         self.remaining: float | None = None
-        self.others = 0.0
+        self.others = Others(settings=settings)
         self.ease = Ease(settings=settings)
         self._least_burst = least_burst
         self._knobs = settings
@@ -187,7 +150,7 @@ class Dimension:
 
     def pace(self, now: float) -> float:
         """Return the refill in units per second that this client plans with."""
-        pace = self.part * (self._refill_rate() if self.others else self.rate)
+        pace = self.part * (self._refill_rate() if self.others.per_s else self.rate)
         return pace if self.ease.is_whole else pace * self.ease.share(now)
 
     def level(self, now: float) -> float:
@@ -288,18 +251,6 @@ class Dimension:
             self._set_level(min(self._most, level), sent_at, amount, now)
         self._let_grow(amount)
 
-    def has_room(self, amount: float, now: float) -> bool:
-        """Tell whether the minute bucket is sure to hold so much."""
-        return self.level(now) >= amount + self._doubt(amount)
-
-    def budget(self, now: float) -> tuple[float | None, float]:
-        """Return what may be drawn now, None if nothing is known, and what comes per second."""
-        level = self.level(now) if self.is_known else None
-        if self.window_s is not None:
-            room = self.burst - self.excess(now)
-            level = room if level is None else min(level, room)
-        return level, self.pace(now)
-
     def learned(self) -> LearnedLimit | None:
         """Return what another run can start from; None while the limit is assumed."""
         if self.is_assumed:
@@ -346,7 +297,7 @@ class Dimension:
         """
         self._advance(now)
         start = self._knobs.start_per_s * amount / self.rate
-        asked_s = (self._asked() - later) / self.rate
+        asked_s = (self.drawn + self.returned - later) / self.rate
         self.ease.doubt(now, start=start, asked_s=asked_s, wait_s=wait_s)
 
     def adopt(self, per_minute: float, now: float, *, is_heard: bool) -> None:
@@ -376,7 +327,7 @@ class Dimension:
             self._refused_at, self._grown, self._sure_burst = now, 0.0, 0.0
             if self.window_s is None:
                 self._excess = min(self._excess, self.burst)  # the level says the rest
-            self.ease.mark(now + wait_s, asked_s=self._asked() / self.rate)
+            self.ease.mark(now + wait_s, asked_s=(self.drawn + self.returned) / self.rate)
         held = amount - self.pace(now) * wait_s
         self._level, self._least = min(self._level, held), min(self._least, held)
 
@@ -422,7 +373,7 @@ class Dimension:
             self._level = min(self._level, self._level * part / self.part)
         self.part, self.has_turns, self._sure_burst = part, has_turns, 0.0
         if has_turns:
-            self.others = 0.0  # what the level lacks was drawn by those who have other turns
+            self.others.forget()  # what the level lacks was drawn by those who have other turns
         self._excess = self.burst - min(room, self.burst)
 
     def note_window(self) -> None:
@@ -431,25 +382,12 @@ class Dimension:
             self.window.shorten()
             self._sure_burst = 0.0
 
-    def spacing_s(self, unit: float) -> float:
-        """Return the seconds from one request of this amount to the next, 0 if no window asks it.
-
-        That is, where the hidden window holds only one.
-        """
-        if self.window_s is None or self.window_s * self.rate > unit:
-            return 0.0
-        return unit / (self.rate * (1 - self.guard))
-
     # Inside
 
     @property
     def _most(self) -> float:
         """What the minute bucket holds for this process when it is full."""
         return self.part * self.per_minute
-
-    def _asked(self) -> float:
-        """Return what was drawn, with what was refused."""
-        return self.drawn + self.returned
 
     def _part_or_tiny(self) -> float:
         """Return the part as a divisor."""
@@ -466,10 +404,7 @@ class Dimension:
 
     def _refill_rate(self) -> float:
         """Return what the minute bucket gains for this client in a second."""
-        knobs, rate = self._knobs, self.rate
-        is_recent = self._at - self.heard_at <= knobs.others_tau_s
-        others = self.others if is_recent and self.others > knobs.others_noise * rate else 0.0
-        return max(rate - others, knobs.share_floor * rate)
+        return self.others.leave(self.rate, self._at - self.heard_at)
 
     def _reserve(self, amount: float) -> float:
         """Return what stays in the minute bucket, for what is not seen of it in time."""
@@ -477,10 +412,6 @@ class Dimension:
             return 0.0
         seconds = self._knobs.reserve_s * self.part
         return max(self._knobs.reserve_units * amount, seconds * self.rate)
-
-    def _doubt(self, amount: float) -> float:
-        """Return how far the level may be wrong."""
-        return max(amount, self._knobs.doubt_s * self.rate)
 
     def _set_level(self, level: float, sent_at: float | None, amount: float, now: float) -> None:
         more, was_known = level - self._level, self.is_known
@@ -495,27 +426,15 @@ class Dimension:
                 self._lost -= unseen
         is_usual = self.ease.share(now) == 1.0 and not self.has_turns
         if was_known and sent_at is not None and is_usual:
-            self._note_drift(-more, sent_at - self._news_at)
+            self.others.note(-more, sent_at - self._news_at, self.rate)
         if not was_known and self._refused_at is not None:
             self._excess = max(0.0, self._excess - self._refused)
-            self._solve(amount, now)
+            if self._level - self.rate * (now - self._refused_at) >= amount > 0:
+                self.find_window(amount, now, wait_s=0.0)  # so it was not refused for the minute
         if sent_at is not None:
             self._news_at = sent_at
             if sent_at >= self._lost_at:
                 self._lost = 0.0  # the service has had its say on it
-
-    def _note_drift(self, lacking: float, seconds: float) -> None:
-        """Hear how much less the service's bucket holds than was believed some time after."""
-        knobs, rate = self._knobs, self.rate
-        lacking = min(rate * seconds, max(-rate * seconds, lacking))
-        others = self.others + lacking / knobs.others_tau_s
-        self.others = min((1 - knobs.share_floor) * rate, max(0.0, others))
-
-    def _solve(self, amount: float, now: float) -> None:
-        """Find out, at the first statement, whether a refusal before it was for a hidden window."""
-        assert self._refused_at is not None
-        if self._level - self.rate * (now - self._refused_at) >= amount > 0:
-            self.find_window(amount, now, wait_s=0.0)
 
     def _let_grow(self, amount: float) -> None:
         """Allow larger bursts, since the minute bucket has room."""

@@ -25,38 +25,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from analysis.control.calls import Call
 from analysis.control.dimension import Dimension
 from analysis.control.learned import Learned
 from analysis.control.leases import Share, Spacing
+from analysis.control.refusals import SLOW_DOWN, Refusals
 from analysis.errors import RateLimited, RequestTooLarge
 from analysis.records import RateLimit
 from analysis.settings import SETTINGS, Settings
-
-SLOW_DOWN = "slow_down"
-"""Code of a refusal because traffic rose too fast. Source: protocol notes, section 5.3."""
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """A request on its way, as the pacer knows it.
-
-    Attributes:
-        sent_at: When it was drawn, monotonic seconds.
-        tokens: Drawn for it.
-        requests_drawn: Everything drawn of requests up to and with it.
-        tokens_drawn: Everything drawn of tokens up to and with it.
-        is_heard: The service has stated limits with it.
-        is_asked: It goes over a way that states limits.
-    """
-
-    sent_at: float
-    tokens: int
-    requests_drawn: float
-    tokens_drawn: float
-    is_heard: bool = False
-    is_asked: bool = False
 
 
 class Pacer:
@@ -68,35 +45,6 @@ class Pacer:
         tokens_reserved: Drawn so far.
         tokens_refunded: Given back so far, because they were reserved and not used.
     """
-
-    __slots__ = (
-        "_asked",
-        "_asked_at",
-        "_bound_until",
-        "_calls",
-        "_eased_at",
-        "_found",
-        "_found_at",
-        "_heard_of",
-        "_held_until",
-        "_holds_in_a_row",
-        "_is_asking",
-        "_is_begun",
-        "_is_mute",
-        "_last",
-        "_refused_since",
-        "_returned",
-        "_rng",
-        "_settings",
-        "_slowed_at",
-        "_spaced_until",
-        "_turn_at",
-        "_unit_tokens",
-        "requests",
-        "tokens",
-        "tokens_refunded",
-        "tokens_reserved",
-    )
 
     def __init__(
         self,
@@ -140,8 +88,7 @@ class Pacer:
         self._spaced_until = now
         self._holds_in_a_row = 0
         self._refused_since: float | None = None
-        self._eased_at = now
-        self._slowed_at = -settings.slow_down_every_s + now
+        self._refusals = Refusals(self.requests, self.tokens, now=now, settings=settings)
         self._bound_until = now
         self._is_begun = False
         self._asked_at: float | None = None
@@ -288,7 +235,8 @@ class Pacer:
         elif refusal is not None and refusal.code == SLOW_DOWN:
             retry_after_s = max(retry_after_s, backoff_s)
         if call is not None:
-            self._weigh(call, refusal or RateLimited(""), now, retry_after_s)
+            in_a_row, refusal = self._holds_in_a_row, refusal or RateLimited("")
+            self._refusals.weigh(call, refusal, now, wait_s=retry_after_s, in_a_row=in_a_row)
         jitter_s = min(knobs.hold_jitter_s, 0.1 * retry_after_s)
         until = now + retry_after_s + self._rng.uniform(0, jitter_s)
         self._held_until = max(self._held_until, until)
@@ -317,7 +265,7 @@ class Pacer:
         if call.is_asked and requests.is_blind:
             self._is_mute = True
         is_free = self._is_mute or not self._asked
-        is_news = is_free and call.sent_at >= self._eased_at  # else a later one was refused since
+        is_news = is_free and call.sent_at >= self._refusals.eased_at  # later ones were not refused
         if is_news and requests.is_blind:
             most = float(self._settings.blind_most) if self.is_guessed else math.inf
             requests.confirm_blindly(1.0, most)
@@ -384,7 +332,7 @@ class Pacer:
 
     def budget(self, now: float) -> dict[str, tuple[float | None, float]]:
         """Return (left now or None, units per second) of `requests` and `tokens`."""
-        return {"requests": self.requests.budget(now), "tokens": self.tokens.budget(now)}
+        return {"requests": _budget(self.requests, now), "tokens": _budget(self.tokens, now)}
 
     def learned(self) -> Learned:
         """Return what another run can start from."""
@@ -406,8 +354,8 @@ class Pacer:
     def spacing(self) -> Spacing | None:
         """Return the spacing of requests where a hidden window holds only one."""
         seconds, dimension = max(
-            (self.requests.spacing_s(1.0), "requests"),
-            (self.tokens.spacing_s(self._unit_tokens), "tokens"),
+            (_spacing_s(self.requests, 1.0), "requests"),
+            (_spacing_s(self.tokens, self._unit_tokens), "tokens"),
         )
         return Spacing(dimension=dimension, seconds=seconds) if seconds > 0 else None
 
@@ -451,76 +399,21 @@ class Pacer:
         requests = self.requests.drawn - last.requests_drawn + len(unheard)
         return requests, self.tokens.drawn + refused - last.tokens_drawn + sum(unheard)
 
-    def _weigh(self, call: Call, refusal: RateLimited, now: float, wait_s: float) -> None:
-        """Find out which limit a refusal is about, and how."""
-        name, _, period = refusal.dimension.partition(" per ")
-        both = [("requests", self.requests, 1.0), ("tokens", self.tokens, float(call.tokens))]
-        self.tokens.returned += call.tokens
-        if call.is_heard:
-            self.requests.claims.unserve(1.0)
-        if refusal.code == SLOW_DOWN:
-            self._slow_down(call, now)
-            return
-        if period == "day" or refusal.code not in ("", "rate_limit_exceeded"):
-            return  # the pause says it all: the limits of a minute are as they were
-        about = [(one, cost) for one_name, one, cost in both if name in ("", one_name)]
-        if name and refusal.limit:
-            for one, _ in about:
-                one.adopt(float(refusal.limit), now, is_heard=call.is_heard)
-        lacking = [(one, cost) for one, cost in about if not _room(one, cost, call, refusal, now)]
-        for _, one, cost in both:
-            if lacking or (one, cost) not in about:
-                one.exclude(cost, now)
-        if not (lacking and self.requests.is_known):
-            self.requests.forget(1.0)  # tokens were given back
-        if not lacking:
-            for one, cost in about:
-                one.find_window(cost, now, wait_s=wait_s)
-            return
-        self._doubt([(one, cost) for one, cost in lacking if not one.is_stated], call, now, wait_s)
-        for one, cost in lacking:
-            # A service that lets a refusal itself cost a request may leave that out of the wait.
-            lost = self._holds_in_a_row - 1.0 if one is self.requests else 0.0
-            one.refuse(cost - lost, now, sent_at=call.sent_at, wait_s=wait_s)
-            if call.is_heard and (one.remaining or 0.0) >= cost:  # what remains is not true
-                one.distrust()
 
-    def _slow_down(self, call: Call, now: float) -> None:
-        """Halve the rate for a quarter of an hour, once a minute at most."""
-        for one in (self.requests, self.tokens):
-            one.stop_growing()
-            if call.sent_at >= self._slowed_at + self._settings.slow_down_every_s:
-                one.ease.cut(now, flat_s=self._settings.slow_down_s)
-        if call.sent_at >= self._slowed_at + self._settings.slow_down_every_s:
-            self._slowed_at = now
-
-    def _doubt(
-        self, lacking: list[tuple[Dimension, float]], call: Call, now: float, wait_s: float
-    ) -> None:
-        """Lower rates that may be wrong, once for requests that were on their way together.
-
-        An assumed limit is doubted from the first refusal after an answer on: those after it may be
-        for what the first ones cost. One that somebody has entered is doubted from the second
-        refusal in a row on.
-        """
-        if call.sent_at < self._eased_at:
-            return
-        is_first = self._holds_in_a_row <= 1
-        for one, cost in lacking:
-            if one.is_assumed and is_first:
-                later = one.drawn - (
-                    call.requests_drawn if one is self.requests else call.tokens_drawn
-                )
-                one.doubt(cost, now, later=later, wait_s=wait_s)
-            elif not (one.is_assumed or is_first):
-                one.ease.cut(now, flat_s=0.0, is_for_guess=True)
-        self._eased_at = now
+def _budget(one: Dimension, now: float) -> tuple[float | None, float]:
+    """Return what may be drawn now, None if nothing is known, and what comes per second."""
+    level = one.level(now) if one.is_known else None
+    if one.window_s is not None:
+        room = one.burst - one.excess(now)
+        level = room if level is None else min(level, room)
+    return level, one.pace(now)
 
 
-def _room(one: Dimension, cost: float, call: Call, refusal: RateLimited, now: float) -> bool | None:
-    """Tell whether the minute bucket had room for a refused request; None if nobody said."""
-    if refusal.dimension and refusal.limit is not None and refusal.used is not None:
-        return refusal.limit - refusal.used >= (refusal.requested or cost)
-    if not one.is_known or one.remaining is None:
-        return None
-    return one.remaining >= cost if call.is_heard else one.has_room(cost, now)
+def _spacing_s(one: Dimension, unit: float) -> float:
+    """Return the seconds from one request of this amount to the next, 0 if no window asks it.
+
+    That is, where the hidden window holds only one.
+    """
+    if one.window_s is None or one.window_s * one.rate > unit:
+        return 0.0
+    return unit / (one.rate * (1 - one.guard))

@@ -47,8 +47,9 @@ from analysis.control.decisions import (
     Settled,
     WaitUntil,
 )
+from analysis.control.departures import Departures, head_of
 from analysis.control.leases import Load, Share
-from analysis.control.parcels import Flight, Parcel, cut
+from analysis.control.parcels import Flight, Parcel
 from analysis.control.queues import Queues, bring_fresh, turns
 from analysis.control.retry_budget import RetryBudget
 from analysis.control.routes import (
@@ -97,7 +98,6 @@ class Scheduler:
         """
         if not routes:
             raise LocalProtocolError("A scheduler needs at least one route.")
-        self._new_id = new_id
         self._routes = open_routes(routes, rng=rng, now=now, settings=settings)
         self._all = tuple(range(len(self._routes)))
         self._queues = Queues(self._routes)
@@ -115,6 +115,7 @@ class Scheduler:
         self._budget = RetryBudget(settings=settings)
         self._aftermath = Aftermath(self._run, self._budget)
         self._copies = Copies(settings=settings)
+        self._departures = Departures(self._run, self._budget, self._copies, new_id)
         self._preference = Preference(settings=settings)
         self._watch = Watch(self._run)
         self._review_at = self._silent_at = now
@@ -379,7 +380,7 @@ class Scheduler:
                     over.asked = None
             if run.purse is not None and not caps.affords(run, over, parcel):
                 return NEVER
-            return self._send(self._head(route, over, now), over, now)
+            return self._departures.send(head_of(route, over, now), over, now)
         down_since = route.breaker.down_since
         if down_since is None:
             return ready_at
@@ -391,9 +392,9 @@ class Scheduler:
             other = self._routes[parcel.order[stage]]
             if not caps.affords(run, other, parcel):
                 return NEVER
-            parcel = self._head(route, other, now)
+            parcel = head_of(route, other, now)
             parcel.move_to(stage)
-            return self._send(parcel, other, now)
+            return self._departures.send(parcel, other, now)
         if stage != parcel.stage:
             return min(ready_at, exit_at)
         over_at = closures.over_at(run, all_down_since(self._routes) or down_since)  # all: a stop
@@ -403,48 +404,6 @@ class Scheduler:
             return None
         return min(ready_at, exit_at, over_at)
 
-    def _head(self, home: RouteState, over: RouteState, now: float) -> Parcel:
-        """Take the head of a queue, or what one request takes of it; the rest stays."""
-        parcel = home.queue.popleft()
-        if (most := over.most_at(now)) < len(parcel.pack.items):
-            parcel, rest = cut(parcel, most)
-            home.queue.appendleft(rest)
-        return parcel
-
-    def _send(self, parcel: Parcel, over: RouteState, now: float) -> Send:
-        is_probe = not (self._run.is_whole or over.breaker.is_closed) and over.is_to_probe(now)
-        if parcel.attempts:
-            self._budget.spend(parcel.debt)
-            parcel.debt = 0.0
-        return self._launch(parcel, over, now, is_probe, False)
-
-    def _launch(
-        self, parcel: Parcel, route: RouteState, now: float, is_probe: bool, is_copy: bool
-    ) -> Send:
-        run, pack, plan, asked = self._run, parcel.pack, route.plan, route.asked
-        is_asked = asked is not None and asked[0] is pack  # by `ready_at`, for this decision
-        cost = asked[1] if asked is not None and is_asked else run.cost_of(plan.name, pack)
-        route.asked = None
-        call = route.pacer.take(cost, now)
-        if is_probe:
-            route.is_probed = True
-        route.sent += 1
-        route.used_at = now
-        if len(route.flights) < run.settings.silence_calls or route.latency.first is not None:
-            route.silent_at = None  # else older ones decide
-        self._copies.sent += 1
-        parcel.attempts += 1
-        parcel.flights += 1
-        request_id = self._new_id()
-        is_echo = is_copy and any(one.parcel is parcel for one in route.flights.values())
-        flight = Flight(
-            request_id, parcel, pack, route.index, cost, is_probe, call, now, is_copy, is_echo
-        )
-        run.flights[request_id] = route.flights[request_id] = flight
-        if run.purse is not None:
-            caps.reserve(run, route, flight)
-        return Send(request_id, plan.name, plan.model, pack, parcel.attempts, is_probe, is_copy)
-
     def _copy(self, now: float) -> Send | float:
         """Return a copy of a request, or when to look again."""
         if self._run.stop_reason is not None or not self._budget.may_retry():
@@ -452,7 +411,7 @@ class Scheduler:
         found = self._copies.next(self._run, now)
         if isinstance(found, float):
             return found
-        return self._launch(found[0].parcel, found[1], now, False, True)
+        return self._departures.launch(found[0].parcel, found[1], now, False, True)
 
     # Housekeeping
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from analysis.control.calls import Call
 from analysis.control.dimension import Dimension
 from analysis.control.learned import LearnedLimit
-from analysis.control.pacing import Call, Pacer
+from analysis.control.pacing import Pacer
 from analysis.errors import RateLimited
 from analysis.records import RateLimit
 from analysis.settings import SETTINGS, Settings

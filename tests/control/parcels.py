@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.control.pacing import Call
+from analysis.control.calls import Call
 from analysis.control.parcels import Flight, Parcel
 from analysis.records import Chunk, Item, Pack
 

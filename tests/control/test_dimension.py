@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.control.learned import LearnedLimit
@@ -271,7 +272,7 @@ def test_the_use_by_others_slows_down_to_a_share_and_ends_when_they_do() -> None
         left -= 0.5  # ten a second come in, we draw ten a second, others five
         found.take(1, now)
         told(found, now, limit=600, remaining=int(left), sent_at=now)
-    assert 4.0 < found.others < 6.0
+    assert 4.0 < found.others.per_s < 6.0
     for _ in range(600):
         now += 0.1
         left = max(0.0, left - 5)
@@ -300,16 +301,6 @@ def test_a_learned_window_is_a_burst_at_once() -> None:
     found = dimension(6_000, is_assumed=True, learned=known)
     assert (50.0, False, known) == (found.burst, found.is_assumed, found.learned())
     assert dimension(is_assumed=True).learned() is None
-
-
-def test_the_budget_is_what_is_left_of_minute_and_window() -> None:
-    """None where nothing is known, then the level, then what a window allows."""
-    found = dimension()
-    assert (None, 10.0) == found.budget(0.0)
-    told(found, 0.0, limit=600, remaining=400, sent_at=0.0)
-    assert (400.0, 10.0) == found.budget(0.0)
-    found.find_window(1, 0.0, wait_s=0.1)
-    assert pytest.approx(0.005) == found.budget(0.0)[0]
 
 
 def test_a_window_that_was_just_found_did_not_hold_what_was_refused_otherwise() -> None:
@@ -416,6 +407,74 @@ def test_no_window_holds_more_than_the_burst_and_the_rate(
         for last in range(first, len(sent)):
             lost = most if any(what == "hear" for _, what in steps) else 0.0
             assert last - first + 1 <= most + lost + found.rate * (sent[last] - begin) + 1e-6
+
+
+def test_a_smaller_part_has_a_smaller_burst_at_once() -> None:
+    """What was remembered of the larger one is forgotten."""
+    found = dimension(600)
+    found.allow(100)
+    assert 0.0 == found.ready_at(1, 0.0)
+    found.share(0.1, 0.0, has_turns=False)
+    found.take(found.burst, 0.0)
+    assert found.ready_at(1, 0.0) > 0.0
+
+
+WHAT = ["take", "refund", "blind", "hear", "refuse", "window", "limit", "share", "cut", "part"]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 2.0),
+            st.sampled_from(
+                [
+                    "take",
+                    "refund",
+                    "blind",
+                    "hear",
+                    "refuse",
+                    "window",
+                    "limit",
+                    "share",
+                    "cut",
+                    "part",
+                ]
+            ),
+        ),
+        max_size=60,
+    )
+)
+def test_what_is_remembered_of_the_burst_changes_no_time(steps: list[tuple[float, str]]) -> None:
+    """Whatever was heard, a dimension that remembers nothing of it gives the same answer."""
+    found, now = dimension(600), 0.0
+    for pause, what in steps:
+        now += pause
+        match what:
+            case "take":
+                found.take(5, now)
+            case "refund":
+                found.refund(2, now)
+            case "blind":
+                found.confirm_blindly(3.0, 200.0)
+            case "hear":
+                told(found, now, limit=600, remaining=300, sent_at=now, amount=4.0)
+            case "refuse":
+                found.refuse(1, now, sent_at=now, wait_s=0.2)
+            case "window":
+                found.find_window(1, now, wait_s=0.2)
+            case "limit":
+                told(found, now, limit=300, remaining=200, sent_at=now)
+            case "share":
+                found.share(0.5, now, has_turns=False)
+            case "part":
+                found.share(1.0, now, has_turns=False)
+            case _:
+                found.ease.cut(now, flat_s=1.0)
+        fresh = copy.copy(found)
+        fresh._sure_burst = 0.0
+        for amount in (1.0, 8.0, 40.0):
+            assert fresh.ready_at(amount, now) == found.ready_at(amount, now)
 
 
 @given(st.floats(0.0, 1e6), st.floats(1, 100_000), st.integers(1_000, 10_000_000))

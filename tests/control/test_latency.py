@@ -242,6 +242,33 @@ def test_predictions_stay_positive_and_grow_with_the_request(
         assert 0 < latency.predict(1) <= latency.predict(400) < math.inf
 
 
+def test_inflation_is_seen_when_most_of_the_last_answers_are_late() -> None:
+    """Asked after 50 calm answers, it is seen at the 26th late one, and not before."""
+    latency = Latency()
+    for _ in range(50):
+        latency.note(1, 1.0)
+    found = [latency.is_inflated()]
+    for _ in range(26):
+        latency.note(1, 9.0)
+        found.append(latency.is_inflated())
+    assert [False] * 26 + [True] == found
+
+
+@given(st.integers(0, 10**9), st.lists(st.sampled_from([1.0, 1.4, 3.0]), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_inflation_is_seen_at_the_very_answer(seed: int, loads: list[float]) -> None:
+    """Although it is looked at only after answers that can change it."""
+    chance, latency, plain = random.Random(seed), Latency(), Latency()
+    for load in loads:
+        for _ in range(40):
+            seconds = load * chance.lognormvariate(-1.0, 0.4)
+            latency.note(1, seconds)
+            plain.note(1, seconds)
+            inflation = plain.inflation
+            is_so = inflation is not None and inflation >= SETTINGS.concurrency_inflated
+            assert is_so == latency.is_inflated()
+
+
 def test_a_latency_shows_its_state() -> None:
     """Base, slope, samples."""
     assert "Latency(1.000 s + 0.150 s/chunk, 0 samples)" == repr(Latency())

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.control.learned import Learned, LearnedLimit
 from analysis.control.pacing import Pacer
 from analysis.errors import RateLimited, RequestTooLarge
 from analysis.records import RateLimit
-from tests.control.pacers import limited, pacer, refused, stated
+from tests.control.pacers import limited, pacer, refused, stated, told
 
 
 def test_both_dimensions_hold_a_request_back() -> None:
@@ -285,6 +285,16 @@ def test_it_is_rate_bound_while_a_request_has_to_wait_and_for_a_second_after_it(
     assert (True, False) == (found.is_rate_bound(14.9), found.is_rate_bound(16.5))
 
 
+def test_the_budget_is_what_is_left_of_minute_and_window() -> None:
+    """None where nothing is known, then the level, then what a window allows."""
+    found = pacer(rpm=600, tpm=600_000)
+    assert (None, 10.0) == found.budget(0.0)["requests"]
+    told(found.requests, 0.0, limit=600, remaining=400, sent_at=0.0)
+    assert (400.0, 10.0) == found.budget(0.0)["requests"]
+    found.requests.find_window(1, 0.0, wait_s=0.1)
+    assert pytest.approx(0.005) == found.budget(0.0)["requests"][0]
+
+
 def test_the_budget_and_the_counters_follow_what_is_drawn() -> None:
     """Level and rate of both dimensions; tokens reserved and given back."""
     found = pacer(rpm=600, tpm=600_000)
@@ -308,6 +318,7 @@ def test_what_was_learned_is_where_the_next_run_starts() -> None:
     assert (False, 50.0) == (found.is_guessed, found.requests.burst)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 6_000),
     st.integers(5_000, 1_000_000),

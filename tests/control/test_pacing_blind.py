@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from analysis.control.pacing import Call, Pacer
+from analysis.control.calls import Call
+from analysis.control.pacing import Pacer
 from analysis.errors import RateLimited
 from analysis.settings import SETTINGS
 from tests.control.pacers import dimension, pacer, refused, stated, told

@@ -107,10 +107,10 @@ def test_with_turns_what_others_draw_is_no_drift() -> None:
     found = dimension()
     for number in range(1, 200):
         told(found, number / 10, limit=600, remaining=600 - 2 * number, sent_at=number / 10)
-    assert found.others > 0
+    assert found.others.per_s > 0
     found.share(1.0, 20.0, has_turns=True)
     told(found, 21.0, limit=600, remaining=0, sent_at=21.0)
-    assert 0.0 == found.others
+    assert 0.0 == found.others.per_s
 
 
 def test_bursts_of_a_part_grow_as_if_the_whole_were_used() -> None:

@@ -291,7 +291,7 @@ class Wasteful(Scheduler):
             route.pacer.refund = keep  # type: ignore[method-assign]
 
 
-def keep(*, tokens: int, now: float) -> None:
+def keep(tokens: int, now: float) -> None:
     """Give nothing back."""
 
 
