@@ -26,7 +26,7 @@ from analysis.pipeline.ledger_rows import VerdictRow
 from analysis.pipeline.output import (
     OUTPUT_COLUMNS,
     OUTPUT_KINDS,
-    VerdictCells,
+    cells_of,
     check_writable,
     write_csv,
     write_whole,
@@ -186,27 +186,14 @@ def _filler(form: Format, rows: Iterator[_Entry], *, has_guard: bool) -> Callabl
     return fill
 
 
-def _cells(verdict: VerdictRow) -> VerdictCells:
-    return VerdictCells(
-        labels=verdict.labels,
-        confidence=verdict.confidence,
-        route=verdict.route,
-        model=verdict.model,
-        pack=verdict.pack,
-        attempts=verdict.attempts,
-        latency_s=verdict.latency_s,
-        error=verdict.error_kind,
-    )
-
-
 def _texts(source: str, name: str, verdict: VerdictRow) -> tuple[str, ...]:
     ours = (verdict.error_message or "", verdict.reused_from or "")
-    return (source, name, *_cells(verdict).texts(), *ours)
+    return (source, name, *cells_of(verdict).texts(), *ours)
 
 
 def _values(source: str, name: str, verdict: VerdictRow) -> tuple[str | float | None, ...]:
     ours = (verdict.error_message, verdict.reused_from)
-    return (source, name, *_cells(verdict).values(), *ours)
+    return (source, name, *cells_of(verdict).values(), *ours)
 
 
 def _write_parquet(raw: BinaryIO, rows: Iterator[_Entry]) -> None:

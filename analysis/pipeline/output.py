@@ -12,7 +12,7 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import BinaryIO, TextIO, cast
 from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.formats import Kind, is_packed, known_format
+from analysis.pipeline.ledger_rows import VerdictRow
 
 OUTPUT_COLUMNS = (
     "semantic_function",
@@ -183,6 +184,21 @@ class VerdictCells:
             None if self.latency_s is None else round(self.latency_s * 1000, 1),
             self.error,
         )
+
+
+def cells_of(verdict: VerdictRow, names: Mapping[str, str] | None = None) -> VerdictCells:
+    """Return the cells of a verdict as the ledger holds it, by its keys or by names for them."""
+    labels = verdict.labels
+    return VerdictCells(
+        labels=[names.get(key, key) for key in labels] if names else labels,
+        confidence=verdict.confidence,
+        route=verdict.route,
+        model=verdict.model,
+        pack=verdict.pack,
+        attempts=verdict.attempts,
+        latency_s=verdict.latency_s,
+        error=verdict.error_kind,
+    )
 
 
 def default_output(path: Path | str) -> Path:

@@ -27,8 +27,7 @@ from analysis.pipeline.dialect import cause
 from analysis.pipeline.duplicates import FirstTexts
 from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger import Ledger
-from analysis.pipeline.ledger_rows import VerdictRow
-from analysis.pipeline.output import VerdictCells
+from analysis.pipeline.output import VerdictCells, cells_of
 from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import (
     Counts,
@@ -389,7 +388,7 @@ class TableRun:
             held = ledger.lookup([row.chunk for row in rows])
             for row, verdict in zip(rows, held, strict=True):
                 self._counts.add_row(row.chunk.id, verdict)
-                yield row, _STOPPED_CELLS if verdict is None else _cells_of(verdict, names)
+                yield row, _STOPPED_CELLS if verdict is None else cells_of(verdict, names)
 
     def _is_told(self, summary: RunSummary) -> bool:
         """Tell whether the summary that is there is whole and tells of the same end."""
@@ -461,19 +460,6 @@ def _mark(text: str) -> str:
 
 def _marks(texts: Sequence[str]) -> str:
     return _mark(texts[0]) if len(texts) == 1 else " ".join(map(_mark, texts))
-
-
-def _cells_of(verdict: VerdictRow, names: Mapping[str, str]) -> VerdictCells:
-    return VerdictCells(
-        labels=[names.get(key, key) for key in verdict.labels] if names else verdict.labels,
-        confidence=verdict.confidence,
-        route=verdict.route,
-        model=verdict.model,
-        pack=verdict.pack,
-        attempts=verdict.attempts,
-        latency_s=verdict.latency_s,
-        error=verdict.error_kind,
-    )
 
 
 _STOPPED_CELLS = VerdictCells(
