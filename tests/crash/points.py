@@ -103,6 +103,7 @@ class Job:
         base_url: Of the service.
         log: Payment log of the service, shared by all jobs.
         bug: Name of a bug of `bugs.py` that the program has; empty for none.
+        count: Rows.
     """
 
     folder: Path
@@ -110,11 +111,12 @@ class Job:
     base_url: str
     log: Path
     bug: str = ""
+    count: int = ROWS
 
     @property
     def rows(self) -> list[tuple[str, str]]:
         """Ids and texts."""
-        return [(f"id-{number}", f"Text {number} of run {self.seed}.") for number in range(ROWS)]
+        return [(f"id-{place}", f"Text {place} of run {self.seed}.") for place in range(self.count)]
 
     @property
     def source(self) -> Path:
