@@ -210,9 +210,14 @@ def test_interruption_of_a_notebook_cell_keeps_what_is_paid(tmp_path: Path) -> N
         async def cell() -> RunSummary:
             return analyze_file(table(tmp_path, 100), **chosen)
 
-        # Unlike asyncio.run, this leaves Ctrl-C to Python, as notebooks do.
-        with closing(asyncio.new_event_loop()) as loop:
-            summary = loop.run_until_complete(cell())
+        # Unlike asyncio.run, this leaves Ctrl-C to Python, as notebooks do. A shell starts programs
+        # in the background with Ctrl-C ignored, so the tests may have to ask for it.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with closing(asyncio.new_event_loop()) as loop:
+                summary = loop.run_until_complete(cell())
+        finally:
+            signal.signal(signal.SIGINT, before)
         assert (130, INTERRUPTED) == (summary.exit_code, summary.stopped)
         assert 0 < summary.labeled == service.chunks < 100
         assert 100 == analyze_file(tmp_path / "chunks.csv", **options(service)).labeled

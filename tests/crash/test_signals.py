@@ -56,8 +56,8 @@ def job(tmp_path: Path, service: tuple[str, Path], request: pytest.FixtureReques
 def started(job: Job, *options: str, ignores_hang_up: bool = False) -> subprocess.Popen[str]:
     """Start the program and wait until the service has been paid by it."""
 
-    def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    def hear() -> None:  # whatever the tests themselves were started with
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignores_hang_up else signal.SIG_DFL)
 
     paid = lines_of(job.log)
     process = subprocess.Popen(
@@ -69,7 +69,7 @@ def started(job: Job, *options: str, ignores_hang_up: bool = False) -> subproces
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=ignore if ignores_hang_up else None,
+        preexec_fn=hear,
     )
     until = time.monotonic() + LONGEST_S
     while lines_of(job.log) == paid and process.poll() is None and time.monotonic() < until:
