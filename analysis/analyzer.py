@@ -13,8 +13,8 @@ from analysis.prices import PriceTable
 from analysis.records import Chunk, Journal, StopCause, Verdict
 
 ChunkLike: TypeAlias = Chunk | Mapping[str, Any] | tuple[str, str]
-"""A `Chunk`, a mapping with `id` and `text` (and, if wanted, `topic` and `document`), or a pair
-(id, text)."""
+"""A `Chunk`, a mapping with `id` and `text` (and, if wanted, `topic`, `title` and `document`), or a
+pair (id, text)."""
 
 ESTIMATE_VERSION = 1
 """Moves when a field of an estimate as JSON changes its meaning or goes."""

@@ -12,6 +12,7 @@ from itertools import islice
 from analysis.analyzer import ChunkLike
 from analysis.errors import ConfigurationError
 from analysis.labels.neighbours import placed_chunks
+from analysis.labels.titles import sent_title
 from analysis.records import Chunk
 from analysis.settings import LANGUAGES, MOST_CONTEXT, SETTINGS, Settings
 
@@ -70,12 +71,16 @@ def check_topic(topic: str | None) -> str | None:
     Raises:
         ConfigurationError: If it is no text.
     """
-    if topic is not None and not (isinstance(topic, str) and _is_encodable(topic)):
+    return _check_words("topic", topic)
+
+
+def _check_words(name: str, given: str | None) -> str | None:
+    if given is not None and not (isinstance(given, str) and _is_encodable(given)):
         raise ConfigurationError(
-            f"The topic is of the type {type(topic).__name__} or holds half a surrogate pair; it "
+            f"The {name} is of the type {type(given).__name__} or holds half a surrogate pair; it "
             "must be a str, or None."
         )
-    return topic
+    return given
 
 
 def as_chunks(
@@ -101,14 +106,14 @@ def as_chunks(
             f"chunks is of the type {type(given).__name__}. Pass a list (or another iterable) of "
             "chunks; for a single one there is analyze_chunk."
         )
-    found = map(as_chunk, given)
+    found = (as_chunk(one, settings) for one in given)
     if not context:
         return found
     return placed_chunks(found, distance=context, has_totals=has_totals, settings=settings)
 
 
-def as_chunk(given: ChunkLike) -> Chunk:
-    """Return a new `Chunk` of what a caller may hand in.
+def as_chunk(given: ChunkLike, settings: Settings = SETTINGS) -> Chunk:
+    """Return a new `Chunk` of what a caller may hand in; a long title is cut to `title_chars`.
 
     Raises:
         ConfigurationError: If it has no id or text, or they cannot be sent.
@@ -127,7 +132,10 @@ def as_chunk(given: ChunkLike) -> Chunk:
             "Decode it anew, or replace it: text.encode('utf-8', 'replace').decode()."
         )
     check_topic(chunk.topic)
-    return chunk
+    title = sent_title(
+        _check_words(f"title of chunk {chunk.id!r}", chunk.title), settings.title_chars
+    )
+    return chunk if title == chunk.title else replace(chunk, title=title)
 
 
 async def one_slice(chunks: Sequence[Chunk]) -> AsyncIterator[Sequence[Chunk]]:
@@ -145,8 +153,13 @@ def _read_chunk(given: ChunkLike) -> Chunk:
     if isinstance(given, Chunk):
         return replace(given, place=None)  # the analyzer says what stands around
     if isinstance(given, Mapping):
-        topic, document = given.get("topic"), given.get("document")
-        return Chunk(id=given["id"], text=given["text"], topic=topic, document=document)
+        return Chunk(
+            id=given["id"],
+            text=given["text"],
+            topic=given.get("topic"),
+            title=given.get("title"),
+            document=given.get("document"),
+        )
     if isinstance(given, str | bytes):
         raise TypeError("a text alone has no id")
     chunk_id, text = given

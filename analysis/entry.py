@@ -152,6 +152,8 @@ def analyze_dataframe(
     columns = frames.columns_of(
         frame, {role: options.pop(f"{role}_column", None) for role in frames.ROLES}
     )
+    if frames.TITLE in columns:  # the table below names its columns by their roles
+        options["title_column"] = frames.TITLE
     with tempfile.TemporaryDirectory(prefix="semfn-") as folder:
         source = Path(folder) / "DataFrame"
         digest = frames.write_frame(source, frame, columns)
@@ -239,6 +241,7 @@ def _run_tables(
         "context": str(opened.context),
         "prompt": analyzer.run_key["prompt"],
         "topic_digest": topic_digest(opened.topic),
+        "title_column": options.title_column or "",
     }
     if isinstance(file, str) and file not in LabelSet.available():
         record["label_set_file"] = str(Path(file).resolve())

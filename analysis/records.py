@@ -82,15 +82,17 @@ class Place:
 class Chunk:
     """One piece of text with the id under which its label is reported.
 
-    `topic` beats the topic of the call; `document` keeps packs from crossing documents; `source`
-    names the input that a chunk comes from, where a run has several: ids are unique within one.
-    `is_after_gap` says that rows before it were left out: no pack reaches across the gap. `place`
-    is set where neighbours are sent along.
+    `topic` beats the topic of the call; `title` is the headline of what the chunk is part of;
+    `document` keeps packs from crossing documents; `source` names the input that a chunk comes
+    from, where a run has several: ids are unique within one. `is_after_gap` says that rows before
+    it were left out: no pack reaches across the gap. `place` is set where neighbours are sent
+    along.
     """
 
     id: str
     text: str
     topic: str | None = None
+    title: str | None = None
     document: str | None = None
     source: str | None = None
     is_after_gap: bool = False
@@ -131,15 +133,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """Chunks that travel in one request, in input order, of one document and one topic.
+    """Chunks that travel in one request, in input order, of one document, topic and title.
 
-    `title` is that of the document. What stands around the chunks follows from the places of the
-    first and the last one, so it is right for any part of a pack, too.
+    What stands around the chunks follows from the places of the first and the last one, so it is
+    right for any part of a pack, too.
     """
 
     items: tuple[Item, ...]
     topic: str | None = None
-    title: str | None = None
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -149,6 +150,11 @@ class Pack:
     def tokens(self) -> int:
         """Estimated tokens of the texts of all chunks together, without what stands around."""
         return sum(item.tokens for item in self.items)
+
+    @property
+    def title(self) -> str | None:
+        """The title that all chunks have, if they have one."""
+        return self.items[0].chunk.title
 
     @property
     def position(self) -> Position | None:
@@ -177,7 +183,7 @@ class Ask:
 
     Attributes:
         instructions: What the model is told once; byte-identical within a run.
-        content: The user content, JSON text that holds the topic and the chunks.
+        content: The user content, JSON text that holds title, topic and chunks.
         schema_name: Name of the answer schema, `[A-Za-z0-9_-]{1,64}`.
         schema: JSON Schema of the answer; the same object within a run.
         max_output_tokens: Cap for the answer.

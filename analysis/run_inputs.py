@@ -79,10 +79,12 @@ def open_run(
         text_column=options.text_column,
         document_column=options.document_column,
         topic_column=options.topic_column,
+        title_column=options.title_column,
         topic=topic,
         encoding=options.encoding,
         delimiter=options.delimiter,
         context=options.context,
+        title_chars=options.settings.title_chars,
     )
     folder = output_folder(inputs, path_out)
     if options.limit is not None:

@@ -34,6 +34,7 @@ class RunOptions:
         text_column: Column of the texts, by default `text`.
         document_column: Packs never cross documents; by default `document` where it exists.
         topic_column: By default `topic` where it exists.
+        title_column: Column of the titles of what the chunks are part of; by default none is sent.
         encoding: By default UTF-8.
         delimiter: By default the comma, or what the header shows alone.
         label_set: Name of a label set, path of a `.toml` file, or a `LabelSet`.
@@ -76,6 +77,7 @@ class RunOptions:
     text_column: str | None = None
     document_column: str | None = None
     topic_column: str | None = None
+    title_column: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
     label_set: str | LabelSet = DEFAULT_LABEL_SET

@@ -104,6 +104,9 @@ class Settings(ControlSettings):
     neighbour_chars: int = knob(
         1_000, unit="characters", low=1, high=100_000, reason="of a context text; mostly all of it"
     )
+    title_chars: int = knob(
+        300, unit="characters", low=1, high=10_000, reason="of a title; all of a long headline"
+    )
     document_rows: int = knob(
         500, unit="rows", low=0, high=100_000, reason="read ahead for their number: bounds memory"
     )

@@ -59,7 +59,7 @@ class JobSizer:
         self._every = every
         self._stretches = Counter[int]()
         self._length = 0
-        self._last: tuple[str | None, str | None] | None = None
+        self._last: tuple[str | None, ...] | None = None
         self._seen = self._measured = self._tokens = self._around = 0
 
     def add(self, chunks: Sequence[Chunk]) -> None:
@@ -73,7 +73,7 @@ class JobSizer:
                 self._measured += 1
                 self._tokens += tokens
                 self._around += around_tokens(_alone(chunk, tokens))
-            place = (chunk.document, chunk.topic or self._topic)
+            place = (chunk.document, chunk.title, chunk.topic or self._topic)
             if place != self._last:
                 self._end_stretch()
                 self._last = place

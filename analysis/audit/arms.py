@@ -3,8 +3,8 @@
 Pure. `commands.evaluate_audit` and `proof` make arms, `asking` asks them.
 
 Windows of an arm follow from its chunks by the rule of every run (`control.packing`): consecutive
-chunks of one document and topic. An order of its own is made inside of windows only, so that each
-request of the arm holds the same chunks as before.
+chunks of one document, topic and title. An order of its own is made inside of windows only, so that
+each request of the arm holds the same chunks as before.
 """
 
 from __future__ import annotations

@@ -124,6 +124,7 @@ def prepare(
         InputError: If the input is not that of the output.
     """
     _check_topic(facts, table.topic)
+    _check_titles(facts, table)
     block, by_id = facts.chunks_per_request, {row.id: row for row in rows}
     sample = Sample(size=wanted.rows, seed=wanted.seed, block=block)
     chunks = _drawn(table, by_id, sample, output)
@@ -165,6 +166,13 @@ def _check_topic(facts: RunFacts, topic: str | None) -> None:
         f"The run had {had} of its own that is not the one given now, and the topic is part of "
         "each question. Pass the --topic of the run."
     )
+
+
+def _check_titles(facts: RunFacts, table: Table) -> None:
+    if "title" in table.roles and not facts.title_column:
+        raise ConfigurationError(
+            "The run sent no titles, and the title is part of a question. Leave --title-column out."
+        )
 
 
 def _drawn(

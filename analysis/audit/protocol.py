@@ -73,6 +73,8 @@ class Protocol:
         hasher = hashlib.sha256()
         for chunk in chunks:
             content = [chunk.id, chunk.document, chunk.topic, chunk.text]
+            if chunk.title is not None:  # texts without titles keep their digest
+                content.append(chunk.title)
             hasher.update(json.dumps(content, ensure_ascii=True).encode())
         return replace(self, texts=hasher.hexdigest())
 

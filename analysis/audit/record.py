@@ -31,6 +31,7 @@ class RunFacts:
         language: Of the texts, or `auto`.
         prompt: Digest of the prompt, or empty where the results do not say it.
         topic_digest: See `topic_digest`; None where the results do not say it.
+        title_column: Column of the titles that were sent, or empty.
         chunks_per_request: Largest pack.
         context: Texts before and after a request that were sent along.
         service_tier: As asked for, or None.
@@ -44,6 +45,7 @@ class RunFacts:
     language: str
     prompt: str
     topic_digest: str | None
+    title_column: str
     chunks_per_request: int
     context: int
     service_tier: str | None
@@ -96,6 +98,7 @@ def _facts(document: Any, path: Path, output: Path) -> RunFacts:
             language=record["language"],
             prompt=record.get("prompt", ""),
             topic_digest=record.get("topic_digest"),
+            title_column=record.get("title_column", ""),
             chunks_per_request=int(record["chunks_per_request"].split(" ", 1)[0]),
             context=int(record.get("context", 0)),
             service_tier=record["service_tier"] or None,

@@ -21,6 +21,7 @@ import click
 if TYPE_CHECKING:
     from analysis.analyzer import Estimate
     from analysis.audit.audited import Audit
+    from analysis.audit.record import RunFacts
     from analysis.pipeline.tables import Table
     from analysis.records import StopCause
 
@@ -34,8 +35,8 @@ COMPARING = (
 """Options of a comparison, which an audit does not make."""
 
 ASKING = (
-    *("input", "topic", "text_column", "topic_column", "route", "model", "local", "budget"),
-    "yes",
+    *("input", "topic", "text_column", "topic_column", "title_column", "route", "model"),
+    *("local", "budget", "yes"),
 )
 """Options that only an audit has."""
 
@@ -59,6 +60,11 @@ def audit_options(command: _Command) -> _Command:
         click.option("--topic", help="Audit: the topic of the run."),
         click.option("--text-column", metavar="NAME", help="Audit: column of the texts."),
         click.option("--topic-column", metavar="NAME", help="Audit: column of the topics."),
+        click.option(
+            "--title-column",
+            metavar="NAME",
+            help="Audit: column of the titles. [default: that of the run]",
+        ),
         click.option(
             "--route", metavar="LIST", help="Audit: also ask the same requests over these routes."
         ),
@@ -149,7 +155,7 @@ def run_audit(options: Options) -> Report:
         budget_usd=options["budget"],
     )
     with contextlib.ExitStack() as held:
-        table = _input(options, facts.input, facts.context)
+        table = _input(options, facts)
         audit = prepare(
             held,
             facts=facts,
@@ -224,19 +230,20 @@ def _check(options: Options) -> None:
         raise ConfigurationError(f"--budget is {budget:g}; it must be US dollars above 0.")
 
 
-def _input(options: Options, path: Path, context: int) -> Table:
+def _input(options: Options, facts: RunFacts) -> Table:
     from analysis.pipeline.tables import open_table
 
     return open_table(
-        options["input"] or path,
+        options["input"] or facts.input,
         id_column=options["id_column"],
         text_column=options["text_column"],
         document_column=options["document_column"],
         topic_column=options["topic_column"],
+        title_column=options["title_column"] or facts.title_column or None,
         topic=options["topic"],
         encoding=options["encoding"],
         delimiter=options["delimiter"],
-        context=context,
+        context=facts.context,
     )
 
 

@@ -52,6 +52,10 @@ def input_options(command: _Command) -> _Command:
                 "--document-column", help="Column of the documents. [default: document, if there]"
             ),
             click.option("--topic-column", help="Column of the topics. [default: topic, if there]"),
+            click.option(
+                "--title-column",
+                help="Column of the titles, shown with the chunks. [default: none]",
+            ),
             click.option("--encoding", help="Encoding of the input. [default: utf-8]"),
             click.option(
                 "--delimiter", help="Delimiter of the input. [default: comma, or as in the header]"

@@ -43,6 +43,7 @@ Options = Mapping[str, Any]
 @click.option("--text-column", metavar="NAME", help="Column of the texts. [default: text]")
 @click.option("--document-column", metavar="NAME", help="Column of the documents.")
 @click.option("--topic-column", metavar="NAME", help="Column of the topics.")
+@click.option("--title-column", metavar="NAME", help="Column of the titles. [default: none]")
 @click.option(
     "--label-set", multiple=True, metavar="NAME|FILE", help="Only these. [default: four sets]"
 )
@@ -137,7 +138,10 @@ def _chunks(options: Options) -> Sequence[Chunk]:
     from analysis.errors import ConfigurationError
     from analysis.pipeline.tables import open_table, scan
 
-    columns = ("id_column", "text_column", "document_column", "topic_column", "topic")
+    columns = (
+        *("id_column", "text_column", "document_column", "topic_column", "title_column"),
+        "topic",
+    )
     if options["input"] is None:
         for name in columns:
             if options[name] is not None:

@@ -2,9 +2,10 @@
 
 Pure. dispatch feeds it while it reads its input; a run's estimate feeds it the same way.
 
-Windows are cut from the data and not from the clock: consecutive chunks of one input, document and
-topic, up to k of them, fewer where their tokens demand it. The same input therefore gives the same
-requests, also when a run is resumed. `parts` says which chunks of a window share a request.
+Windows are cut from the data and not from the clock: consecutive chunks of one input, document,
+topic and title, up to k of them, fewer where their tokens demand it. The same input therefore gives
+the same requests, also when a run is resumed. `parts` says which chunks of a window share a
+request.
 """
 
 from __future__ import annotations
@@ -88,16 +89,20 @@ def _is_of_one(first: Piece, second: Piece) -> bool:
     one, other = first.chunk, second.chunk
     if other.is_after_gap:
         return False
-    return (one.source, one.document, first.topic) == (other.source, other.document, second.topic)
+    return (one.source, one.document, one.title, first.topic) == (
+        *(other.source, other.document, other.title),
+        second.topic,
+    )
 
 
 class Cutter:
     """Collects pieces in input order and hands out windows.
 
-    A window holds up to k consecutive pieces of one input, document and topic: of one stretch. With
-    `is_whole` a stretch is held back until its end, or until there are `LOOK_AHEAD` windows of it,
-    and cut into windows of equal size, so that no runt is left. A source of unknown length is cut
-    without looking ahead, so that its first rows give the same requests as all of them would.
+    A window holds up to k consecutive pieces of one input, document, topic and title: of one
+    stretch. With `is_whole` a stretch is held back until its end, or until there are `LOOK_AHEAD`
+    windows of it, and cut into windows of equal size, so that no runt is left. A source of unknown
+    length is cut without looking ahead, so that its first rows give the same requests as all of
+    them would.
     """
 
     def __init__(

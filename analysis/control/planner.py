@@ -15,9 +15,9 @@ answer after L(k) seconds, F what a bucket holds and r its refill:
     R(k) = sum over stretches of ceil(length / k)        W(k) = R * (I + O0) + N * (c + h + o)
     L(k) = base + k * seconds for a chunk
 
-A stretch is a row of chunks of one document and one topic, since a pack never crosses them. Places
-are left out for small jobs, which go one by one unless a limit of the account holds them back: one
-chunk alone is what packed labels are held against.
+A stretch is a row of chunks of one document, topic and title, since a pack never crosses them.
+Places are left out for small jobs, which go one by one unless a limit of the account holds them
+back: one chunk alone is what packed labels are held against.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ Ids inside a request are random and short, made for that request alone: an answe
 another request cannot pass for this one's.
 
 Texts of the context have no id, so no label can be given to them: an answer that names another id
-than those of the chunks is void. A context text that looks like an order is left out, since it
-would speak to a whole pack.
+than those of the chunks is void. A title or a context text that looks like an order is left out,
+since it would speak to a whole pack.
 
 A question has two forms. In the text form the model writes its answer as JSON of the schema. In the
 choice form, for the routes in `CHOICE_ROUTES`, nothing is written: each chunk gets a typed question
@@ -331,8 +331,11 @@ class PromptBuilder:
 
     def _surroundings(self, pack: Pack) -> dict[str, Any]:
         """Return what is said of the text as a whole, and where in it the chunks stand."""
+        title = pack.title
+        if title and looks_like_orders(title, self.language):
+            title = None
         named = {
-            "title": pack.title,
+            "title": title,
             "topic": pack.topic,
             "language": None if self.language == "auto" else self.language,
             "position": str(pack.position) if pack.position else None,

@@ -1,4 +1,4 @@
-"""Which column of a table is the id, the text, the document and the topic.
+"""Which column of a table is the id, the text, the document, the topic and the title.
 
 Pure. `tables` asks it; the messages name what is there and what may have been meant.
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.errors import InputError
-from analysis.pipeline.formats import ROLES
+from analysis.pipeline.formats import HEADINGS, ROLES, TITLE
 from analysis.pipeline.output import OUTPUT_COLUMNS
 
 _SHOWN_COLUMNS = 20
@@ -37,6 +37,8 @@ def find_roles(
     roles = {}
     for role in ROLES:
         name = named.get(role)
+        if role == TITLE and name is None:
+            continue
         wanted = role if name is None else name
         if counts[wanted] > 1:
             raise InputError(
@@ -65,10 +67,18 @@ def column_notes(columns: tuple[str, ...], roles: Mapping[str, int]) -> tuple[st
     if "id" not in roles:
         notes.append("no column 'id': the row number is the id")
     for role in ROLES:
-        if role not in roles and (near := alike(role, columns)):
+        if role not in roles and (near := _near(role, columns, roles)):
             option = f"--{role}-column would use it"
             notes.append(f"column {shown(near[0])} is not used as {role}; {option}")
     return tuple(notes)
+
+
+def _near(role: str, columns: Sequence[str], roles: Mapping[str, int]) -> Sequence[str]:
+    """Return the columns that may have been meant; for titles few words will do, and none used."""
+    if role != TITLE:
+        return alike(role, columns)
+    free = (name for index, name in enumerate(columns) if index not in roles.values())
+    return [name for name in free if name.strip().casefold() in HEADINGS]
 
 
 def shown(name: str) -> str:

@@ -47,7 +47,7 @@ class CsvRows:
             InputError: If a row cannot be read, or has more or fewer cells than the header.
         """
         width = len(self.columns)
-        id_at, text_at, document_at, topic_at = (roles.get(role) for role in ROLES)
+        id_at, text_at, document_at, topic_at, title_at = (roles.get(role) for role in ROLES)
         assert text_at is not None  # a table without texts is not opened
         with closing(records(self.dialect)) as lines:
             next(lines, None)  # the header, known already
@@ -63,6 +63,7 @@ class CsvRows:
                         cells[text_at],
                         "" if document_at is None else cells[document_at],
                         "" if topic_at is None else cells[topic_at],
+                        "" if title_at is None else cells[title_at],
                     ),
                 )
 

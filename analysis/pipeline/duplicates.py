@@ -49,7 +49,7 @@ UPDATE first SET source = ?, id = ?, rank = ? WHERE short = ? AND rest = ? AND r
 
 
 def is_loose(chunk: Chunk) -> bool:
-    """Tell whether nothing but text and topic decides the label.
+    """Tell whether nothing but text, topic and title decides the label.
 
     That is a chunk that is part of no document, has no neighbours and is not blank.
     """

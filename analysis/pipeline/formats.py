@@ -13,8 +13,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-ROLES = ("id", "text", "document", "topic")
+ROLES = ("id", "text", "document", "topic", "title")
 """What a column can be to us; everything else is carried along."""
+
+TITLE = "title"
+"""The role that a column has only where the user names it: a column called so may hold anything,
+and what is sent must not change because a table has one."""
+
+HEADINGS = ("title", "headline")
+"""Names of columns, in any case, that may hold titles."""
 
 STREAM = "-"
 """Stands for standard input and standard output."""
@@ -51,8 +58,9 @@ class Kind(Enum):
 Cells = tuple[Any, ...]
 """What a reader holds of a row; only the same reader can tell what is in it."""
 
-Named = tuple[str | None, str, str, str]
-"""Id (None where the table has no ids), text, document and topic; missing values are empty."""
+Named = tuple[str | None, str, str, str, str]
+"""Id (None where the table has no ids), text, document, topic and title; missing values are
+empty."""
 
 Record = tuple[int, int, Cells, Named]
 """Number of the row from 1, line of the file on which it starts, cells, and what we need of it."""

@@ -20,6 +20,7 @@ import platformdirs
 
 from analysis.errors import ConfigurationError, LedgerError
 from analysis.pipeline.formats import ROLES as ROLES
+from analysis.pipeline.formats import TITLE as TITLE
 from analysis.pipeline.formats import Kind
 from analysis.pipeline.output import OUTPUT_COLUMNS, OUTPUT_KINDS, write_table
 from analysis.settings import SETTINGS
@@ -41,7 +42,8 @@ def columns_of(frame: object, named: Mapping[str, str | None]) -> dict[str, int]
 
     Args:
         frame: Of pandas, or any that narwhals knows and that holds its rows in memory.
-        named: Role -> name of the column, or None for the usual name, if it is there.
+        named: Role -> name of the column, or None for the usual name, if it is there; titles only
+            come from a column that is named.
 
     Raises:
         ConfigurationError: If it is no such frame, the text column or a named one is missing or
@@ -55,6 +57,8 @@ def columns_of(frame: object, named: Mapping[str, str | None]) -> dict[str, int]
         )
     found = {}
     for role in ROLES:
+        if role == TITLE and not named.get(role):
+            continue
         wanted = named.get(role) or role
         count = names.count(wanted)
         if count > 1:
@@ -73,7 +77,7 @@ def write_frame(path: Path, frame: object, columns: Mapping[str, int]) -> str:
     """Write the columns that a run needs as CSV; return a hex digest of what was written.
 
     Missing values become empty texts; strings such as NA or null stay what they are. Ids,
-    documents and topics may be of any type and become their `str`.
+    documents, topics and titles may be of any type and become their `str`.
 
     Raises:
         ConfigurationError: If a text is neither a string nor missing, or holds what cannot be sent.

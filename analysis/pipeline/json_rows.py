@@ -85,12 +85,13 @@ class JsonRows:
     def _named(
         self, line: int, keys: Sequence[str | None], found: Mapping[str, msgspec.Raw]
     ) -> Named:
-        id_key, text_key, document_key, topic_key = keys
+        id_key, text_key, document_key, topic_key, title_key = keys
         return (
             None if id_key is None else self._plain(line, id_key, found),
             "" if text_key is None else self._plain(line, text_key, found, is_text=True),
             "" if document_key is None else self._plain(line, document_key, found),
             "" if topic_key is None else self._plain(line, topic_key, found),
+            "" if title_key is None else self._plain(line, title_key, found),
         )
 
     def _plain(

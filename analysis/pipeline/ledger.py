@@ -153,7 +153,7 @@ class Ledger:
             sources: Names of the inputs, each once; with the chunk id the identity of a chunk. A
                 chunk without `source` belongs to the only one.
             key_of: Hash, 16 to 32 bytes, of all that decides the answer to a chunk: text, topic,
-                label set, prompt, routes with models, endpoint. Called from any thread.
+                title, label set, prompt, routes with models, endpoint. Called from any thread.
             run_facts: What the run states about itself; kept as JSON. Those in `DECIDING_FACTS`
                 tell runs apart that ask in another form.
             started_at: UTC time of the start, ISO 8601 with offset.

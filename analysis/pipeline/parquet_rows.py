@@ -110,7 +110,7 @@ class ParquetRows:
         with _readable(self.path), closing(_open(self.path)) as file:
             for arrow in file.iter_batches(batch_size=self.batch_rows, use_threads=False):
                 batch = _Batch(arrow)
-                ids, texts, documents, topics = (
+                ids, texts, documents, topics, titles = (
                     [""] * arrow.num_rows
                     if at is None
                     else list(map(as_text, arrow.column(at).to_pylist()))
@@ -118,11 +118,12 @@ class ParquetRows:
                 )
                 for index in range(arrow.num_rows):
                     number += 1
-                    named = ids[index], texts[index], documents[index], topics[index]
+                    named = ids[index], texts[index], documents[index], topics[index], titles[index]
                     if "\0" in "".join(named):
                         raise InputError(
-                            f"{self.path}, row {number}: text, id, document or topic holds a NUL "
-                            "character. It is damaged: export it again, or remove the character."
+                            f"{self.path}, row {number}: text, id, document, topic or title holds "
+                            "a NUL character. It is damaged: export it again, or remove the "
+                            "character."
                         )
                     name = None if places[0] is None else ids[index]
                     yield number, number, (batch, index), (name, *named[1:])

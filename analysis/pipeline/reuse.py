@@ -3,8 +3,8 @@
 io: reads the other ledgers once, when it opens, into a private database in the folder for
 temporary files. The run asks it before it sends, and hands what it finds to `Ledger.adopt`.
 
-The key covers text, topic, label set, prompt, routes with models and host, so a label that was
-given in another form, or without a key, is never found.
+The key covers text, topic, title, label set, prompt, routes with models and host, so a label that
+was given in another form, or without a key, is never found.
 """
 
 from __future__ import annotations

@@ -246,6 +246,8 @@ class TableRun:
             if around := chunk.place:
                 # Not its number: a row that comes in far away changes no other.
                 place += f", [{_marks(around.before)}], [{_marks(around.after)}]"
+            if chunk.title is not None:  # rows without one keep the key that they always had
+                place += f', {{"title": {as_json(chunk.title)}}}'
             hasher = prefix.copy()
             hasher.update(f"[{as_json(chunk.text)}, {topic}{place}]".encode())
             return hasher.digest()[:KEY_BYTES]

@@ -2,9 +2,9 @@
 
 io: reads the tables once. A row's label depends on the rows in its request, so whole requests are
 drawn, not rows. A block here is what `control.packing` cuts as a window: consecutive rows of one
-document and topic, up to the chunks per request, fewer where their tokens demand it. Rows that
-cannot be sent belong to the block before them. What one seed draws for a small sample is part of
-what it draws for a larger one, so a sample that grows pays for the new rows only.
+document, topic and title, up to the chunks per request, fewer where their tokens demand it. Rows
+that cannot be sent belong to the block before them. What one seed draws for a small sample is part
+of what it draws for a larger one, so a sample that grows pays for the new rows only.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class _Windows:
     def __init__(self, size: int, settings: Settings) -> None:
         self._size = size
         self._settings = settings
-        self._stretch: tuple[str | None, str | None] | None = None
+        self._stretch: tuple[str | None, ...] | None = None
         self._count = 0
         self._tokens = 0
 
@@ -131,7 +131,7 @@ class _Windows:
         tokens = 0 if is_blank(chunk.text) else estimate(chunk.text)
         if not 0 < tokens <= self._settings.chunk_tokens:
             return False
-        stretch = (chunk.document, chunk.topic)
+        stretch = (chunk.document, chunk.topic, chunk.title)
         if (
             stretch == self._stretch
             and self._count < self._size

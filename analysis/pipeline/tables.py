@@ -17,6 +17,7 @@ from pathlib import Path
 
 from analysis.errors import ConfigurationError, InputError, LedgerError
 from analysis.labels.neighbours import placed
+from analysis.labels.titles import sent_title
 from analysis.pipeline.columns import alike, column_notes, find_roles, shown
 from analysis.pipeline.csv_rows import CsvRows, open_csv
 from analysis.pipeline.dialect import HEADER_WANTED, check_file
@@ -76,12 +77,14 @@ class Table:
         path: The file.
         source: Name of the input, for identity and messages: two of one run differ.
         reader: How the file is read.
-        roles: `id`, `text`, `document`, `topic` -> index of the column; absent where there is none.
+        roles: `id`, `text`, `document`, `topic`, `title` -> index of the column; absent where there
+            is none.
         topic: Fills where the topic column is absent or empty.
         limit: Only so many rows are read, or None for all.
         spans: Only these rows are read, in order, or None for all; see `sampling.draw`.
         context: So many texts before and after a row are its context; of its document, or without
             a document column of the file. 0: no row has a place.
+        title_chars: So much of a title is sent.
         notes: Lines that must be shown to the user: what was assumed.
         stamp: Size and modification time (ns) when it was opened.
     """
@@ -94,6 +97,7 @@ class Table:
     limit: int | None
     spans: tuple[Span, ...] | None = None
     context: int = 0
+    title_chars: int = SETTINGS.title_chars
     notes: tuple[str, ...]
     stamp: tuple[int, int]
 
@@ -140,7 +144,7 @@ class Table:
 
     def _about(self, record: Record) -> tuple[str | None, str]:
         """Return the document of a record and its text; a file without documents is one."""
-        _, text, document, _ = record[3]
+        _, text, document, *_ = record[3]
         return ((document or None) if "document" in self.roles else ""), text
 
     def _wanted(self, records: Iterator[_Placed]) -> Iterator[_Placed]:
@@ -166,11 +170,12 @@ class Table:
 
     def _chunk(self, number: int, named: Named, place: Place | None) -> Chunk:
         """Return the chunk of a row."""
-        name, text, document, own_topic = named
+        name, text, document, own_topic, title = named
         return Chunk(
             id=str(number) if name is None else name,
             text=text,
             topic=self.topic if not own_topic or is_blank(own_topic) else own_topic,
+            title=sent_title(title, self.title_chars) if title else None,
             document=document or None,
             source=self.source,
             place=place,
@@ -215,6 +220,7 @@ def open_table(
     text_column: str | None = None,
     document_column: str | None = None,
     topic_column: str | None = None,
+    title_column: str | None = None,
     topic: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
@@ -222,13 +228,15 @@ def open_table(
     row_chars: int = SETTINGS.field_bytes,
     source: str | None = None,
     context: int | None = 0,
+    title_chars: int = SETTINGS.title_chars,
 ) -> Table:
     """Open a table and check its columns; the name of the file tells the format.
 
     CSV, TSV and JSON Lines may be packed (.gz). Columns default to `id`, `text`, `document` and
-    `topic`; only `text` must be there, and each that is named. Without an id column the row number
-    is the id. A first line `sep=X` of a CSV file is skipped. JSON Lines are read through once, to
-    the limit, as each line may have keys of its own.
+    `topic`; only `text` must be there, and each that is named. Titles are read only from a column
+    that is named. Without an id column the row number is the id. A first line `sep=X` of a CSV file
+    is skipped. JSON Lines are read through once, to the limit, as each line may have keys of its
+    own.
 
     Args:
         path: The file; names that tell no format are read as CSV.
@@ -236,6 +244,7 @@ def open_table(
         text_column: Column of the texts.
         document_column: Column that says to which document a chunk belongs.
         topic_column: Column of the topics.
+        title_column: Column of the titles of what the chunks are part of.
         topic: For rows without a topic of their own.
         encoding: Of a CSV file; without it the file must be UTF-8.
         delimiter: Of a CSV file, one character, or `tab`; without it the header decides.
@@ -243,6 +252,7 @@ def open_table(
         row_chars: Largest number of characters in one row, all cells together.
         source: Name of the input; by default the file's name without its folder.
         context: See `Table`; None is 1 where there is a document column, else 0.
+        title_chars: See `Table`.
 
     Raises:
         ConfigurationError: If an option cannot be used, or pyarrow is missing.
@@ -253,7 +263,7 @@ def open_table(
     path = Path(path)
     stamp = check_file(path, wanted=_FIRST[format_of(path)])
     reader = _reader(path, encoding=encoding, delimiter=delimiter, limit=limit, row_chars=row_chars)
-    named = (id_column, text_column, document_column, topic_column)
+    named = (id_column, text_column, document_column, topic_column, title_column)
     roles = find_roles(path, reader.columns, dict(zip(ROLES, named, strict=True)))
     reader.check_roles(roles)
     notes = (*reader.notes, *column_notes(reader.columns, roles))
@@ -268,6 +278,7 @@ def open_table(
         topic=None if topic is None or is_blank(topic) else topic,
         limit=limit,
         context=context,
+        title_chars=title_chars,
         notes=notes,
         stamp=stamp,
     )

@@ -28,10 +28,14 @@ def builder(*, has_context: bool = True, language: str = "auto") -> PromptBuilde
     return PromptBuilder(LABELS, rng=random.Random(1), has_context=has_context, language=language)
 
 
-def pack_of(*texts: str) -> Pack:
-    """Return a pack of these texts without anything around it; tickets count from 10."""
+def pack_of(*texts: str, title: str | None = None) -> Pack:
+    """Return a pack of these texts without neighbours; tickets count from 10."""
     items = [
-        Item(ticket=10 + place, chunk=Chunk(id=f"c{place}", text=text), tokens=estimate(text))
+        Item(
+            ticket=10 + place,
+            chunk=Chunk(id=f"c{place}", text=text, title=title),
+            tokens=estimate(text),
+        )
         for place, text in enumerate(texts)
     ]
     return Pack(items=tuple(items))
@@ -59,7 +63,7 @@ def between(pack: Pack, *, before: tuple[str, ...] = (), after: tuple[str, ...] 
 
 
 FULL = between(
-    replace(pack_of("first", "second"), topic="topic", title="title"),
+    replace(pack_of("first", "second", title="title"), topic="topic"),
     before=("older", "old"),
     after=("new",),
 )
