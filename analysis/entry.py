@@ -152,6 +152,9 @@ def analyze_dataframe(
     columns = frames.columns_of(
         frame, {role: options.pop(f"{role}_column", None) for role in frames.ROLES}
     )
+    notes = frames.title_notes(frame, columns)
+    if notes and hooks is not None and hooks.on_notes is not None:
+        hooks.on_notes(notes)
     if frames.TITLE in columns:  # the table below names its columns by their roles
         options["title_column"] = frames.TITLE
     with tempfile.TemporaryDirectory(prefix="semfn-") as folder:

@@ -313,3 +313,27 @@ def test_a_plan_knows_what_stands_around_a_request() -> None:
     assert POSITION_TOKENS + text <= placed.request_tokens - bare.request_tokens
     assert placed.request_tokens - bare.request_tokens <= POSITION_TOKENS + 2 * text
     assert (bare.item_tokens, bare.chunk_tokens) == (placed.item_tokens, placed.chunk_tokens)
+
+
+def test_titles_make_stretches_and_tokens() -> None:
+    """For the plan: a title ends a stretch, and each request has the tokens of one title."""
+    chunks = [
+        Chunk(id=str(at), text="A sentence.", title=title, document="d")
+        for at, title in enumerate(["One title"] * 3 + ["Two titles"] * 2)
+    ]
+    titled, bare = (sized(some) for some in (chunks, [replace(one, title=None) for one in chunks]))
+    assert (((2, 1), (3, 1)), ((5, 1),)) == (titled.stretches, bare.stretches)
+    more = titled.request_tokens - bare.request_tokens
+    assert estimate("One title") + CONTEXT_TOKENS <= more <= estimate("Two titles") + CONTEXT_TOKENS
+
+
+def test_a_tally_counts_titles_by_request() -> None:
+    """Two titles, three requests at two chunks each."""
+    chunks = [Chunk(id=str(at), text="A.", title="One" if at < 3 else "Two") for at in range(4)]
+    titled, bare = (tally_for(size=2) for _ in range(2))
+    titled.add(chunks)
+    bare.add([replace(one, title=None) for one in chunks])
+    found = (titled.estimate(), bare.estimate())
+    assert [3, 2] == [one.requests for one in found]
+    title = estimate("One") + CONTEXT_TOKENS
+    assert 3 * title + BUILDER.request_tokens == found[0].input_tokens - found[1].input_tokens

@@ -41,6 +41,30 @@ async def test_an_estimate_is_within_a_tenth_of_the_bill(
 
 
 @virtual
+@pytest.mark.parametrize("kind", ["rest", "realtime"])
+@pytest.mark.parametrize("size", [1, 10])
+@pytest.mark.parametrize("language", sorted(TEXTS))
+async def test_an_estimate_with_titles_is_within_a_tenth_of_the_bill(
+    language: str, size: int, kind: str
+) -> None:
+    """Eight titles of different lengths over five chunks each (simulated)."""
+    chunks = [
+        {
+            "id": str(place),
+            "title": f"{place // 5} {TEXTS[language][: 20 * (place // 5 + 1)]}",
+            "text": f"{place}. {TEXTS[language]}",
+        }
+        for place in range(40)
+    ]
+    async with serving(kind, ObservedService(latency_ms=50)) as (analyzer, service):
+        estimate = analyzer.estimate(chunks, chunks_per_request=size)
+        await analyzer.analyze_batch(chunks, chunks_per_request=size)
+        billed = sum(paid["input_tokens"] + paid["output_tokens"] for paid in service.payments)
+        assert estimate.requests == len(service.payments) == (40 if size == 1 else 8)
+        assert abs((estimate.input_tokens + estimate.output_tokens) / billed - 1) < 0.1
+
+
+@virtual
 async def test_what_is_billed_corrects_the_estimate_during_a_run() -> None:
     """Signs that take fewer tokens on this service than estimated: the next requests know it."""
     chunks = [(str(place), f"{place} " + "😀 🚆 🌙 " * 30) for place in range(60)]

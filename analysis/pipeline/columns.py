@@ -66,11 +66,16 @@ def column_notes(columns: tuple[str, ...], roles: Mapping[str, int]) -> tuple[st
     notes = [f"columns used: {used}"]
     if "id" not in roles:
         notes.append("no column 'id': the row number is the id")
-    for role in ROLES:
-        if role not in roles and (near := _near(role, columns, roles)):
-            option = f"--{role}-column would use it"
-            notes.append(f"column {shown(near[0])} is not used as {role}; {option}")
-    return tuple(notes)
+    unused = (unused_note(role, columns, roles) for role in ROLES if role not in roles)
+    return (*notes, *filter(None, unused))
+
+
+def unused_note(role: str, columns: Sequence[str], roles: Mapping[str, int]) -> str | None:
+    """Return what is said of a column that nearly has a role which no column has."""
+    near = _near(role, columns, roles)
+    if not near:
+        return None
+    return f"column {shown(near[0])} is not used as {role}; --{role}-column would use it"
 
 
 def _near(role: str, columns: Sequence[str], roles: Mapping[str, int]) -> Sequence[str]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 import platformdirs
 
 from analysis.errors import ConfigurationError, LedgerError
+from analysis.pipeline.columns import unused_note
 from analysis.pipeline.formats import ROLES as ROLES
 from analysis.pipeline.formats import TITLE as TITLE
 from analysis.pipeline.formats import Kind
@@ -71,6 +72,15 @@ def columns_of(frame: object, named: Mapping[str, str | None]) -> dict[str, int]
                 f"Pass {role}_column."
             )
     return found
+
+
+def title_notes(frame: object, columns: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what is to be said of a column that may hold titles and is not used."""
+    if TITLE in columns:
+        return ()
+    names = [str(name) for name in _opened(frame).columns]
+    note = unused_note(TITLE, names, columns)
+    return () if note is None else (in_words_of_frames(note, Path("DataFrame")),)
 
 
 def write_frame(path: Path, frame: object, columns: Mapping[str, int]) -> str:

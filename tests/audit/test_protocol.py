@@ -50,11 +50,12 @@ def test_any_other_choice_has_another_digest() -> None:
         protocol.of(texts).digest,
         protocol.of(texts[:-1]).digest,
         protocol.of((*texts[:-1], replace(texts[-1], topic="Another"))).digest,
+        protocol.of((*texts[:-1], replace(texts[-1], title="Another"))).digest,
         replace(protocol, chunks=100).of(texts).digest,
         replace(protocol, pack_sizes=(1, 10)).of(texts).digest,
         replace(protocol, routes=("rest",)).of(texts).digest,
     }
-    assert 6 == len(digests)
+    assert 7 == len(digests)
 
 
 def test_its_label_sets_are_there() -> None:

@@ -61,6 +61,15 @@ def test_results_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
         facts_of(tmp_path / "out.csv")
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"), [({}, ""), ({"title_column": "headline"}, "headline")]
+)
+def test_titles_are_those_of_the_run(tmp_path: Path, more: dict[str, str], expected: str) -> None:
+    """Runs of earlier versions sent none."""
+    results(tmp_path, "out.csv.run-results.json", RECORD | more, ["out.csv"])
+    assert expected == facts_of(tmp_path / "out.csv").title_column
+
+
 def test_results_of_another_output_are_refused(tmp_path: Path) -> None:
     """A file that was renamed is not told by the results of another one."""
     results(tmp_path, "new.csv.run-results.json", RECORD, ["old.csv"])

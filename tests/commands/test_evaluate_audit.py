@@ -13,7 +13,8 @@ from click.testing import Result
 from analysis.commands.evaluate_audit import agree
 from analysis.errors import ConfigurationError
 from tests.commands.examples import ESTIMATE
-from tests.commands.running import paid_service, read, semfn, table
+from tests.commands.running import paid_service, read, semfn, table, written
+from tests.reading_service import reading
 
 
 @pytest.fixture
@@ -61,6 +62,8 @@ def test_options_of_an_audit_need_one(output: Path) -> None:
     """A budget for nothing is a mistake of the user."""
     result = semfn("evaluate", output, "--gold", "semantic_function", "--budget", "1")
     assert_refused(result, "--budget belongs to an audit", "--audit N")
+    result = semfn("evaluate", output, "--gold", "semantic_function", "--title-column", "title")
+    assert_refused(result, "--title-column belongs to an audit", "--audit N")
 
 
 def test_an_output_that_lost_its_results_is_refused(output: Path) -> None:
@@ -72,6 +75,36 @@ def test_an_output_that_lost_its_results_is_refused(output: Path) -> None:
 def test_a_forgotten_topic_is_refused(output: Path) -> None:
     """The topic is part of each question."""
     assert_refused(semfn("evaluate", output, "--audit", 20, "--local"), "Pass the --topic")
+
+
+def test_titles_that_the_run_did_not_send_are_refused(output: Path) -> None:
+    """The title is part of a question; a column that is not there is named as ever."""
+    refused = audit(output, "--local", "--title-column", "topic")
+    assert_refused(refused, "The run sent no titles", "Leave --title-column out.")
+    assert_refused(audit(output, "--local", "--title-column", "none"), "no column 'none'")
+
+
+def test_an_audit_sends_the_titles_of_the_run(tmp_path: Path) -> None:
+    """From the same column without being told; another one must be named if it was renamed."""
+    rows = [(f"c{n}", f"Text number {n}.", f"News {n // 5}") for n in range(10)]
+    path = written(tmp_path, [("id", "text", "headline"), *rows])
+    with reading() as (service, options):
+        env = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": options["base_url"]}
+        given = ("--topic", "Trains", "--route", "rest", "--quiet")
+        result = semfn("run", path, *given, "--title-column", "headline", env=env)
+        assert 0 == result.exit_code, result.output
+        output, told = tmp_path / "chunks.labeled.csv", ("--topic", "Trains", "--audit", 10)
+        service.contents.clear()
+        result = semfn("evaluate", output, *told, env=env)
+        assert 0 == result.exit_code, result.output
+        # Two requests again, ten alone, two in another order.
+        assert ["News 0"] * 7 + ["News 1"] * 7 == sorted(one["title"] for one in service.contents)
+        renamed = written(tmp_path, [("id", "text", "head"), *rows], "renamed.csv")
+        again = (*told, "--input", renamed)
+        assert_refused(semfn("evaluate", output, *again, env=env), "Pass --title-column NAME")
+        service.contents.clear()
+        result = semfn("evaluate", output, *again, "--title-column", "head", env=env)
+        assert (0, 14) == (result.exit_code, len(service.contents)), result.output
 
 
 def test_an_audit_is_printed_with_its_mark(output: Path) -> None:

@@ -27,10 +27,11 @@ def piece(
     tokens: int = 10,
     document: str | None = None,
     topic: str | None = None,
+    title: str | None = None,
     source: str | None = None,
 ) -> Piece:
     """Return a piece with so many tokens."""
-    chunk = Chunk(id=name, text="x", document=document, source=source)
+    chunk = Chunk(id=name, text="x", title=title, document=document, source=source)
     return Piece(chunk=chunk, tokens=tokens, topic=topic)
 
 
@@ -66,6 +67,13 @@ def test_no_window_crosses_inputs_documents_or_topics() -> None:
     assert [["0"], ["1", "2"]] == windows(pieces, size=10)
     pieces = [piece(str(place), document="same", source=name) for place, name in enumerate("mnn")]
     assert [["0"], ["1", "2"]] == windows(pieces, size=10)
+
+
+def test_no_window_crosses_titles() -> None:
+    """A title that changes within a document begins a window, as does one that ends."""
+    titles = ["One", "One", "Two", None, "One"]
+    pieces = [piece(str(at), document="d", title=title) for at, title in enumerate(titles)]
+    assert [["0", "1"], ["2"], ["3"], ["4"]] == windows(pieces, size=10)
 
 
 def test_tokens_end_a_window_early_and_a_long_chunk_travels_alone() -> None:

@@ -69,7 +69,7 @@ def test_single_wrong_column_suggests_the_delimiter(tmp_path: Path) -> None:
     assert_says(message, "'id:text'", "pass --delimiter")
 
 
-@pytest.mark.parametrize("role", ["id", "text", "document", "topic"])
+@pytest.mark.parametrize("role", ["id", "text", "document", "topic", "title"])
 def test_named_column_must_exist(tmp_path: Path, role: str) -> None:
     """A column that the user names and the file lacks is an error with the option's name."""
     path = made(tmp_path, "id,text,document,topic,Body\n")
@@ -122,6 +122,33 @@ def test_row_number_is_the_id_without_an_id_column(tmp_path: Path) -> None:
         "no column 'id': the row number is the id",
         "column 'chunk_ID' is not used as id; --id-column would use it",
     )
+
+
+def test_titles_come_from_a_named_column_alone(tmp_path: Path) -> None:
+    """Two columns of the name are no obstacle until one of them is to be used."""
+    path = made(tmp_path, "id,text,title,Title,title\n1,a,b,c,d\n")
+    assert next(open_table(path).rows()).chunk.title is None
+    table = open_table(path, title_column="Title")
+    assert "c" == next(table.rows()).chunk.title
+    assert ("columns used: id from 'id', text from 'text', title from 'Title'",) == table.notes
+    message = refusal(lambda: open_table(path, title_column="title"))
+    assert_says(message, "2 columns named 'title'", "--title-column")
+
+
+@pytest.mark.parametrize("header", ["title", "Title", " HEADLINE ", "Headline,title"])
+def test_a_column_that_may_hold_titles_is_told_in_one_line(tmp_path: Path, header: str) -> None:
+    """With the option that would use it."""
+    notes = open_table(made(tmp_path, f"id,text,{header}\n")).notes
+    name = header.split(",")[0]
+    assert (f"column {name!r} is not used as title; --title-column would use it",) == notes[1:]
+
+
+@pytest.mark.parametrize("header", ["job title", "subtitle", "titles", "headlines"])
+def test_other_columns_are_not_told(tmp_path: Path, header: str) -> None:
+    """Nor is one that has another use."""
+    assert 1 == len(open_table(made(tmp_path, f"id,text,{header}\n")).notes)
+    table = open_table(made(tmp_path, "id,text,title\n"), topic_column="title")
+    assert 1 == len(table.notes)
 
 
 def test_json_read_as_csv_is_told_its_name(tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ def test_record_has_place_cells_and_what_is_named(tmp_path: Path) -> None:
     """Absent columns are empty, and an absent id is None."""
     rows = opened(tmp_path, 'id,text,n\n7,"a\nb",x\n\n8,,y\n')
     expected = [
-        (1, 2, ("7", "a\nb", "x"), ("7", "a\nb", "", "")),
-        (2, 5, ("8", "", "y"), ("8", "", "", "")),
+        (1, 2, ("7", "a\nb", "x"), ("7", "a\nb", "", "", "")),
+        (2, 5, ("8", "", "y"), ("8", "", "", "", "")),
     ]
     assert expected == list(rows.records({"id": 0, "text": 1}))
-    (first, _) = rows.records({"text": 2, "document": 0, "topic": 1})
-    assert (None, "x", "7", "a\nb") == first[3]
+    (first, _) = rows.records({"text": 2, "document": 0, "topic": 1, "title": 0})
+    assert (None, "x", "7", "a\nb", "7") == first[3]
 
 
 def test_cells_as_texts_values_and_json(tmp_path: Path) -> None:

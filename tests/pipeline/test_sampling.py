@@ -46,9 +46,7 @@ def ids(tables: Iterable[Table]) -> list[str]:
     return [row.chunk.id for table in tables for row in table.rows()]
 
 
-ROWS = st.lists(
-    st.tuples(st.sampled_from(TEXTS), st.sampled_from("aaab"), st.sampled_from("xxxy")), max_size=40
-)
+ROWS = st.lists(st.tuples(*map(st.sampled_from, (TEXTS, "aaab", "xxxy", "tttu"))), max_size=40)
 
 
 @settings(max_examples=150, deadline=None)
@@ -59,14 +57,14 @@ ROWS = st.lists(
     seed=st.integers(0, 99),
 )
 def test_requests_are_those_of_the_full_run(
-    rows: list[tuple[str, str, str]], size: int, block: int, seed: int
+    rows: list[tuple[str, str, str, str]], size: int, block: int, seed: int
 ) -> None:
     """Every window of a sample is one of the whole run, but for the last block, which is cut."""
     with tempfile.TemporaryDirectory() as folder:
-        lines = [{"text": text, "document": d, "topic": t} for text, d, t in rows]
-        table = open_table(
-            made(Path(folder), json_lines({"text": ""}, *lines), "a.jsonl"), topic="x"
-        )
+        names = ("text", "document", "topic", "head")
+        lines = [dict(zip(names, row, strict=True)) for row in [("", "", "", ""), *rows]]
+        path = made(Path(folder), json_lines(*lines), "a.jsonl")
+        table = open_table(path, topic="x", title_column="head")
         (drawn,) = draw([table], Sample(size=size, seed=seed, block=block), SMALL)
         taken, everything = ids([drawn]), ids([table])
         assert min(size, len(everything)) == len(taken)
@@ -81,11 +79,11 @@ def test_requests_are_those_of_the_full_run(
 @settings(max_examples=60, deadline=None)
 @given(rows=ROWS, size=st.integers(1, 30), more=st.integers(0, 20), seed=st.integers(0, 9))
 def test_larger_sample_holds_the_smaller_one(
-    rows: list[tuple[str, str, str]], size: int, more: int, seed: int
+    rows: list[tuple[str, str, str, str]], size: int, more: int, seed: int
 ) -> None:
     """A pilot that grows pays for the new rows only."""
     with tempfile.TemporaryDirectory() as folder:
-        lines = json_lines({"text": ""}, *({"text": text, "document": d} for text, d, _ in rows))
+        lines = json_lines({"text": ""}, *({"text": text, "document": d} for text, d, *_ in rows))
         table = open_table(made(Path(folder), lines, "a.jsonl"))
         small, large = (
             set(ids(draw([table], Sample(size=count, seed=seed, block=3), SMALL)))
