@@ -15,13 +15,16 @@ import pandas as pd
 import pytest
 
 from analysis import analyze_dataframe
+from analysis.endpoint import Endpoint
 from analysis.entry import analyze_file, estimate_file
 from analysis.errors import ConfigurationError, InputError
 from analysis.hooks import Hooks
 from analysis.records import Chunk
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import SETTINGS
+from analysis.simulator.refusals import Refusal
 from analysis.simulator.server import start_in_thread
+from analysis.simulator.service import Job, Question
 from tests.commands.running import semfn, written
 from tests.observed_service import ANALYZERS, UNPACED
 from tests.pipeline.table_files import PARQUET, json_lines
@@ -276,6 +279,39 @@ def test_a_rerun_pays_for_new_titles_alone(tmp_path: Path) -> None:
         service.contents.clear()
         analyze_file(path, out, **options)
         assert sorted(row[2] for row in ROWS) == service.asked
+
+
+class Broke(Read):
+    """A service whose account has money for three requests."""
+
+    def start(self, question: Question, now: float) -> Job:
+        """Answer a request, or say that the quota is gone."""
+        if len(self.contents) == 3:
+            raise Refusal("Your quota is gone.", status=429, code="insufficient_quota")
+        return super().start(question, now)
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    """With the same titles: what was paid for is not asked again, and the packs are the same."""
+    rows = [(f"{n}", f"News {n // 2}", f"Text {n}.") for n in range(12)]
+    path = made(tmp_path, rows)
+    services = Broke(), Read()
+    for service, code in zip(services, (3, 0), strict=True):
+        with start_in_thread(service) as base_url:
+            summary = analyze_file(
+                path,
+                endpoint=Endpoint.find(api_key="k", base_url=base_url, host="one.example"),
+                route="rest",
+                topic="T",
+                title_column="headline",
+                max_concurrent=1,
+                settings=UNPACED,
+            )
+        assert code == summary.exit_code
+    assert (3, 3) == tuple(len(service.contents) for service in services)
+    titles = sorted(one["title"] for service in services for one in service.contents)
+    assert [f"News {n}" for n in range(6)] == titles
+    assert sorted(row[2] for row in rows) == sorted(services[0].asked + services[1].asked)
 
 
 def test_equal_texts_with_other_titles_are_other_questions(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def write_frame(path: Path, frame: object, columns: Mapping[str, int]) -> str:
     documents, topics and titles may be of any type and become their `str`.
 
     Raises:
-        ConfigurationError: If a text is neither a string nor missing, or holds what cannot be sent.
+        ConfigurationError: If a text is neither a string nor missing, or a cell holds what cannot
+            be sent.
     """
     digest = hashlib.sha256()
     roles = list(columns)
@@ -194,14 +195,14 @@ def _texts(frame: object, column: int, *, is_text: bool) -> Iterator[str]:
     name = str(opened.columns[column])
     for row, (value, is_missing) in enumerate(values):
         text = "" if is_missing else str(value)
-        if is_text and text:
-            _check_text(value, text, f"column {name!r}, row {row}")
+        if text:
+            _check_cell(value, text, f"column {name!r}, row {row}", is_text=is_text)
         yield text
 
 
-def _check_text(value: object, text: str, place: str) -> None:
-    """Refuse what is no text, or what no request and no file could hold."""
-    if not isinstance(value, str):
+def _check_cell(value: object, text: str, place: str, *, is_text: bool) -> None:
+    """Refuse what is no text where one is wanted, and what no request and no file could hold."""
+    if is_text and not isinstance(value, str):
         raise ConfigurationError(
             f"DataFrame, {place}: {text[:40]} is of the type {type(value).__name__}, not a "
             "string. Name another column with text_column=, or convert it: .astype(str)."

@@ -125,6 +125,21 @@ def test_text_that_cannot_be_sent_is_refused(tmp_path: Path, text: str, words: s
     assert not (tmp_path / "t.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("cell", "words"), [("a\0", "NUL character"), ("\ud800", "half a character")]
+)
+@pytest.mark.parametrize("role", ["id", "document", "topic", "title"])
+def test_other_cells_that_cannot_be_sent_are_refused(
+    tmp_path: Path, role: str, cell: str, words: str
+) -> None:
+    """They would be taken for a full disk, or for a damaged file, when the table is written."""
+    frame = pd.DataFrame({"text": ["a"], "x": pd.Series([cell], dtype=object)})
+    message = refusal(
+        lambda: write_frame(tmp_path / "t.csv", frame, {"text": 0, role: 1}), ConfigurationError
+    )
+    assert_says(message, "column 'x', row 0", words)
+
+
 FRAMES = {
     "index with a name": pd.DataFrame({"text": ["a", ""]}, index=pd.Index([7, 3], name="row")),
     "doubled index": pd.DataFrame({"text": ["a", "b", "c"]}, index=["x", "x", "y"]),
