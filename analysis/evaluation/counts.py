@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.evaluation.rows import NONE as NONE
 from analysis.evaluation.rows import Labels, Pair
-
-NONE = "(none)"
-"""Stands for a missing label in confusion matrices."""
 
 Matrix = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from analysis.evaluation.calibration import above, calibrate
 from analysis.evaluation.counts import PairCounts, count_pairs
 from analysis.evaluation.intervals import RESAMPLES, SEED, Intervals, bootstrap
 from analysis.evaluation.mapping import Mapping, fold_all
-from analysis.evaluation.rows import GoldRow, Match, OutputRow, Pair
+from analysis.evaluation.rows import VOTES, GoldRow, Match, OutputRow, Pair
 from analysis.evaluation.scores import FEW, figures, label_scores, majority
 from analysis.labels.label_set import LabelSet
 
@@ -126,6 +126,7 @@ def against_gold(matched: Match[GoldRow], how: Evaluation) -> Findings:
         document["labelled_scores"] = _plain(figures(alone, with_sets=with_sets))
     document["groups"] = _groups(labelled, how)
     document["confidence"] = _confidence(scored, how)
+    document["votes"] = sum(row.route == VOTES for _, row in labelled)
     document["simulated"] = _simulated([row for _, row in labelled], how)
     document["warnings"] = _warnings(document, how)
     return _found(document, [(pair, None, row) for pair, row in scored])
@@ -262,7 +263,7 @@ def _group_of(row: OutputRow, how: Evaluation) -> dict[str, Any]:
     return {
         "route": row.route,
         "model": row.model,
-        "is_simulated": row.model in how.simulated_models,
+        "is_simulated": not how.simulated_models.isdisjoint(row.models),
     }
 
 
@@ -299,11 +300,14 @@ def _group_pairs(
 
 
 def _simulated(rows: Sequence[OutputRow], how: Evaluation) -> str:
-    """Return how many of the rows are no model's: `all`, `part` or `none`."""
-    simulated = sum(row.model in how.simulated_models for row in rows)
-    if not simulated:
+    """Return how many of the rows are no model's: `all`, `part` or `none`.
+
+    A row that was decided by votes of rules and of a language model is one of a part.
+    """
+    models = [frozenset(row.models) for row in rows]
+    if all(how.simulated_models.isdisjoint(one) for one in models):
         return "none"
-    return "all" if simulated == len(rows) else "part"
+    return "all" if all(one and one <= how.simulated_models for one in models) else "part"
 
 
 def _confidence(scored: Sequence[tuple[Pair, OutputRow]], how: Evaluation) -> dict[str, Any] | None:
@@ -334,6 +338,11 @@ def _warnings(document: dict[str, Any], how: Evaluation) -> list[str]:
                 f"Fewer than {FEW} gold rows: {', '.join(few)}. Chance moves their scores, and "
                 "macro-F1 with them."
             )
+    if document.get("votes"):
+        found.append(
+            "The confidence of labels from votes is the share of outputs that agree on the label, "
+            "not a probability that a model states."
+        )
     if document["simulated"] == "all":
         found.append("All labels are simulated: they come from rules, not from a language model.")
     if document["simulated"] == "part":

@@ -14,6 +14,15 @@ from analysis.errors import InputError
 Labels = tuple[str, ...]
 """Label keys of one chunk, the primary one first; empty where there is none."""
 
+NONE = "(none)"
+"""Stands for a missing label in tables of figures and in counts of votes."""
+
+VOTES = "votes"
+"""Route of a row whose label was counted from several outputs."""
+
+BETWEEN_MODELS = "; "
+"""Stands between the models of such a row."""
+
 _SHOWN_IDS = 5
 _SHOWN_CHARS = 40
 
@@ -44,7 +53,7 @@ class OutputRow:
         labels: At most two; empty where the row has no label.
         document: The document of the chunk, if a column names it.
         route: Route that answered, or empty.
-        model: Model that answered, or empty.
+        model: Model that answered, or empty; of votes all of them, see `models`.
         confidence: 0 to 1, or None where the route states none.
         attempts: Requests of this run that the chunk was in, or None where the column is missing.
         error: Kind of failure, or empty.
@@ -58,6 +67,11 @@ class OutputRow:
     confidence: float | None = None
     attempts: int | None = None
     error: str = ""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models behind the label; more than one only where it was counted from votes."""
+        return tuple(self.model.split(BETWEEN_MODELS)) if self.model else ()
 
     @property
     def is_reused(self) -> bool:
