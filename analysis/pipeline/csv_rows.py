@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.errors import InputError
@@ -21,11 +21,13 @@ class CsvRows:
 
     Attributes:
         dialect: How the file is written.
-        columns: The header.
+        columns: The header, or those of its columns that are kept.
+        kept: Places of these in a line of the file, or None for all.
     """
 
     dialect: Dialect
     columns: tuple[str, ...]
+    kept: tuple[int, ...] | None = None
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -37,6 +39,11 @@ class CsvRows:
         """What was assumed about the file."""
         return self.dialect.notes
 
+    def narrowed(self, kept: Sequence[int]) -> CsvRows:
+        """Return a reader of the same rows that knows only these columns, in this order."""
+        places = tuple(kept if self.kept is None else (self.kept[at] for at in kept))
+        return replace(self, columns=tuple(self.columns[at] for at in kept), kept=places)
+
     def check_roles(self, roles: Mapping[str, int]) -> None:
         """Text can be anything, so nothing is refused."""
 
@@ -46,14 +53,17 @@ class CsvRows:
         Raises:
             InputError: If a row cannot be read, or has more or fewer cells than the header.
         """
-        width = len(self.columns)
+        kept = self.kept
         id_at, text_at, document_at, topic_at, title_at = (roles.get(role) for role in ROLES)
         assert text_at is not None  # a table without texts is not opened
         with closing(records(self.dialect)) as lines:
-            next(lines, None)  # the header, known already
+            _, header = next(lines, (0, self.columns))
+            width = len(header)
             for number, (line, cells) in enumerate(lines, start=1):
                 if len(cells) != width:
-                    raise self._ragged(number, line, cells)
+                    raise self._ragged(number, line, cells, width)
+                if kept is not None:
+                    cells = [cells[at] for at in kept]
                 yield (
                     number,
                     line,
@@ -67,10 +77,10 @@ class CsvRows:
                     ),
                 )
 
-    def _ragged(self, number: int, line: int, cells: Sequence[str]) -> InputError:
+    def _ragged(self, number: int, line: int, cells: Sequence[str], width: int) -> InputError:
         return InputError(
             f"{self.dialect.path}, line {line} (row {number}): {len(cells)} cells, but the "
-            f"header has {len(self.columns)} columns. A cell that holds the delimiter "
+            f"header has {width} columns. A cell that holds the delimiter "
             f"{self.dialect.delimiter!r} needs quotes around it; a cell that is missing needs "
             "its delimiter."
         )

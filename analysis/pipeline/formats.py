@@ -84,6 +84,9 @@ class Reader(Protocol):
     @property
     def notes(self) -> tuple[str, ...]: ...
 
+    def narrowed(self, kept: Sequence[int]) -> Reader:
+        """Return a reader of the same rows that knows only these columns, in this order."""
+
     def check_roles(self, roles: Mapping[str, int]) -> None:
         """Refuse columns whose type cannot be what they are to be; raises InputError."""
 

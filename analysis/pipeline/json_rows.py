@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -52,9 +52,10 @@ class JsonRows:
 
     Attributes:
         path: The file.
-        columns: All keys in the order in which they first appear.
+        columns: All keys in the order in which they first appear, or those of them that are kept.
         kinds: Of each column.
         line_bytes: Largest size of a line.
+        is_narrowed: Whether a line may have keys that are not kept.
     """
 
     path: Path
@@ -62,6 +63,16 @@ class JsonRows:
     kinds: tuple[Kind, ...]
     line_bytes: int
     notes: tuple[str, ...] = ()
+    is_narrowed: bool = False
+
+    def narrowed(self, kept: Sequence[int]) -> JsonRows:
+        """Return a reader of the same rows that knows only these columns, in this order."""
+        return replace(
+            self,
+            columns=tuple(self.columns[at] for at in kept),
+            kinds=tuple(self.kinds[at] for at in kept),
+            is_narrowed=True,
+        )
 
     def check_roles(self, roles: Mapping[str, int]) -> None:
         """Values are checked line by line."""
@@ -139,9 +150,14 @@ class JsonRows:
         ]
 
     def json(self, cells: Cells) -> bytes:
-        """Return the line."""
+        """Return the line; without keys that are not kept, and then the values as written."""
         line: bytes = cells[0]
-        return line
+        if not self.is_narrowed:
+            return line
+        kept = frozenset(self.columns)
+        return msgspec.json.encode(
+            {key: value for key, value in _RAW.decode(line).items() if key in kept}
+        )
 
 
 def open_json(path: Path, *, limit: int | None, line_bytes: int) -> JsonRows:

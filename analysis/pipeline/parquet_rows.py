@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -62,14 +62,16 @@ class ParquetRows:
 
     Attributes:
         path: The file.
-        schema: The Arrow schema.
+        schema: The Arrow schema, of the columns that are kept.
         batch_rows: Rows that are decoded at a time.
+        kept: Places of these columns in the file, or None for all.
     """
 
     path: Path
     schema: Any
     batch_rows: int
     notes: tuple[str, ...] = ()
+    kept: tuple[int, ...] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,6 +82,14 @@ class ParquetRows:
     def kinds(self) -> tuple[Kind, ...]:
         """Kinds for writers of other formats; an output in Parquet keeps the types themselves."""
         return (Kind.OTHER,) * len(self.schema.names)
+
+    def narrowed(self, kept: Sequence[int]) -> ParquetRows:
+        """Return a reader of the same rows that knows only these columns, in this order."""
+        schema = importlib.import_module("pyarrow").schema(
+            [self.schema.field(at) for at in kept], metadata=self.schema.metadata
+        )
+        places = tuple(kept if self.kept is None else (self.kept[at] for at in kept))
+        return replace(self, schema=schema, kept=places)
 
     def check_roles(self, roles: Mapping[str, int]) -> None:
         """Refuse a text column that holds no strings, and nested columns in other roles."""
@@ -108,7 +118,8 @@ class ParquetRows:
         places = [roles.get(role) for role in ROLES]
         number = 0
         with _readable(self.path), closing(_open(self.path)) as file:
-            for arrow in file.iter_batches(batch_size=self.batch_rows, use_threads=False):
+            for whole in file.iter_batches(batch_size=self.batch_rows, use_threads=False):
+                arrow = whole if self.kept is None else whole.select(self.kept)
                 batch = _Batch(arrow)
                 ids, texts, documents, topics, titles = (
                     [""] * arrow.num_rows

@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from analysis.errors import ConfigurationError, LedgerError
 from analysis.pipeline.columns import shown
@@ -27,11 +27,10 @@ from analysis.pipeline.formulas import guarded
 from analysis.pipeline.output import (
     OUTPUT_COLUMNS,
     OUTPUT_KINDS,
-    VerdictCells,
     write_csv,
     write_whole,
 )
-from analysis.pipeline.parquet_rows import check_pyarrow, write_parquet
+from analysis.pipeline.parquet_rows import Ours, check_pyarrow, write_parquet
 from analysis.pipeline.tables import Row, Table
 
 KEEP, GUARD = "keep", "guard"
@@ -40,8 +39,22 @@ FORMULAS = (KEEP, GUARD)
 """What is done about cells of a CSV output that a spreadsheet would run: nothing, by default, since
 an output repeats its input; or `formulas.guard`."""
 
-Labeled = Iterable[tuple[Row, VerdictCells]]
-"""The rows of a table in its order, each with its verdict."""
+RUN_COLUMNS: Ours = tuple(zip(OUTPUT_COLUMNS, OUTPUT_KINDS, strict=True))
+"""The columns that a run appends, with their kinds."""
+
+
+class ResultCells(Protocol):
+    """The values of the appended columns for one row."""
+
+    def texts(self) -> Sequence[str]:
+        """Return the cells of a text file."""
+
+    def values(self) -> Sequence[object]:
+        """Return values for formats that have types."""
+
+
+Labeled = Iterable[tuple[Row, ResultCells]]
+"""The rows of a table in its order, each with what is appended."""
 
 
 class StreamClosed(LedgerError):
@@ -86,6 +99,7 @@ def write_output(
     *,
     csv_formulas: str = KEEP,
     stream: BinaryIO | None = None,
+    ours: Ours = RUN_COLUMNS,
 ) -> bool:
     """Write the whole labeled table, or leave what is there as it is.
 
@@ -98,6 +112,7 @@ def write_output(
         rows: The rows with their verdicts, in the order of the output; read once.
         csv_formulas: `keep` or `guard`, for CSV outputs.
         stream: Where `-` goes; it gets nothing before all rows are there.
+        ours: The columns that are appended.
 
     Returns:
         Whether the file changed; a file with the same bytes is left untouched. `-` always changes.
@@ -109,16 +124,16 @@ def write_output(
     check_formulas(csv_formulas)
     target = _named(table, path)
     form = format_of(target)
+    names = [name for name, _ in ours]
 
     def fill(raw: BinaryIO) -> None:
         if form is Format.PARQUET:
-            ours = tuple(zip(OUTPUT_COLUMNS, OUTPUT_KINDS, strict=True))
             cells = ((row.cells, verdict.values()) for row, verdict in rows)
             write_parquet(raw, table.reader, ours, cells)
         elif form is Format.JSONL:
-            raw.writelines(_json_lines(table, rows))
+            raw.writelines(_json_lines(table, rows, names))
         else:
-            _write_csv(raw, target, table, rows, has_guard=csv_formulas == GUARD)
+            _write_csv(raw, target, table, rows, names, has_guard=csv_formulas == GUARD)
 
     if str(path) != STREAM:
         return write_whole(path, fill)
@@ -135,22 +150,28 @@ def _named(table: Table, output: Path | str) -> Path:
     return table.path.with_suffix("") if is_packed(table.path) else table.path
 
 
-def _json_lines(table: Table, rows: Labeled) -> Iterator[bytes]:
+def _json_lines(table: Table, rows: Labeled, names: Sequence[str]) -> Iterator[bytes]:
     """Yield each row as its own object with our keys behind its own."""
     to_json = table.reader.json
     for row, verdict in rows:
         own = to_json(row.cells)
-        ours = json_value(dict(zip(OUTPUT_COLUMNS, verdict.values(), strict=True)))
+        ours = json_value(dict(zip(names, verdict.values(), strict=True)))
         start = own[:-1].rstrip()
         comma = b"" if start == b"{" else b","
         yield b"%b%b%b\n" % (start, comma, ours[1:])
 
 
 def _write_csv(
-    raw: BinaryIO, target: Path, table: Table, rows: Labeled, *, has_guard: bool
+    raw: BinaryIO,
+    target: Path,
+    table: Table,
+    rows: Labeled,
+    names: Sequence[str],
+    *,
+    has_guard: bool,
 ) -> None:
     to_texts = table.reader.texts
-    columns: Sequence[str] = (*table.columns, *OUTPUT_COLUMNS)
+    columns: Sequence[str] = (*table.columns, *names)
     cells: Iterable[Sequence[str]] = (
         (*to_texts(row.cells), *verdict.texts()) for row, verdict in rows
     )
