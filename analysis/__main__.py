@@ -31,6 +31,7 @@ _COMMANDS = {
         "simulate",
         "Serve a simulated endpoint on this machine.",
     ),
+    "vote": ("analysis.commands.vote", "vote", "Count the votes of several outputs."),
 }
 
 

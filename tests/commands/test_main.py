@@ -37,7 +37,7 @@ def test_version_is_that_of_the_package() -> None:
 def test_unknown_command_names_the_nearest(typed: str, hint: str) -> None:
     """Exit 2 with what was probably meant and with all commands."""
     result = semfn(typed)
-    commands = "bench, check, estimate, evaluate, export, label-sets, prove, run, simulate"
+    commands = "bench, check, estimate, evaluate, export, label-sets, prove, run, simulate, vote"
     message = f"Error: There is no command {typed!r}.{hint} Commands: {commands}.\n"
     assert 2 == result.exit_code
     assert result.stderr.endswith(message)

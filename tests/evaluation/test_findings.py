@@ -245,3 +245,22 @@ def test_two_outputs_by_gold() -> None:
     one, two = output("method result method -"), output("method method other method")
     found = compared_by_gold(beside(right, one), beside(right, two), HOW)
     assert {"rows": 4, "only_first": 1, "only_second": 2, "p_value": 1.0} == found
+
+
+def test_one_simulated_vote_marks_its_row() -> None:
+    """Rules and a language model voted: partly simulated, in figures and in the group."""
+    facts = {"route": "votes", "confidence": 0.5}
+    mixed = output("method", model="gpt-6-luna; offline-rules", **facts)
+    document = scored("method", mixed)
+    assert ("part", True) == (document["simulated"], document["groups"][0]["is_simulated"])
+    rules = output("method", model="offline-rules; offline-rules", **facts)
+    assert "all" == scored("method", rules)["simulated"]
+    luna = output("method", model="gpt-6-luna; gpt-6-terra", **facts)
+    assert "none" == scored("method", luna)["simulated"]
+
+
+def test_confidence_of_votes_is_called_what_it_is() -> None:
+    """A note, only where labels come from votes."""
+    found = [scored("method", output("method", route=route)) for route in ("votes", "decisions")]
+    notes = [[one for one in each["warnings"] if "share of outputs" in one] for each in found]
+    assert ([1, 0], [1, 0]) == (list(map(len, notes)), [each["votes"] for each in found])

@@ -85,3 +85,12 @@ def test_messages_show_the_start_of_a_long_text() -> None:
     """Control characters are escaped, and a text by mistake does not fill the screen."""
     assert "'a\\x1b'" == shown("a\x1b")
     assert repr("x" * 40 + "…") == shown("x" * 500)
+
+
+def test_models_of_votes_are_told_apart() -> None:
+    """One for a label of a run, several for one that was counted, none where none is stated."""
+    found = [
+        OutputRow(id="1", labels=("a",), model=model).models
+        for model in ("gpt-6-luna", "gpt-6-luna; offline-rules", "")
+    ]
+    assert [("gpt-6-luna",), ("gpt-6-luna", "offline-rules"), ()] == found

@@ -42,3 +42,16 @@ def test_ragged_row_is_refused(tmp_path: Path) -> None:
     records = rows.records({"text": 0})
     assert 1 == next(records)[0]
     assert_says(refusal(lambda: next(records)), "line 3 (row 2): 1 cells", "2 columns")
+
+
+def test_narrowed_rows_have_the_columns_that_are_kept(tmp_path: Path) -> None:
+    """Twice, too; a ragged row is still measured against the whole header."""
+    path = made(tmp_path, "a,b,c,d\n1,2,3,4\n1,2,3\n")
+    reader = open_csv(path, encoding=None, delimiter=None, row_chars=1_000)
+    narrow = reader.narrowed([3, 1, 0]).narrowed([0, 2])
+    assert ("d", "a") == narrow.columns
+    rows = narrow.records({"text": 1})
+    number, line, cells, named = next(rows)
+    assert (1, 2, ("4", "1"), "1") == (number, line, cells, named[1])
+    assert (("4", "1"), b'{"d":"4","a":"1"}') == (narrow.texts(cells), narrow.json(cells))
+    assert_says(refusal(lambda: next(rows)), "3 cells, but the header has 4 columns")

@@ -203,3 +203,14 @@ def test_memory_does_not_grow_with_the_lines(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_narrowed_lines_have_the_keys_that_are_kept(tmp_path: Path) -> None:
+    """Values as they are written; a key that a line does not have is not made up."""
+    path = made(tmp_path, '{"a": 1.10, "b": {"x": [1 ,2]}, "c": "\\u0061"}\n{"b": 2}\n', "a.jsonl")
+    narrow = open_json(path, limit=None, line_bytes=1_000).narrowed([0, 2])
+    assert (("a", "c"), (Kind.NUMBER, Kind.TEXT)) == (narrow.columns, narrow.kinds)
+    first, second = (cells for _, _, cells, _ in narrow.records({}))
+    assert (b'{"a":1.10,"c":"\\u0061"}', b"{}") == (narrow.json(first), narrow.json(second))
+    assert (["1.10", "a"], ["", ""]) == (narrow.texts(first), narrow.texts(second))
+    assert [1.1, "a"] == narrow.values(first)

@@ -12,7 +12,7 @@ import pytest
 
 from analysis.errors import ConfigurationError, LedgerError
 from analysis.pipeline.output import OUTPUT_COLUMNS
-from analysis.pipeline.parquet_rows import MISSING
+from analysis.pipeline.parquet_rows import MISSING, open_parquet
 from analysis.pipeline.sinks import check_sink, write_output
 from analysis.pipeline.tables import Table, open_table, scan
 from analysis.records import Chunk
@@ -261,3 +261,16 @@ def test_missing_pyarrow_is_one_sentence_with_the_extra(tmp_path: Path) -> None:
     )
     assert [MISSING, MISSING] == result.stdout.splitlines()
     assert "pip install 'semfn[parquet]'" in MISSING
+
+
+def test_narrowed_rows_keep_types_and_metadata(tmp_path: Path) -> None:
+    """Columns of any type, in any order, narrowed twice."""
+    path = stored(tmp_path, rich())
+    reader = open_parquet(path)
+    last = len(reader.columns) - 1
+    narrow = reader.narrowed([last, 1, 0]).narrowed([0, 2])
+    assert (reader.columns[last], reader.columns[0]) == narrow.columns
+    assert reader.schema.metadata == narrow.schema.metadata
+    for whole, part in zip(reader.records({}), narrow.records({}), strict=True):
+        values = reader.values(whole[2])
+        assert [values[last], values[0]] == list(narrow.values(part[2]))
