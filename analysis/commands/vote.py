@@ -86,7 +86,7 @@ def execute(options: Mapping[str, Any]) -> int:
     try:
         _vote(options)
     except KeyboardInterrupt:
-        click.echo("Interrupted; nothing was written.", err=True)
+        click.echo("Interrupted.", err=True)
         return 130
     except AnalysisError as error:
         if options["debug"]:

@@ -32,6 +32,7 @@ class VoterFacts:
         digest: What the labels of the set mean; see `LabelSet.digest`.
         topic: Digest of the topic of the run; empty where there was none or it is not known.
         way: How was asked, to be compared.
+        taken_over: Labels that came from the ledger of another run.
     """
 
     output: Path
@@ -39,6 +40,7 @@ class VoterFacts:
     digest: str
     topic: str
     way: tuple[str, ...]
+    taken_over: int = 0
 
 
 def facts_beside(output: Path) -> VoterFacts | None:
@@ -79,8 +81,9 @@ def _facts(document: Mapping[str, Any], path: Path, output: Path) -> VoterFacts:
             digest=record["label_set_digest"],
             topic=record.get("topic_digest", ""),
             way=tuple(str(record.get(name, "")) for name in _WAY),
+            taken_over=int(document.get("taken_over", 0)),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
             f"{path} does not tell the label set of {output}. Make it again by the command of that "
             "run, or move it away; then --label-set says what the labels are."
@@ -142,6 +145,12 @@ def notes_on(facts: Sequence[VoterFacts]) -> list[str]:
         "prompt), so they are hardly two opinions."
         for one, two in combinations(facts, 2)
         if one.way == two.way
+    ]
+    notes += [
+        f"{one.taken_over:,} labels of {one.output} came from the ledger of another run (--reuse). "
+        "Where that run votes, too, they are no second opinion."
+        for one in facts
+        if one.taken_over
     ]
     topics = {one.topic for one in facts if one.topic}
     if len(topics) > 1:

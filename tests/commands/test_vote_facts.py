@@ -114,3 +114,16 @@ def test_outputs_that_were_asked_alike_are_noted() -> None:
     assert same.startswith("a and c were asked in the same way")
     assert "The outputs were labelled with different topics." == topics
     assert [] == notes_on([facts("a"), facts("b", way=("rest", "1"), topic="")])
+
+
+def test_labels_of_another_run_are_noted(tmp_path: Path) -> None:
+    """With --reuse the labels of one run stand in two outputs."""
+    chunks = table(tmp_path, 3)
+    given = ("run", chunks, "--route", "offline", "--quiet")
+    assert 0 == semfn(*given, "-o", tmp_path / "one.csv").exit_code
+    ledger = tmp_path / "one.csv.semfn.sqlite"
+    assert 0 == semfn(*given, "-o", tmp_path / "two.csv", "--reuse", ledger).exit_code
+    found = facts_beside(tmp_path / "two.csv")
+    assert found is not None
+    (note,) = notes_on([found])
+    assert note.startswith(f"3 labels of {tmp_path / 'two.csv'} came from the ledger of another")
