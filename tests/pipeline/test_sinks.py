@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.errors import ConfigurationError, InputError, LedgerError
+from analysis.pipeline.formats import Kind
 from analysis.pipeline.formulas import unguard
 from analysis.pipeline.output import OUTPUT_COLUMNS, VerdictCells
 from analysis.pipeline.sinks import StreamClosed, check_formulas, check_sink, write_output
@@ -280,3 +281,25 @@ def test_parquet_to_text_formats(tmp_path: Path) -> None:
     lines = written(table, tmp_path / "o.csv").decode().splitlines()
     assert f'a,1,{when},"[""x"",""y""]",/w==,0.5,1.10,{OURS}' == lines[1]
     assert f"b,,,,,,,{OURS}" == lines[2]
+
+
+class _Mark:
+    """One appended value."""
+
+    def texts(self) -> tuple[str, ...]:
+        return ("1.5",)
+
+    def values(self) -> tuple[float, ...]:
+        return (1.5,)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("o.csv", "text,mark\na,1.5\n"), ("o.jsonl", '{"text":"a","mark":1.5}\n')],
+)
+def test_other_columns_than_those_of_a_run(tmp_path: Path, name: str, expected: str) -> None:
+    """Whoever writes a table anew says what is appended, with its kind."""
+    table = open_table(made(tmp_path, "text\na\n"))
+    rows = ((row, _Mark()) for row in table.rows())
+    write_output(tmp_path / name, table, rows, ours=(("mark", Kind.NUMBER),))
+    assert expected == (tmp_path / name).read_text("utf-8")
