@@ -23,6 +23,9 @@ from analysis.wire.session import OUTPUT_CAP_RANGE, SessionSettings, frame_bytes
 TIER_ROUTES = frozenset({"responses-ws", "rest"})
 """Routes that take a service tier."""
 
+CONFIDENT_ROUTES = frozenset({"decisions"})
+"""Routes whose service states the probability of the label that it gives."""
+
 TOOL_NAME = "set_labels"
 TOOL_DESCRIPTION = "Hand in the labels of all chunks of the request."
 
@@ -46,6 +49,18 @@ def check_routes(route: str | Sequence[str]) -> tuple[str, ...]:
             f"{', '.join(ROUTES)}."
         )
     return routes
+
+
+def confident_routes(routes: Sequence[str], *, host: str | None) -> tuple[str, ...]:
+    """Return those of the routes that state a confidence; the only place that decides it.
+
+    Args:
+        routes: Of a run, in order.
+        host: As the endpoint names it, if that is known. Labels of rules (`embedded`) have none.
+    """
+    if host == EMBEDDED:
+        return ()
+    return tuple(route for route in routes if route in CONFIDENT_ROUTES)
 
 
 def check_dialect(dialect: str) -> str:

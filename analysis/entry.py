@@ -149,8 +149,11 @@ def analyze_dataframe(
         if name in options:
             raise ConfigurationError(f"A DataFrame has no {name}; leave the option out.")
     _options(options)  # refuses what is unknown or cannot be used
+    has_review = options.get("min_confidence") is not None
     columns = frames.columns_of(
-        frame, {role: options.pop(f"{role}_column", None) for role in frames.ROLES}
+        frame,
+        {role: options.pop(f"{role}_column", None) for role in frames.ROLES},
+        has_review=has_review,
     )
     notes = frames.title_notes(frame, columns)
     if notes and hooks is not None and hooks.on_notes is not None:
@@ -168,7 +171,7 @@ def analyze_dataframe(
             raise InputError(frames.in_words_of_frames(str(error), source)) from None
         if summary.exit_code == StopKind.SERVICE.value and not summary.labeled:
             raise AnalysisError(summary.stopped)
-        labeled = frames.with_verdicts(frame, Path(summary.paths["output"]))
+        labeled = frames.with_verdicts(frame, Path(summary.paths["output"]), has_review=has_review)
     told = summary.to_dict() | {"paths": {"ledger": summary.paths["ledger"]}}
     for name in ("inputs", "outputs"):
         del told[name]
@@ -270,6 +273,7 @@ def _run_tables(
             record=record,
             label_names=_label_names(labels, options),
             notes=notes,
+            review=options.review,
         ),
         clock=time.monotonic,
         stdout=hooks.stdout,

@@ -15,6 +15,7 @@ from analysis.errors import ConfigurationError
 from analysis.hooks import Hooks
 from analysis.pipeline.formats import STREAM
 from analysis.pipeline.inputs import InputJob, open_inputs, output_folder
+from analysis.pipeline.review import check_columns
 from analysis.pipeline.sampling import Sample, draw
 from analysis.pipeline.streams import spooled
 from analysis.run_options import RunOptions
@@ -86,6 +87,9 @@ def open_run(
         context=options.context,
         title_chars=options.settings.title_chars,
     )
+    if options.min_confidence is not None:
+        for job in jobs:
+            check_columns(job.table.path, job.table.columns)
     folder = output_folder(inputs, path_out)
     if options.limit is not None:
         jobs = tuple(_limited(jobs, options.limit))

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from analysis.arguments import check_context, check_count, check_pack_size
-from analysis.connections import check_routes
-from analysis.endpoint import Endpoint
+from analysis.connections import check_routes, confident_routes
+from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import ConfigurationError
 from analysis.labelling import LARGEST_PACK
 from analysis.labels.label import check_language as check_names
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline.report import allowed_failures
+from analysis.pipeline.review import Review
 from analysis.pipeline.sinks import KEEP, check_formulas
 from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
 
@@ -71,6 +72,8 @@ class RunOptions:
         stop_after: Seconds after which nothing more is sent.
         csv_formulas: `keep`, or `guard` for cells that a spreadsheet would run.
         prices: A price table (TOML) whose prices come before those of the package.
+        min_confidence: Above 0 and up to 1; labels with a confidence below it have `uncertain` in
+            the column `semfn_review`, which the output has with this option only.
     """
 
     id_column: str | None = None
@@ -109,6 +112,7 @@ class RunOptions:
     budget: float | None = None
     stop_after: float | None = None
     csv_formulas: str = KEEP
+    min_confidence: float | None = None
 
     def __post_init__(self) -> None:
         check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)
@@ -121,6 +125,7 @@ class RunOptions:
         check_count("sample", self.sample)
         _check_amount("budget", self.budget, "US dollars")
         _check_amount("stop_after", self.stop_after, "seconds")
+        _ = self.review
         if self.limit is not None and self.sample is not None:
             raise ConfigurationError(
                 "limit and sample both choose rows. Pass --limit for the first ones or --sample "
@@ -136,6 +141,25 @@ class RunOptions:
     def routes(self) -> tuple[str, ...]:
         """The routes as a checked tuple."""
         return check_routes(self.route)
+
+    @property
+    def review(self) -> Review | None:
+        """Which labels are marked; raises ConfigurationError if none ever could be."""
+        if self.min_confidence is None:
+            return None
+        review = Review(bound=self.min_confidence)
+        routes = self.routes
+        known = self.endpoint.host if self.endpoint else None
+        stating = confident_routes(routes, host=EMBEDDED if self.local else known)
+        if not stating:
+            who = "--local labels by rules" if self.local else f"the run has {', '.join(routes)}"
+            raise ConfigurationError(
+                f"--min-confidence can mark nothing: {who}, and only the route decisions of a "
+                "service states a confidence. Add --route decisions"
+                f"{' and leave --local out' if self.local else ''}, or leave --min-confidence out."
+            )
+        silent = tuple(route for route in routes if route not in stating)
+        return replace(review, silent_routes=silent)
 
     @property
     def reused_ledgers(self) -> tuple[Path, ...]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.connections import check_service_tier, check_timeout
+from analysis.connections import check_service_tier, check_timeout, confident_routes
+from analysis.endpoint import EMBEDDED
 from analysis.errors import ConfigurationError
 from analysis.semantic_function import SemanticRestAnalyzer
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
@@ -65,3 +66,12 @@ def test_analyzers_refuse_a_tier_that_does_not_exist(
     """When they are made."""
     with pytest.raises(ConfigurationError, match="cheap"):
         kind("sk-any", service_tier="cheap")
+
+
+def test_routes_that_state_a_confidence_are_named_in_order() -> None:
+    """Labels of rules have none, whatever the route."""
+    routes = ("rest", "decisions", "realtime")
+    assert ("decisions",) == confident_routes(routes, host="api.openai.com")
+    assert ("decisions",) == confident_routes(routes, host=None)
+    assert () == confident_routes(routes, host=EMBEDDED)
+    assert () == confident_routes(("responses-ws", "rest"), host=None)

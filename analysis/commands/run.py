@@ -89,6 +89,13 @@ _SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
     help="Leave cells that a spreadsheet would run as they are, or guard them.",
 )
 @click.option(
+    "--min-confidence",
+    type=float,
+    metavar="X",
+    help="Add the column semfn_review, with 'uncertain' for labels whose confidence is below X, "
+    "0 to 1. Needs the route decisions.",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Show rows, requests, tokens, cost and time; send nothing."
 )
 @click.option("--quiet", is_flag=True, help="No progress, only errors.")

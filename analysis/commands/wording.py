@@ -14,6 +14,7 @@ from analysis.records import GIVEN_UP, FailureKind
 
 if TYPE_CHECKING:
     from analysis.pipeline.report import RunSummary
+    from analysis.pipeline.review import Outlook
     from analysis.pipeline.run import Plan
 
 SHOWN_ID_CHARS = 60
@@ -34,6 +35,8 @@ def plan_lines(plan: Plan) -> list[str]:
             f"{_count(plan.changed, 'row')} changed since an earlier run{why}: earlier labels do "
             "not count for them."
         )
+    if plan.review is not None:
+        lines.extend(_review_lines(plan.review, " (simulated)" if plan.simulated else ""))
     others = _others(plan)
     if plan.to_do == 0:
         return [*lines, f"Nothing to do: {_count(plan.rows, 'row')}, {others}."]
@@ -60,6 +63,35 @@ def plan_lines(plan: Plan) -> list[str]:
     are_all = plan.rows == plan.to_do
     rows = _count(plan.rows, "row") + ("" if are_all else f": {others}, {plan.to_do:,} to do")
     return [*lines, f"{rows}. Estimate: {estimate}"]
+
+
+def _review_lines(review: Outlook, mark: str) -> list[str]:
+    """Return which rows get a mark for review, and which cannot get one."""
+    line = f"Labels with a confidence below {review.bound:g} get 'uncertain' in semfn_review"
+    if review.uncertain or review.without_confidence:
+        line += (
+            f"; of those that are there: {review.uncertain:,} below it, "
+            f"{review.without_confidence:,} without a confidence{mark}"
+        )
+    lines = [f"{line}."]
+    if review.silent_routes:
+        lines.append(
+            f"A row that is labelled over {' or '.join(review.silent_routes)} has no confidence "
+            "and is not marked."
+        )
+    return lines
+
+
+def review_line(summary: RunSummary, mark: str) -> str:
+    """Return how many labels were marked, and how many could not be."""
+    line = (
+        f"Confidence below {summary.min_confidence:g}: {_count(summary.uncertain, 'row')} marked "
+        f"'uncertain' in semfn_review{mark}"
+    )
+    if not summary.without_confidence:
+        return f"{line}."
+    without = _count(summary.without_confidence, "labelled row")
+    return f"{line}; not marked: {without} without a confidence."
 
 
 def _others(plan: Plan) -> str:
@@ -118,6 +150,8 @@ def summary_lines(summary: RunSummary) -> list[str]:
     if summary.by_label:
         labels = ", ".join(f"{label} {count:,}" for label, count in summary.by_label.items())
         lines.append(f"Labels{mark}: {labels}.")
+    if summary.min_confidence is not None:
+        lines.append(review_line(summary, mark))
     lines.extend(f"Not labelled: {line}" for line in failure_lines(summary))
     lines.extend(_route_line(entry, mark) for entry in summary.routes)
     lines.extend(copy_lines(summary))

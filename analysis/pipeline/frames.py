@@ -23,7 +23,8 @@ from analysis.pipeline.columns import unused_note
 from analysis.pipeline.formats import ROLES as ROLES
 from analysis.pipeline.formats import TITLE as TITLE
 from analysis.pipeline.formats import Kind
-from analysis.pipeline.output import OUTPUT_COLUMNS, OUTPUT_KINDS, write_table
+from analysis.pipeline.output import OUTPUT_COLUMNS, output_columns, write_table
+from analysis.pipeline.review import check_columns
 from analysis.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -38,19 +39,24 @@ _NARWHALS = {Kind.TEXT: "String", Kind.INTEGER: "Int64", Kind.NUMBER: "Float64"}
 _READERS = {Kind.TEXT: str, Kind.INTEGER: int, Kind.NUMBER: float}
 
 
-def columns_of(frame: object, named: Mapping[str, str | None]) -> dict[str, int]:
+def columns_of(
+    frame: object, named: Mapping[str, str | None], *, has_review: bool = False
+) -> dict[str, int]:
     """Return role -> place of its column; `named` holds what the caller asked for.
 
     Args:
         frame: Of pandas, or any that narwhals knows and that holds its rows in memory.
         named: Role -> name of the column, or None for the usual name, if it is there; titles only
             come from a column that is named.
+        has_review: A column of marks will be added, too.
 
     Raises:
         ConfigurationError: If it is no such frame, the text column or a named one is missing or
             doubled, or the frame already has a column of ours.
     """
     names = [str(name) for name in _opened(frame).columns]
+    if has_review:
+        check_columns("The DataFrame", names)
     if ours := [name for name in OUTPUT_COLUMNS if name in names]:
         raise ConfigurationError(
             f"The DataFrame already has the column {', '.join(ours)}, which this call adds. Drop "
@@ -106,22 +112,23 @@ def write_frame(path: Path, frame: object, columns: Mapping[str, int]) -> str:
     return digest.hexdigest()[:32]
 
 
-def with_verdicts(frame: _Frame, path: Path) -> _Frame:
+def with_verdicts(frame: _Frame, path: Path, *, has_review: bool = False) -> _Frame:
     """Return a new frame with the verdict columns of a run's output.
 
     It holds the rows of the output, in its order: all, or those of a limit or sample.
     """
     places: list[int] = []
-    found: dict[str, list[Any]] = {name: [] for name in OUTPUT_COLUMNS}
-    readers = [_READERS[kind] for kind in OUTPUT_KINDS]
+    ours = output_columns(has_review=has_review)
+    found: dict[str, list[Any]] = {name: [] for name, _ in ours}
     csv.field_size_limit(max(csv.field_size_limit(), SETTINGS.field_bytes))
     with path.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             places.append(int(row[ROW]))
-            for name, read in zip(OUTPUT_COLUMNS, readers, strict=True):
-                found[name].append(read(row[name]) if row[name] else None)
+            for name, kind in ours:
+                found[name].append(_READERS[kind](row[name]) if row[name] else None)
+    kinds = [kind for _, kind in ours]
     beside = _beside_pandas if _is_pandas(frame) else _beside_other
-    labeled: _Frame = beside(frame, places, found)
+    labeled: _Frame = beside(frame, places, found, kinds)
     return labeled
 
 
@@ -221,17 +228,21 @@ def _check_cell(value: object, text: str, place: str, *, is_text: bool) -> None:
         )
 
 
-def _beside_pandas(frame: Any, places: list[int], found: Mapping[str, list[Any]]) -> Any:
+def _beside_pandas(
+    frame: Any, places: list[int], found: Mapping[str, list[Any]], kinds: Sequence[Kind]
+) -> Any:
     import pandas as pd
 
     is_whole = len(places) == len(frame)
     labeled = frame.copy(deep=False) if is_whole else frame.iloc[places].copy()
-    for (name, values), kind in zip(found.items(), OUTPUT_KINDS, strict=True):
+    for (name, values), kind in zip(found.items(), kinds, strict=True):
         labeled[name] = pd.array(values, dtype=_DTYPES[kind])  # type: ignore[call-overload]
     return labeled
 
 
-def _beside_other(frame: Any, places: list[int], found: Mapping[str, list[Any]]) -> Any:
+def _beside_other(
+    frame: Any, places: list[int], found: Mapping[str, list[Any]], kinds: Sequence[Kind]
+) -> Any:
     narwhals = importlib.import_module("narwhals")
     opened = narwhals.from_native(frame, eager_only=True)
     labeled = opened if len(places) == len(opened) else opened[places]
@@ -239,6 +250,6 @@ def _beside_other(frame: Any, places: list[int], found: Mapping[str, list[Any]])
         narwhals.new_series(
             name, values, getattr(narwhals, _NARWHALS[kind]), backend=opened.implementation
         )
-        for (name, values), kind in zip(found.items(), OUTPUT_KINDS, strict=True)
+        for (name, values), kind in zip(found.items(), kinds, strict=True)
     ]
     return labeled.with_columns(*added).to_native()

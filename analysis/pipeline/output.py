@@ -22,6 +22,7 @@ from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.formats import Kind, is_packed, known_format
 from analysis.pipeline.ledger_rows import VerdictRow
+from analysis.records import FailureKind
 
 OUTPUT_COLUMNS = (
     "semantic_function",
@@ -49,9 +50,23 @@ OUTPUT_KINDS = (
 )
 """What each of them holds, in formats that have types."""
 
+REVIEW_COLUMN = "semfn_review"
+"""Stands behind them where labels that are not sure enough are marked; see `review`."""
+
 _BLOCK_BYTES = (
     1 << 20
 )  # how much of two files is compared at a time; any size gives the same answer
+
+
+def output_columns(*, has_review: bool) -> tuple[tuple[str, Kind], ...]:
+    """Return name and kind of each column that a run appends, with the column of marks or not."""
+    ours = tuple(zip(OUTPUT_COLUMNS, OUTPUT_KINDS, strict=True))
+    return (*ours, (REVIEW_COLUMN, Kind.TEXT)) if has_review else ours
+
+
+def shown_confidence(confidence: float) -> float:
+    """Return a confidence as outputs show it, in all formats."""
+    return round(confidence, 4)
 
 
 def write_table(
@@ -140,6 +155,7 @@ class VerdictCells:
         pack: Chunks in the request.
         latency_s: Seconds from sending to the end of the answer.
         error: Kind of the failure.
+        review: Mark of the row, which may be empty; None: the output has no column for it.
     """
 
     labels: Sequence[str]
@@ -150,6 +166,7 @@ class VerdictCells:
     attempts: int
     latency_s: float | None
     error: str | None
+    review: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) > 2:
@@ -168,6 +185,7 @@ class VerdictCells:
             str(self.attempts),
             "" if self.latency_s is None else f"{self.latency_s * 1000:.1f}",
             self.error or "",
+            *(() if self.review is None else (self.review,)),
         )
 
     def values(self) -> tuple[str | float | None, ...]:
@@ -176,14 +194,28 @@ class VerdictCells:
         return (
             primary,
             secondary,
-            None if self.confidence is None else round(self.confidence, 4),
+            None if self.confidence is None else shown_confidence(self.confidence),
             self.route,
             self.model,
             self.pack,
             self.attempts,
             None if self.latency_s is None else round(self.latency_s * 1000, 1),
             self.error,
+            *(() if self.review is None else (self.review or None,)),
         )
+
+
+STOPPED_CELLS = VerdictCells(
+    labels=(),
+    confidence=None,
+    route=None,
+    model=None,
+    pack=0,
+    attempts=0,
+    latency_s=None,
+    error=FailureKind.STOPPED,
+)
+"""Those of a row that was not reached."""
 
 
 def cells_of(verdict: VerdictRow, names: Mapping[str, str] | None = None) -> VerdictCells:

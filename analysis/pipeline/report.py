@@ -24,6 +24,7 @@ from analysis.pipeline.ledger_rows import (
     UnknownRequests,
     VerdictRow,
 )
+from analysis.pipeline.review import is_uncertain
 from analysis.prices import DEFAULT_TIER, PriceTable
 from analysis.records import FailureKind, Usage
 
@@ -59,10 +60,14 @@ class Counts:
     examples: dict[str, Mapping[str, str]] = field(default_factory=dict)
     by_route: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_label: Counter[str] = field(default_factory=Counter)
+    min_confidence: float | None = None
+    uncertain: int = 0
+    without_confidence: int = 0
 
     def clear_rows(self) -> None:
         """Forget what was counted about rows, before they are counted anew."""
         self.labeled = self.same_text = self.taken_over = 0
+        self.uncertain = self.without_confidence = 0
         for counter in (self.errors, self.by_route, self.by_label):
             counter.clear()
         self.examples.clear()
@@ -77,6 +82,9 @@ class Counts:
             self.taken_over += verdict.reused_from not in (None, SAME_TEXT)
             self.by_route[(verdict.route or "", verdict.model or "")] += 1
             self.by_label[verdict.labels[0]] += 1
+            self.without_confidence += verdict.confidence is None
+            if self.min_confidence is not None:
+                self.uncertain += is_uncertain(verdict.confidence, self.min_confidence)
         else:
             kind = verdict.error_kind or ""
             self.errors[kind] += 1
@@ -118,6 +126,9 @@ class RunSummary:
         outputs: The output of each.
         record: Settings and versions of the run.
         notes: What the reader of the inputs assumed.
+        min_confidence: Labels with a confidence below it are marked in the output, or None.
+        uncertain: Rows of the output that are marked.
+        without_confidence: Labelled rows of the output without a confidence; none is marked.
     """
 
     run_id: str
@@ -153,6 +164,9 @@ class RunSummary:
     record: Mapping[str, str]
     notes: Sequence[str]
     estimate: Mapping[str, Any]
+    min_confidence: float | None = None
+    uncertain: int = 0
+    without_confidence: int = 0
 
     @property
     def failed(self) -> int:
@@ -237,6 +251,9 @@ def summarize(
         record={**record, **_reductions(analyzer)},
         notes=notes,
         estimate={name: getattr(estimate, name) for name in ESTIMATED},
+        min_confidence=counts.min_confidence,
+        uncertain=counts.uncertain,
+        without_confidence=counts.without_confidence,
     )
     if stop is None and summary.failed > allowed_failures(max_failed, plan_rows):
         return _with_exit_code(summary, 1)

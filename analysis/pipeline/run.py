@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from json.encoder import encode_basestring_ascii as as_json
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +28,7 @@ from analysis.pipeline.dialect import cause
 from analysis.pipeline.duplicates import FirstTexts
 from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger import Ledger
-from analysis.pipeline.output import VerdictCells, cells_of
+from analysis.pipeline.output import STOPPED_CELLS, VerdictCells, cells_of, output_columns
 from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import (
     Counts,
@@ -39,6 +40,7 @@ from analysis.pipeline.report import (
     summarize,
 )
 from analysis.pipeline.reuse import Reuse
+from analysis.pipeline.review import Outlook, Review, marked
 from analysis.pipeline.selection import Selection, Share
 from analysis.pipeline.sinks import KEEP, write_output
 from analysis.pipeline.tables import Row, Table, scan
@@ -66,6 +68,7 @@ class Plan:
         changed: Rows that were asked before in another form only.
         what_changed: What the run asks in another way than the last one, in words.
         models: Route -> model that it asks for, in the order of the routes.
+        review: What is known of the marks of doubtful labels, if they are wanted.
     """
 
     rows: int
@@ -82,6 +85,7 @@ class Plan:
     changed: int = 0
     what_changed: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
+    review: Outlook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ class RunChoices:
         record: What the run says about its settings.
         label_names: Key -> what stands for it in the output; other keys stand as they are.
         notes: Lines for the summary beside those about the inputs.
+        review: Which labels are marked, or None.
     """
 
     chunks_per_request: int
@@ -115,6 +120,7 @@ class RunChoices:
     record: Mapping[str, str] = field(default_factory=dict)
     label_names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    review: Review | None = None
 
 
 Progress = Callable[[Verdict], None]
@@ -145,7 +151,8 @@ class TableRun:
         self._held = contextlib.ExitStack()
         self._ledger: Ledger | None = None
         self._selection: Selection | None = None
-        self._counts = Counts()
+        self._bound = None if choices.review is None else choices.review.bound
+        self._counts = Counts(min_confidence=self._bound)
         self._started_at = utc_now()
         self._label_s = 0.0
         self._most_failed: int | None = None
@@ -198,7 +205,15 @@ class TableRun:
             changed=share.changed,
             what_changed=self._ledger.what_changed() if share.changed else (),
             models=models_of(self._analyzer),
+            review=self._outlook(share),
         )
+
+    def _outlook(self, share: Share) -> Outlook | None:
+        if self._choices.review is None:
+            return None
+        slices = self._all_slices() if share.held else ()  # else no row has a label
+        held = chain.from_iterable(map(self._open_ledger().lookup, slices))
+        return self._choices.review.outlook(held)
 
     def _open_reuse(self, key_of: Callable[[Chunk], bytes]) -> Reuse | None:
         if not self._choices.reuse:
@@ -366,6 +381,7 @@ class TableRun:
                 table,
                 self._cells(table),
                 csv_formulas=self._choices.csv_formulas,
+                ours=output_columns(has_review=self._bound is not None),
                 stream=self._stdout,
             )
             for target, table in zip(targets, self.tables, strict=True)
@@ -390,7 +406,8 @@ class TableRun:
             held = ledger.lookup([row.chunk for row in rows])
             for row, verdict in zip(rows, held, strict=True):
                 self._counts.add_row(row.chunk.id, verdict)
-                yield row, _STOPPED_CELLS if verdict is None else cells_of(verdict, names)
+                cells = STOPPED_CELLS if verdict is None else cells_of(verdict, names)
+                yield row, marked(cells, self._bound)
 
     def _is_told(self, summary: RunSummary) -> bool:
         """Tell whether the summary that is there is whole and tells of the same end."""
@@ -398,7 +415,10 @@ class TableRun:
             found = json.loads(self.paths.results.read_bytes())
         except (OSError, ValueError):  # a process died before it was written
             return False
-        return isinstance(found, dict) and found.get("exit_code") == summary.exit_code
+        told = ("exit_code", "min_confidence")
+        return isinstance(found, dict) and all(
+            found.get(name) == getattr(summary, name) for name in told
+        )
 
     def _write_summary(self, summary: RunSummary) -> None:
         target = self.paths.results
@@ -462,15 +482,3 @@ def _mark(text: str) -> str:
 
 def _marks(texts: Sequence[str]) -> str:
     return _mark(texts[0]) if len(texts) == 1 else " ".join(map(_mark, texts))
-
-
-_STOPPED_CELLS = VerdictCells(
-    labels=(),
-    confidence=None,
-    route=None,
-    model=None,
-    pack=0,
-    attempts=0,
-    latency_s=None,
-    error=FailureKind.STOPPED,
-)

@@ -25,8 +25,7 @@ from analysis.pipeline.formats import (
 )
 from analysis.pipeline.formulas import guarded
 from analysis.pipeline.output import (
-    OUTPUT_COLUMNS,
-    OUTPUT_KINDS,
+    output_columns,
     write_csv,
     write_whole,
 )
@@ -39,8 +38,8 @@ FORMULAS = (KEEP, GUARD)
 """What is done about cells of a CSV output that a spreadsheet would run: nothing, by default, since
 an output repeats its input; or `formulas.guard`."""
 
-RUN_COLUMNS: Ours = tuple(zip(OUTPUT_COLUMNS, OUTPUT_KINDS, strict=True))
-"""The columns that a run appends, with their kinds."""
+RUN_COLUMNS: Ours = output_columns(has_review=False)
+"""The columns that a run appends, with their kinds; with marks for review it has one more."""
 
 
 class ResultCells(Protocol):

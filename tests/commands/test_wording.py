@@ -20,6 +20,7 @@ from analysis.commands.wording import (
     usd_per_token,
 )
 from analysis.interrupts import INTERRUPTED
+from analysis.pipeline.review import Outlook
 from tests.commands.examples import ESTIMATE, PLAN, SUMMARY
 
 
@@ -51,6 +52,34 @@ def test_plan_tells_of_two_models_before_it_starts() -> None:
     assert line.startswith("Two models or more: realtime gpt-realtime-2.1-mini, rest gpt-6-luna. ")
     assert 1 == len(plan_lines(replace(PLAN, models=two, simulated=True)))
     assert 1 == len(plan_lines(replace(PLAN, models=two, to_do=0)))
+
+
+def test_plan_tells_which_labels_are_marked() -> None:
+    """And which routes give rows that cannot be; counts only where labels are there."""
+    plan = replace(PLAN, review=Outlook(bound=0.8))
+    assert (
+        "Labels with a confidence below 0.8 get 'uncertain' in semfn_review."
+        == (plan_lines(plan)[0])
+    )
+    held = Outlook(bound=0.8, silent_routes=("realtime", "rest"), uncertain=3, without_confidence=1)
+    assert [
+        "Labels with a confidence below 0.8 get 'uncertain' in semfn_review; of those that are "
+        "there: 3 below it, 1 without a confidence (simulated).",
+        "A row that is labelled over realtime or rest has no confidence and is not marked.",
+    ] == plan_lines(replace(PLAN, review=held, to_do=0, simulated=True))[:2]
+
+
+def test_summary_tells_how_many_rows_are_marked() -> None:
+    """Rows without a confidence are named beside them, since they may be as doubtful."""
+    marked = replace(SUMMARY, min_confidence=0.8, uncertain=1)
+    assert "Confidence below 0.8: 1 row marked 'uncertain' in semfn_review." in summary_lines(
+        marked
+    )
+    lines = summary_lines(replace(marked, uncertain=1_200, without_confidence=2, simulated=True))
+    assert (
+        "Confidence below 0.8: 1,200 rows marked 'uncertain' in semfn_review (simulated); not "
+        "marked: 2 labelled rows without a confidence."
+    ) in lines
 
 
 def test_simulated_plan_shows_no_price() -> None:

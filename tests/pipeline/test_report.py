@@ -47,6 +47,9 @@ KEYS = [
     "record",
     "notes",
     "estimate",
+    "min_confidence",
+    "uncertain",
+    "without_confidence",
     "failed",
 ]
 
@@ -114,6 +117,18 @@ def test_counts_group_errors_with_the_first_example() -> None:
     assert {"defect": {"id": "b", "message": "about defect"}} == counts.examples
     counts.clear_rows()
     assert (0, {}, {}, {}) == (counts.labeled, counts.errors, counts.examples, counts.by_label)
+
+
+def test_counts_tell_doubtful_labels_from_unknown_ones() -> None:
+    """Labelled rows only; without a bound no label is doubtful."""
+    doubtful, sure = (replace(row("example"), confidence=each) for each in (0.5, 0.8))
+    for bound, expected in ((0.8, (1, 1)), (0.9, (2, 1)), (None, (0, 1))):
+        counts = Counts(min_confidence=bound)
+        for verdict in (doubtful, sure, row("noise"), row(error="defect"), None):
+            counts.add_row("a", verdict)
+        assert expected == (counts.uncertain, counts.without_confidence)
+        counts.clear_rows()
+        assert (0, 0, bound) == (counts.uncertain, counts.without_confidence, counts.min_confidence)
 
 
 @pytest.mark.parametrize(
