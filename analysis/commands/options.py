@@ -35,16 +35,17 @@ class PackSize(click.ParamType[int | str]):
 
 def input_options(command: _Command) -> _Command:
     """Add the inputs and how they are read."""
+    argument = click.argument(
+        "inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    )
+    return argument(reading_options(command))
+
+
+def reading_options(command: _Command) -> _Command:
+    """Add how inputs are read."""
     return _with(
         command,
         [
-            click.argument(
-                "inputs",
-                metavar="INPUT...",
-                nargs=-1,
-                required=True,
-                type=click.Path(path_type=Path),
-            ),
             click.option("--topic", help="What the text is about; fills where a row has no topic."),
             click.option("--id-column", help="Column of the ids. [default: id, else row number]"),
             click.option("--text-column", help="Column of the texts. [default: text]"),

@@ -10,7 +10,7 @@ import importlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +26,7 @@ from analysis.pipeline.ledger_rows import VerdictRow
 from analysis.pipeline.output import (
     OUTPUT_COLUMNS,
     OUTPUT_KINDS,
+    REVIEW_COLUMN,
     cells_of,
     check_writable,
     write_csv,
@@ -33,12 +34,14 @@ from analysis.pipeline.output import (
 )
 from analysis.pipeline.parquet_rows import GROUP_ROWS, check_pyarrow
 from analysis.pipeline.report import SIMULATED_MODELS
+from analysis.pipeline.review import check_bound, is_uncertain, mark_of
 from analysis.pipeline.sinks import GUARD, KEEP, check_formulas
 
 EXPORT_COLUMNS = ("source", "id", *OUTPUT_COLUMNS, "semfn_message", "semfn_reused_from")
 """Columns of an exported table, in this order."""
 
 _KINDS = (Kind.TEXT, Kind.TEXT, *OUTPUT_KINDS, Kind.TEXT, Kind.TEXT)
+_COLUMNS = tuple(zip(EXPORT_COLUMNS, _KINDS, strict=True))
 _ARROW_TYPES = {Kind.TEXT: "string", Kind.NUMBER: "float64", Kind.INTEGER: "int64"}
 
 _Entry = tuple[str, str, VerdictRow]
@@ -59,6 +62,12 @@ class Exported:
         set_aside: Verdicts left out because a run asked afresh after them.
         other_forms: Verdicts left out because their row was asked in another form, too.
         is_simulated: Some label of the ledger comes from the local service or from rules.
+        stopped: Rows of the input that were written without a verdict; see `joined`.
+        changed: Of them, those that have a verdict in another form only.
+        not_reached: Rows of the input that were left out because they have no verdict.
+        is_other_topic: The topic given for the input is not the one of the run.
+        uncertain: Rows written with a mark for review.
+        unmarked: Rows written with a label and no mark, since they have no confidence.
     """
 
     labeled: int = 0
@@ -70,15 +79,81 @@ class Exported:
     set_aside: int = 0
     other_forms: int = 0
     is_simulated: bool = False
+    stopped: int = 0
+    changed: int = 0
+    not_reached: int = 0
+    is_other_topic: bool = False
+    uncertain: int = 0
+    unmarked: int = 0
+
+    def count(self, verdict: VerdictRow, bound: float | None) -> None:
+        """Count a row that is written, with a mark for review or without."""
+        self.labeled += bool(verdict.labels)
+        self.failed += not verdict.labels
+        if bound is not None and verdict.labels:
+            self.uncertain += is_uncertain(verdict.confidence, bound)
+            self.unmarked += verdict.confidence is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an export writes.
+
+    Attributes:
+        only_failed: The failed rows only.
+        uncertain: Only the rows whose label has a confidence below this, 0 to 1.
+        min_confidence: Labels with a confidence below this, above 0 and up to 1, are marked in a
+            column for it.
+        csv_formulas: `keep` or `guard`, for CSV.
+    """
+
+    only_failed: bool = False
+    uncertain: float | None = None
+    min_confidence: float | None = None
+    csv_formulas: str = KEEP
+
+    def __post_init__(self) -> None:
+        check_formulas(self.csv_formulas)
+        if self.uncertain is not None and (self.only_failed or not 0 <= self.uncertain <= 1):
+            raise ConfigurationError(
+                f"uncertain is {self.uncertain!r}; pass a confidence from 0 to 1, and not together "
+                "with --failed: a failed row has none."
+            )
+        if self.min_confidence is not None:
+            check_bound("min_confidence", self.min_confidence)
+
+    def takes(self, verdict: VerdictRow, done: Exported) -> bool:
+        """Tell whether a row is written, and count it either way."""
+        if self.only_failed and verdict.labels:
+            done.not_failed += 1
+            return False
+        if self.uncertain is not None and not self._is_doubtful(verdict, done):
+            return False
+        done.count(verdict, self.min_confidence)
+        return True
+
+    def _is_doubtful(self, verdict: VerdictRow, done: Exported) -> bool:
+        bound = self.uncertain or 0.0
+        if is_doubtful := bool(verdict.labels) and is_uncertain(verdict.confidence, bound):
+            return is_doubtful
+        if not verdict.labels:
+            done.not_labeled += 1
+        elif verdict.confidence is None:
+            done.without_confidence += 1
+        else:
+            done.surer += 1
+        return False
+
+
+EVERYTHING = Wanted()
+"""All rows, without marks."""
 
 
 def export(
     ledger: Path | str,
     output: Path | str,
     *,
-    only_failed: bool = False,
-    uncertain: float | None = None,
-    csv_formulas: str = KEEP,
+    wanted: Wanted = EVERYTHING,
     stream: BinaryIO | None = None,
 ) -> Exported:
     """Write the verdicts in force of a ledger, one row for each row that was asked.
@@ -90,31 +165,21 @@ def export(
     Args:
         ledger: An existing ledger; it stays as it is.
         output: The file; its suffix tells the format. `-` is the stream, as CSV.
-        only_failed: Write the failed rows only.
-        uncertain: Write only the rows whose label has a confidence below this, 0 to 1.
-        csv_formulas: `keep` or `guard`, for CSV.
+        wanted: Which rows and columns.
         stream: Where `-` goes; it gets nothing before all rows are there.
 
     Raises:
         ConfigurationError: If the output cannot be used.
         LedgerError: If the ledger cannot be read, or the output cannot be written.
     """
-    check_formulas(csv_formulas)
-    if uncertain is not None and (only_failed or not 0 <= uncertain <= 1):
-        raise ConfigurationError(
-            f"uncertain is {uncertain!r}; pass a confidence from 0 to 1, and not together with "
-            "--failed: a failed row has none."
-        )
     form = Format.CSV if str(output) == STREAM else format_of(Path(output))
     done = Exported()
     with reading(ledger) as held:
         if str(output) != STREAM:
             _check(Path(output), form, Path(ledger))
-        newest = held.newest(only_failed=only_failed)
-        if uncertain is not None:
-            newest = _uncertain(newest, uncertain, done)
-        rows = _counted(newest, done)
-        fill = _filler(form, rows, has_guard=csv_formulas == GUARD)
+        newest = held.newest(only_failed=wanted.only_failed)
+        rows = (row for row in newest if wanted.takes(row[2], done))
+        fill = _filler(form, rows, wanted)
         if str(output) != STREAM:
             write_whole(output, fill)
         elif stream is None:
@@ -125,37 +190,19 @@ def export(
     return done
 
 
+def files_of(ledger: Path) -> list[Path]:
+    """Return the ledger and the files that belong to it, none of which may be written over."""
+    return [ledger.with_name(ledger.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+
+
 def _check(output: Path, form: Format, ledger: Path) -> None:
-    beside = [ledger.with_name(ledger.name + suffix) for suffix in ("-wal", "-shm", ".lock")]
-    check_writable(output, inputs=[ledger, *beside])
+    check_writable(output, inputs=files_of(ledger))
     if form is Format.PARQUET:
         if is_packed(output):
             raise ConfigurationError(
                 f"Cannot write {output}: Parquet is packed inside. Leave .gz out of the name."
             )
         check_pyarrow()
-
-
-def _counted(rows: Iterable[_Entry], done: Exported) -> Iterator[_Entry]:
-    for row in rows:
-        verdict = row[2]
-        done.labeled += bool(verdict.labels)
-        done.failed += not verdict.labels
-        yield row
-
-
-def _uncertain(rows: Iterable[_Entry], bound: float, done: Exported) -> Iterator[_Entry]:
-    """Yield the rows whose label is less sure than a bound, and count the others."""
-    for row in rows:
-        verdict = row[2]
-        if not verdict.labels:
-            done.not_labeled += 1
-        elif verdict.confidence is None:
-            done.without_confidence += 1
-        elif verdict.confidence < bound:
-            yield row
-        else:
-            done.surer += 1
 
 
 def _count_left_out(held: HeldVerdicts, done: Exported) -> None:
@@ -166,44 +213,54 @@ def _count_left_out(held: HeldVerdicts, done: Exported) -> None:
     done.not_failed = uncounted - done.not_labeled - done.surer - done.without_confidence
 
 
-def _filler(form: Format, rows: Iterator[_Entry], *, has_guard: bool) -> Callable[[BinaryIO], None]:
+def _filler(form: Format, rows: Iterator[_Entry], wanted: Wanted) -> Callable[[BinaryIO], None]:
     """Return what writes the rows in a format."""
+    bound = wanted.min_confidence
+    ours = _COLUMNS if bound is None else (*_COLUMNS, (REVIEW_COLUMN, Kind.TEXT))
+    columns = tuple(name for name, _ in ours)
 
     def fill(raw: BinaryIO) -> None:
         if form is Format.PARQUET:
-            _write_parquet(raw, rows)
+            _write_parquet(raw, ours, (_values(*row, bound) for row in rows))
         elif form is Format.JSONL:
-            named = (dict(zip(EXPORT_COLUMNS, _values(*row), strict=True)) for row in rows)
+            named = (dict(zip(columns, _values(*row, bound), strict=True)) for row in rows)
             raw.writelines(json_value(each) + b"\n" for each in named)
         else:
-            cells: Iterable[tuple[str, ...]] = (_texts(*row) for row in rows)
+            cells: Iterable[tuple[str, ...]] = (_texts(*row, bound) for row in rows)
             delimiter = "\t" if form is Format.TSV else ","
-            columns = EXPORT_COLUMNS
-            if has_guard:
+            if wanted.csv_formulas == GUARD:
                 cells = map(guarded, cells)
             write_csv(raw, columns, cells, delimiter=delimiter, bom=False)
 
     return fill
 
 
-def _texts(source: str, name: str, verdict: VerdictRow) -> tuple[str, ...]:
+def _texts(source: str, name: str, verdict: VerdictRow, bound: float | None) -> tuple[str, ...]:
     ours = (verdict.error_message or "", verdict.reused_from or "")
-    return (source, name, *cells_of(verdict).texts(), *ours)
+    mark = () if bound is None else (mark_of(verdict.confidence, bound),)
+    return (source, name, *cells_of(verdict).texts(), *ours, *mark)
 
 
-def _values(source: str, name: str, verdict: VerdictRow) -> tuple[str | float | None, ...]:
+def _values(
+    source: str, name: str, verdict: VerdictRow, bound: float | None
+) -> tuple[str | float | None, ...]:
     ours = (verdict.error_message, verdict.reused_from)
-    return (source, name, *cells_of(verdict).values(), *ours)
+    mark = () if bound is None else (mark_of(verdict.confidence, bound) or None,)
+    return (source, name, *cells_of(verdict).values(), *ours, *mark)
 
 
-def _write_parquet(raw: BinaryIO, rows: Iterator[_Entry]) -> None:
+def _write_parquet(
+    raw: BinaryIO,
+    ours: Sequence[tuple[str, Kind]],
+    rows: Iterator[tuple[str | float | None, ...]],
+) -> None:
     arrow = importlib.import_module("pyarrow")
     parquet = importlib.import_module("pyarrow.parquet")
-    types = [getattr(arrow, _ARROW_TYPES[kind])() for kind in _KINDS]
-    schema = arrow.schema(list(zip(EXPORT_COLUMNS, types, strict=True)))
+    types = [getattr(arrow, _ARROW_TYPES[kind])() for _, kind in ours]
+    schema = arrow.schema([(name, kind) for (name, _), kind in zip(ours, types, strict=True)])
     try:
         with parquet.ParquetWriter(raw, schema) as writer:
-            while group := [_values(*row) for row in islice(rows, GROUP_ROWS)]:
+            while group := list(islice(rows, GROUP_ROWS)):
                 columns = zip(zip(*group, strict=True), types, strict=True)
                 arrays = [arrow.array(column, type=kind) for column, kind in columns]
                 writer.write_table(arrow.table(arrays, schema=schema))

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,16 @@ from typing import Any
 from analysis.errors import LedgerError
 from analysis.pipeline.ledger_file import BUSY_TIMEOUT_S, is_there, roll_back, schema_of
 from analysis.pipeline.ledger_rows import (
+    FIND_ROWS,
+    FOUND,
     FailedRow,
     HeldLabel,
     VerdictRow,
     deciding,
+    find,
     plain,
     shown,
+    storable,
     verdict_row,
 )
 
@@ -57,6 +61,12 @@ FROM verdict WHERE retired = 0 AND labels IS NOT NULL ORDER BY key, source, id""
 _COUNTS = """
 SELECT (SELECT count(*) FROM (SELECT DISTINCT source, id FROM verdict WHERE retired = 0)),
     count(*) FILTER (WHERE retired = 0), count(*) FILTER (WHERE retired <> 0) FROM verdict"""
+
+_LAST_FACTS = """
+SELECT facts FROM run WHERE run = (SELECT max(run) FROM run_input WHERE source = ?)"""
+
+_HAS_SOURCE = "SELECT 1 FROM verdict WHERE source = ? AND retired = 0 LIMIT 1"
+_HAS_ROW = "SELECT 1 FROM verdict WHERE source = ? AND id = ? AND retired = 0 LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +131,34 @@ class HeldVerdicts:
                     reused_from=origin,
                 ),
             )
+
+    def sources(self) -> tuple[str, ...]:
+        """Return the names of the inputs, for people."""
+        rows = self._rows("SELECT DISTINCT source FROM run_input ORDER BY source")
+        return tuple(shown(source) for (source,) in rows)
+
+    def last_facts(self, source: str) -> Mapping[str, str] | None:
+        """Return what the last run over an input states about itself; None if there is none."""
+        found = list(self._rows(_LAST_FACTS, (storable(source),)))
+        facts: dict[str, str] | None = json.loads(found[0][0]) if found else None
+        return facts
+
+    def lookup(self, wanted: Sequence[tuple[str | None, str, bytes]]) -> list[VerdictRow | None]:
+        """Return for each source, id and key the verdict in force, or None where there is none."""
+        found: list[VerdictRow | None] = [None] * len(wanted)
+        for start in range(0, len(wanted), FIND_ROWS):
+            part = wanted[start : start + FIND_ROWS]
+            values: list[object] = []
+            for number, (source, name, key) in enumerate(part, start):
+                values += (number, storable(source or ""), storable(name), key)
+            for number, *verdict in self._rows(find(FOUND, len(part)), tuple(values)):
+                found[number] = verdict_row(tuple(verdict))
+        return found
+
+    def has(self, source: str, name: str | None = None) -> bool:
+        """Tell whether an input, or a row of it, has any verdict in force, in whatever form."""
+        place = (storable(source),) if name is None else (storable(source), storable(name))
+        return bool(list(self._rows(_HAS_SOURCE if name is None else _HAS_ROW, place)))
 
     def left_out(self) -> LeftOut:
         """Count what `newest` does not yield."""

@@ -85,12 +85,14 @@ def is_uncertain(confidence: float | None, bound: float) -> bool:
     return confidence is not None and shown_confidence(confidence) < bound
 
 
+def mark_of(confidence: float | None, bound: float) -> str:
+    """Return what the column holds for a row; a row without a label has no confidence either."""
+    return UNCERTAIN if is_uncertain(confidence, bound) else ""
+
+
 def marked(cells: VerdictCells, bound: float | None) -> VerdictCells:
     """Return the cells with the mark of the row, if marks are wanted at all."""
-    if bound is None:
-        return cells
-    is_doubtful = bool(cells.labels) and is_uncertain(cells.confidence, bound)
-    return replace(cells, review=UNCERTAIN if is_doubtful else "")
+    return cells if bound is None else replace(cells, review=mark_of(cells.confidence, bound))
 
 
 def check_columns(place: object, columns: Sequence[str]) -> None:

@@ -169,7 +169,7 @@ class TableRun:
             LedgerError: If a ledger cannot be used, or another run holds it.
         """
         self.paths.check([table.path for table in self.tables])
-        key_of = self._key_maker()
+        key_of = self.key_maker(self._analyzer.run_key)
         firsts = self._held.enter_context(FirstTexts(key_of))
         reuse = self._open_reuse(key_of)
         rows, everything = self._scan(firsts)
@@ -249,8 +249,10 @@ class TableRun:
             tally.add(chunks, selection.wanted(chunks, share))
         return tally.estimate()
 
-    def _key_maker(self) -> Callable[[Chunk], bytes]:
-        shape = json.dumps(dict(sorted(self._analyzer.run_key.items())), sort_keys=True)
+    @staticmethod
+    def key_maker(run_key: Mapping[str, str]) -> Callable[[Chunk], bytes]:
+        """Return what makes the keys of the ledger, for `Analyzer.run_key` of a run."""
+        shape = json.dumps(dict(sorted(run_key.items())), sort_keys=True)
         prefix = hashlib.sha256(shape.encode())
 
         def key_of(chunk: Chunk) -> bytes:

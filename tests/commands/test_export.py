@@ -83,6 +83,36 @@ def test_failed_rows_are_not_uncertain(ledger: Path, tmp_path: Path) -> None:
     assert "not together with --failed" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--topic", "--text-column", "--encoding", "--context"])
+def test_options_about_an_input_need_one(ledger: Path, tmp_path: Path, option: str) -> None:
+    """They would change nothing without it."""
+    result = semfn("export", ledger, "-o", tmp_path / "x.csv", option, "1")
+    said = f"Error: {option} says how an input is read. Pass --input FILE as well.\n"
+    assert (2, said) == (result.exit_code, result.stderr)
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_marks_that_nothing_gets_are_counted(ledger: Path, tmp_path: Path) -> None:
+    """Rules state no confidence, so the column is empty, and the line says why."""
+    result = semfn("export", ledger, "-o", tmp_path / "x.csv", "--min-confidence", "0.8")
+    assert 0 == result.exit_code
+    assert (
+        "0 rows marked 'uncertain' in semfn_review, 2 labelled rows without a confidence and a "
+        "mark (simulated)." == result.stderr.splitlines()[1]
+    )
+
+
+def test_what_was_not_written_of_an_input_is_said() -> None:
+    """Rows without an answer are named where they stand; a wrong topic is the likely cause."""
+    done = Exported(labeled=2, stopped=1, changed=1, is_other_topic=True)
+    assert [
+        "Wrote 3 rows to x.csv: 2 with a label, 0 failed, 1 without an answer.",
+        "1 row of the input has an answer in another form only, such as to another text or topic, "
+        "which is not written; the topic given is not that of the run.",
+    ] == report(done, "x.csv")
+    assert "Left out: 2 rows without an answer." == report(Exported(not_reached=2), "-")[1]
+
+
 def test_all_that_is_left_out_is_named() -> None:
     """In one line."""
     done = Exported(labeled=1_204, not_failed=1, set_aside=2, other_forms=3)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import ConfigurationError, LedgerError
-from analysis.pipeline.export import EXPORT_COLUMNS, Exported, export
+from analysis.pipeline.export import EXPORT_COLUMNS, Exported, Wanted, export
 from analysis.pipeline.ledger import Ledger
 from analysis.records import FailureKind
 from tests.pipeline.ledger_samples import (
@@ -119,7 +119,7 @@ def test_outputs_that_cannot_be_are_refused(ledger: Path, tmp_path: Path) -> Non
         with pytest.raises(ConfigurationError, match=said):
             export(ledger, output)
     with pytest.raises(ConfigurationError, match="csv_formulas is 'cut'"):
-        export(ledger, tmp_path / "x.csv", csv_formulas="cut")
+        export(ledger, tmp_path / "x.csv", wanted=Wanted(csv_formulas="cut"))
 
 
 def test_an_export_that_fails_leaves_the_old_table(tmp_path: Path, target: Path) -> None:
@@ -169,7 +169,9 @@ def test_the_stream_gets_the_same_bytes_as_a_file(ledger: Path, target: Path) ->
 
 def test_only_failed_rows_on_request(ledger: Path, target: Path) -> None:
     """The others are counted as left out."""
-    assert Exported(failed=1, not_failed=1) == export(ledger, target, only_failed=True)
+    assert Exported(failed=1, not_failed=1) == export(
+        ledger, target, wanted=Wanted(only_failed=True)
+    )
     assert ROWS[1:] == table(target)
 
 
@@ -180,7 +182,7 @@ def test_only_uncertain_rows_on_request(
     ledger: Path, target: Path, bound: float, ids: list[str], surer: int
 ) -> None:
     """Labels below the bound, which itself is sure enough; the others are counted."""
-    done = export(ledger, target, uncertain=bound)
+    done = export(ledger, target, wanted=Wanted(uncertain=bound))
     with target.open(encoding="utf-8", newline="") as file:
         assert ids == [row["id"] for row in csv.DictReader(file)]
     assert (len(ids), surer, 1, 0, 0) == (
@@ -196,13 +198,55 @@ def test_a_bound_that_is_no_confidence_is_refused(ledger: Path, target: Path) ->
     """Nothing is written."""
     for bound in (-0.1, 1.5, float("nan")):
         with pytest.raises(ConfigurationError, match="pass a confidence from 0 to 1"):
-            export(ledger, target, uncertain=bound)
+            export(ledger, target, wanted=Wanted(uncertain=bound))
     assert not target.exists()
+
+
+@pytest.mark.parametrize(("bound", "mark"), [(0.5, ""), (0.51, "uncertain")])
+def test_doubtful_labels_are_marked_on_request(
+    ledger: Path, target: Path, bound: float, mark: str
+) -> None:
+    """In a column behind the others; the bound itself is sure enough, a failed row has no mark."""
+    done = export(ledger, target, wanted=Wanted(min_confidence=bound))
+    assert [{**ROWS[0], "semfn_review": mark}, {**ROWS[1], "semfn_review": ""}] == table(target)
+    assert Exported(labeled=1, failed=1, uncertain=int(bool(mark))) == done
+
+
+@pytest.mark.asyncio
+async def test_a_label_without_a_confidence_is_counted_and_not_marked(
+    tmp_path: Path, target: Path
+) -> None:
+    """Whatever the bound."""
+    path, one = tmp_path / "ledger.sqlite", chunk("1")
+    with opened(path) as held:
+        await answer(held, "r1", (one, replace(labeled(one), confidence=None)))
+    done = export(path, target, wanted=Wanted(min_confidence=1.0))
+    assert Exported(labeled=1, unmarked=1) == done
+    assert [""] == [row["semfn_review"] for row in table(target)]
+
+
+def test_marks_have_types(ledger: Path, tmp_path: Path) -> None:
+    """Text where there is one, null where there is none."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    wanted = Wanted(min_confidence=1.0)
+    export(ledger, tmp_path / "x.parquet", wanted=wanted)
+    found = parquet.read_table(tmp_path / "x.parquet")
+    assert ["uncertain", None] == found["semfn_review"].to_pylist()
+    export(ledger, tmp_path / "x.jsonl", wanted=wanted)
+    lines = (tmp_path / "x.jsonl").read_text().splitlines()
+    assert ["uncertain", None] == [json.loads(line)["semfn_review"] for line in lines]
+
+
+def test_a_bound_that_could_mark_nothing_is_refused() -> None:
+    """Nothing is opened."""
+    for bound in (0.0, 1.5, float("nan")):
+        with pytest.raises(ConfigurationError, match="above 0 and up to 1"):
+            Wanted(min_confidence=bound)
 
 
 def test_formulas_are_guarded_on_request(ledger: Path, target: Path) -> None:
     """An id that a spreadsheet would run gets an apostrophe."""
-    export(ledger, target, csv_formulas="guard")
+    export(ledger, target, wanted=Wanted(csv_formulas="guard"))
     assert ["1", "'=2"] == [row["id"] for row in table(target)]
 
 

@@ -11,11 +11,13 @@ import pytest
 
 from analysis.errors import LedgerError
 from analysis.pipeline.ledger_reading import LeftOut, reading
+from analysis.pipeline.ledger_rows import FIND_ROWS
 from tests.pipeline.ledger_samples import (
     answer,
     chunk,
     failed,
     fill,
+    key_of,
     labeled,
     make_schema_1,
     opened,
@@ -230,3 +232,56 @@ async def test_ids_that_are_no_text_are_shown_as_escapes(path: Path) -> None:
     with opened(path) as ledger:
         await answer(ledger, "r1", (odd, labeled(odd)))
     assert [("\\ud800", "example")] == newest(path)
+
+
+# Verdicts by key
+
+
+@pytest.mark.asyncio
+async def test_a_verdict_is_found_by_source_id_and_key_alone(path: Path) -> None:
+    """More rows than one question holds; what one of the three does not fit is not found."""
+    chunks = [chunk(str(number), f"text {number}") for number in range(2 * FIND_ROWS + 1)]
+    odd = chunk("\ud800", "odd")
+    with opened(path) as ledger:
+        await answer(ledger, "r1", *((each, labeled(each, each.text)) for each in [*chunks, odd]))
+    with reading(path) as held:
+        places = [("in.csv", each.id, key_of(each)) for each in [*chunks, odd]]
+        found = [row.labels[0] if row else None for row in held.lookup(places)]
+        wrong = [
+            ("other.csv", "1", key_of(chunks[1])),
+            ("in.csv", "2", key_of(chunks[1])),
+            ("in.csv", "1", key_of(chunks[2])),
+            (None, "1", key_of(chunks[1])),
+        ]
+        assert [None] * 4 == held.lookup(wrong)
+        assert [] == held.lookup([])
+    assert [each.text for each in [*chunks, odd]] == found
+
+
+@pytest.mark.asyncio
+async def test_what_is_known_of_an_input_is_of_its_last_run(path: Path) -> None:
+    """Another input of the same ledger has other facts; one that no run had has none."""
+    one = chunk("1")
+    with opened(path, run_facts=A) as ledger:
+        await answer(ledger, "r1", (one, labeled(one)))
+    opened(path, run_facts=B).close()
+    opened(path, run_facts=A, sources=["other.csv"]).close()
+    with reading(path) as held:
+        assert ("in.csv", "other.csv") == held.sources()
+        assert [B, A, None] == [
+            held.last_facts(name) for name in ("in.csv", "other.csv", "typo.csv")
+        ]
+        assert [True, False] == [held.has(name) for name in ("in.csv", "other.csv")]
+        assert [True, False] == [held.has("in.csv", name) for name in ("1", "2")]
+
+
+def test_an_old_schema_knows_its_inputs_and_keys(path: Path) -> None:
+    """As the newest one does."""
+    make_schema_1(path)
+    with closing(sqlite3.connect(path)) as connection:
+        ((source, name, key),) = connection.execute("SELECT source, id, key FROM verdict")
+    with reading(path) as held:
+        (verdict,) = held.lookup([(source, name, key)])
+        assert verdict is not None
+        assert (("example",), (source,)) == (verdict.labels, held.sources())
+        assert held.last_facts(source) is not None
