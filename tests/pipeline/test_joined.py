@@ -99,6 +99,19 @@ def test_input_and_ledger_are_not_written_over(finished: Path, tmp_path: Path, n
     assert before[LEDGER] == files(tmp_path)[LEDGER]
 
 
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """With the cure; the file that stands in its place stays."""
+    one, two = table(tmp_path, 1, "one.csv"), table(tmp_path, 1, "two.csv")
+    ran = semfn("run", one, two, "--route", "offline", "-o", tmp_path / "out")
+    assert 0 == ran.exit_code, ran.output
+    (tmp_path / "file").write_text("mine")
+    given = ("--input", one, "--input", two, "-o", tmp_path / "file" / "again")
+    result = semfn("export", tmp_path / "out" / "semfn.sqlite", *given)
+    assert 2 == result.exit_code, result.output
+    assert "Cannot make the folder" in result.stderr
+    assert "mine" == (tmp_path / "file").read_text()
+
+
 def test_a_mistyped_ledger_ends_with_five(finished: Path, tmp_path: Path) -> None:
     """As without an input."""
     given = ("--input", finished, "-o", tmp_path / "x.csv", *RUN)
