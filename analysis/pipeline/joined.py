@@ -22,7 +22,13 @@ from analysis.pipeline.formats import STREAM
 from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger_reading import HeldVerdicts, reading
 from analysis.pipeline.ledger_rows import SAME_TEXT, VerdictRow, deciding
-from analysis.pipeline.output import STOPPED_CELLS, VerdictCells, cells_of, check_writable
+from analysis.pipeline.output import (
+    STOPPED_CELLS,
+    VerdictCells,
+    cells_of,
+    check_writable,
+    output_columns,
+)
 from analysis.pipeline.report import SIMULATED_MODELS
 from analysis.pipeline.review import check_columns, marked
 from analysis.pipeline.run import TableRun
@@ -92,7 +98,7 @@ def join(
                 part.job.table,
                 rows,
                 csv_formulas=wanted.csv_formulas,
-                has_review=wanted.min_confidence is not None,
+                ours=output_columns(has_review=wanted.min_confidence is not None),
                 stream=stream,
             )
         done.is_simulated = not SIMULATED_MODELS.isdisjoint(verdicts.models())
