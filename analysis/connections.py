@@ -18,6 +18,7 @@ from analysis.labels.prompt import PromptBuilder
 from analysis.settings import DIALECTS, ROUTES, SERVICE_TIERS, TEMPERATURE_RANGE, Settings
 from analysis.transport import LimitsListener, SignListener, Transport
 from analysis.wire.decisions import CACHE_PREFIX_TOKENS
+from analysis.wire.responses import states_logprobs
 from analysis.wire.session import OUTPUT_CAP_RANGE, SessionSettings, frame_bytes
 
 TIER_ROUTES = frozenset({"responses-ws", "rest"})
@@ -25,6 +26,9 @@ TIER_ROUTES = frozenset({"responses-ws", "rest"})
 
 CONFIDENT_ROUTES = frozenset({"decisions"})
 """Routes whose service states the probability of the label that it gives."""
+
+LOGPROB_ROUTES = frozenset({"responses-ws", "rest"})
+"""Routes on which a model can be asked for the log probabilities of the tokens that it writes."""
 
 TOOL_NAME = "set_labels"
 TOOL_DESCRIPTION = "Hand in the labels of all chunks of the request."
@@ -51,16 +55,20 @@ def check_routes(route: str | Sequence[str]) -> tuple[str, ...]:
     return routes
 
 
-def confident_routes(routes: Sequence[str], *, host: str | None) -> tuple[str, ...]:
-    """Return those of the routes that state a confidence; the only place that decides it.
+def confident_routes(
+    routes: Sequence[str], *, host: str | None, has_logprobs: bool = False
+) -> tuple[str, ...]:
+    """Return those of the routes that can state a confidence; the only place that decides it.
 
     Args:
         routes: Of a run, in order.
         host: As the endpoint names it, if that is known. Labels of rules (`embedded`) have none.
+        has_logprobs: Token probabilities are asked for.
     """
     if host == EMBEDDED:
         return ()
-    return tuple(route for route in routes if route in CONFIDENT_ROUTES)
+    stating = CONFIDENT_ROUTES | LOGPROB_ROUTES if has_logprobs else CONFIDENT_ROUTES
+    return tuple(route for route in routes if route in stating)
 
 
 def check_dialect(dialect: str) -> str:
@@ -107,6 +115,25 @@ def check_timeout(timeout_s: float | None, tier: str | None, settings: Settings)
     if not 0 < timeout_s < math.inf:
         raise ConfigurationError(f"timeout_s is {timeout_s}; it must be above 0 seconds.")
     return timeout_s
+
+
+def without_logprobs(models: Mapping[str, str], endpoint: Endpoint) -> tuple[str, ...]:
+    """Return the routes on which asking for token probabilities has no effect, with their models.
+
+    The route `decisions` is not among them: it states probabilities of its own, asked or not.
+
+    Args:
+        models: Route -> model.
+        endpoint: The local service in this process labels by rules, which have none.
+    """
+    is_embedded = endpoint.host == EMBEDDED
+    return tuple(
+        f"{route} {model}"
+        for route, model in models.items()
+        if route in ("realtime", "offline")
+        or is_embedded
+        or (route in LOGPROB_ROUTES and not states_logprobs(model))
+    )
 
 
 def session_settings(
@@ -172,6 +199,7 @@ def make_transport(
     on_notice: Callable[[str], None] | None = None,
     dialect: str = "auto",
     service_tier: str | None = None,
+    logprobs: bool = False,
 ) -> Transport:
     """Return the transport of a route; nothing is connected yet."""
     if route == "realtime":
@@ -197,6 +225,7 @@ def make_transport(
             on_notice=on_notice,
             frame_bytes=_largest_frame(settings),
             service_tier=service_tier,
+            logprobs=logprobs,
             settings=settings,
         )
     if route == "rest":
@@ -210,6 +239,7 @@ def make_transport(
             timeout_s=timeout_s,
             connect_timeout_s=settings.connect_timeout_s,
             service_tier=service_tier,
+            logprobs=logprobs,
         )
     if route == "decisions":
         from analysis.transport.decisions import DecisionsTransport

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from analysis import __version__
 from analysis.analyzer import FileEstimate
 from analysis.audit.record import topic_digest
+from analysis.connections import without_logprobs
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import AnalysisError, ConfigurationError, InputError
 from analysis.hooks import Hooks
@@ -211,6 +212,7 @@ def _analyzer(
         tape=tape,
         prices=None if options.prices is None else _prices(Path(options.prices)),
         context=context,
+        logprobs=options.logprobs,
     )
 
 
@@ -274,6 +276,9 @@ def _run_tables(
             label_names=_label_names(labels, options),
             notes=notes,
             review=options.review,
+            without_logprobs=(
+                without_logprobs(analyzer.models, endpoint) if options.logprobs else ()
+            ),
         ),
         clock=time.monotonic,
         stdout=hooks.stdout,
@@ -368,6 +373,7 @@ def _record(
         "fresh": "yes" if options.fresh else "no",
         "retry_failed": "yes" if options.retry_failed else "no",
         "service_tier": options.service_tier or "",
+        "logprobs": "yes" if options.logprobs else "no",
     }
     if labels.definition_language != "en":
         found["definitions"] = f"{labels.definition_language} (unmeasured)"

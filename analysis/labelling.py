@@ -41,7 +41,7 @@ from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import AnalysisError, ConfigurationError, LocalProtocolError
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
-from analysis.planning import Planning
+from analysis.planning import SAMPLED_CHUNKS, Planning
 from analysis.prices import PriceTable, price_table
 from analysis.records import Chunk, FailureKind, Journal, RateLimit, StopCause, Verdict
 from analysis.settings import CHOICE_ROUTES, DEFAULT_MODELS, SETTINGS, Settings
@@ -54,9 +54,6 @@ logger.addHandler(logging.NullHandler())
 
 LARGEST_PACK = 20
 """Most chunks in one request until an audit with a live model shows that more is safe."""
-
-SAMPLED_CHUNKS = 256
-"""So many chunks of a list at least are measured to plan its packs; all of a shorter one."""
 
 Results = AsyncGenerator[tuple[Chunk, Verdict], None]
 
@@ -86,6 +83,7 @@ class RoutedAnalyzer:
         tape: Callable[[str], None] | None = None,
         prices: PriceTable | None = None,
         context: int = 0,
+        logprobs: bool = False,
     ) -> None:
         check_count("max_concurrent", max_concurrent)
         self._context = check_context(context)
@@ -97,6 +95,7 @@ class RoutedAnalyzer:
         self._endpoint = endpoint
         self._dialect = check_dialect(dialect)
         self._service_tier = check_service_tier(service_tier, self.routes)
+        self._logprobs = logprobs
         self._timeout_s = check_timeout(timeout_s, service_tier, settings)
         self._on_event = on_event
         self._tape = tape
@@ -467,6 +466,7 @@ class RoutedAnalyzer:
                 settings=self._settings,
                 dialect=self._dialect,
                 service_tier=self._service_tier,
+                logprobs=self._logprobs,
             )
         return self._transports[route]
 

@@ -21,6 +21,9 @@ from analysis.records import Chunk
 from analysis.settings import CHOICE_ROUTES, UNSTATED_LIMITS, Settings
 from analysis.tally import JobSizer, PackTally
 
+SAMPLED_CHUNKS = 256
+"""So many chunks of a list at least are measured to plan its packs; all of a shorter one."""
+
 FLEX = "flex"
 """The service tier whose answers may take minutes, so that a late one is nothing to act on."""
 

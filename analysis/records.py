@@ -276,6 +276,10 @@ class RateLimit:
     reset_s: float | None = None
 
 
+Tokens: TypeAlias = tuple[tuple[bytes, float], ...]
+"""The tokens of an answer in order: UTF-8 bytes and log probability, NaN where none is stated."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextReply:
     """The text that came back for one request.
@@ -286,6 +290,7 @@ class TextReply:
         usage: Billed tokens.
         is_cut: The service stopped the answer before its end (output cap).
         service_request_id: The service's own id, for support.
+        tokens: As the service stated them; empty if it was not asked, or stated none.
     """
 
     text: str
@@ -293,6 +298,7 @@ class TextReply:
     usage: Usage = field(default_factory=Usage)
     is_cut: bool = False
     service_request_id: str | None = None
+    tokens: Tokens = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

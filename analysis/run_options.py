@@ -74,6 +74,8 @@ class RunOptions:
         prices: A price table (TOML) whose prices come before those of the package.
         min_confidence: Above 0 and up to 1; labels with a confidence below it have `uncertain` in
             the column `semfn_review`, which the output has with this option only.
+        logprobs: Ask for the log probability of each token, so that labels have a confidence on
+            `responses-ws` and `rest`, where model and server state it.
     """
 
     id_column: str | None = None
@@ -113,6 +115,7 @@ class RunOptions:
     stop_after: float | None = None
     csv_formulas: str = KEEP
     min_confidence: float | None = None
+    logprobs: bool = False
 
     def __post_init__(self) -> None:
         check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)
@@ -150,13 +153,16 @@ class RunOptions:
         review = Review(bound=self.min_confidence)
         routes = self.routes
         known = self.endpoint.host if self.endpoint else None
-        stating = confident_routes(routes, host=EMBEDDED if self.local else known)
+        stating = confident_routes(
+            routes, host=EMBEDDED if self.local else known, has_logprobs=self.logprobs
+        )
         if not stating:
             who = "--local labels by rules" if self.local else f"the run has {', '.join(routes)}"
             raise ConfigurationError(
-                f"--min-confidence can mark nothing: {who}, and only the route decisions of a "
-                "service states a confidence. Add --route decisions"
-                f"{' and leave --local out' if self.local else ''}, or leave --min-confidence out."
+                f"--min-confidence can mark nothing: {who}, and only a service's route "
+                "decisions, or rest and responses-ws with --logprobs, state a confidence. Add "
+                f"one of them{' and leave --local out' if self.local else ''}, or leave "
+                "--min-confidence out."
             )
         silent = tuple(route for route in routes if route not in stating)
         return replace(review, silent_routes=silent)

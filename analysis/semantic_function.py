@@ -34,6 +34,8 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
         context: So many texts before and after a request's chunks are shown with them, and not
             labelled, 0 to 10. They are neighbours in the list, of the same `document`; chunks
             without one that follow each other count as one document.
+        logprobs: Ask for the log probability of each token, so that labels have a confidence where
+            model and server state it; elsewhere it stays None.
 
     Raises:
         ConfigurationError: If an argument cannot be used; nothing was sent.
@@ -56,6 +58,7 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
         endpoint: Endpoint | None = None,
         service_tier: str | None = None,
         context: int = 0,
+        logprobs: bool = False,
     ) -> None:
         super().__init__(
             routes=("rest",),
@@ -71,4 +74,5 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
             settings=settings,
             service_tier=service_tier,
             context=context,
+            logprobs=logprobs,
         )

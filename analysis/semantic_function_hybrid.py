@@ -37,6 +37,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             example `Recording(path).write`.
         prices: What tokens cost; by default the table of the package.
         context: See `SemanticRestAnalyzer`.
+        logprobs: The same, on the routes `responses-ws` and `rest`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         tape: Callable[[str], None] | None = None,
         prices: PriceTable | None = None,
         context: int = 0,
+        logprobs: bool = False,
     ) -> None:
         checked = check_routes(routes)
         if endpoint is None:
@@ -85,6 +87,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             tape=tape,
             prices=prices,
             context=context,
+            logprobs=logprobs,
         )
 
     async def analyze_batch(

@@ -51,8 +51,8 @@ EXAMPLE = "Example: semfn export chunks.labeled.csv.semfn.sqlite -o labels.csv"
     "--uncertain",
     type=click.FloatRange(0, 1),
     metavar="X",
-    help="Only the rows whose label has a confidence below X, for review. Only the route decisions "
-    "states one.",
+    help="Only the rows whose label has a confidence below X, for review. Labels of the route "
+    "decisions have one, others by run --logprobs.",
 )
 @click.option(
     "--min-confidence",

@@ -50,6 +50,12 @@ _SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
 )
 @asking_options
 @click.option(
+    "--logprobs",
+    is_flag=True,
+    help="Ask for token probabilities: a confidence on responses-ws and rest, where model and "
+    "server state them.",
+)
+@click.option(
     "--local",
     is_flag=True,
     help="Label through a service in this process: no key, rule labels (simulated).",
@@ -93,7 +99,7 @@ _SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
     type=float,
     metavar="X",
     help="Add the column semfn_review, with 'uncertain' for labels whose confidence is below X, "
-    "0 to 1. Needs the route decisions.",
+    "0 to 1. Needs the route decisions or --logprobs.",
 )
 @click.option(
     "--dry-run", is_flag=True, help="Show rows, requests, tokens, cost and time; send nothing."
@@ -118,7 +124,8 @@ def run(**options: Any) -> None:
     INPUT is CSV, TSV or JSONL (also .gz), Parquet, a folder of such files, or - for stdin. The
     same command again continues where it stopped, and sends nothing when all is done.
 
-    semfn_confidence holds the probability that the route decisions states; on others it is empty.
+    semfn_confidence holds the probability that the route decisions states for the label; with
+    --logprobs, on responses-ws and rest, the one with which the model wrote it; else it is empty.
 
     Exit codes: 0 all labelled; 1 more failed rows than --max-failed; 2 something must be put right
     first, nothing was sent; 3 stopped by the service, resumable; 4 stopped by --budget,

@@ -60,6 +60,11 @@ def plan_lines(plan: Plan) -> list[str]:
             f"Two models or more: {models}. A row goes to another model only after it failed on, "
             "or was refused by, the routes before; semfn_model names the model of each row."
         )
+    if plan.without_logprobs:
+        lines.append(
+            f"No confidence on {', '.join(plan.without_logprobs)}: no token probabilities are "
+            "stated there; semfn_confidence stays empty."
+        )
     are_all = plan.rows == plan.to_do
     rows = _count(plan.rows, "row") + ("" if are_all else f": {others}, {plan.to_do:,} to do")
     return [*lines, f"{rows}. Estimate: {estimate}"]
@@ -160,6 +165,12 @@ def summary_lines(summary: RunSummary) -> list[str]:
         lines.append(
             f"Exception: {_count(summary.other_model_rows, 'row')} labelled by another model than "
             "the first route asks for; semfn_route and semfn_model name it row by row."
+        )
+    has_asked = summary.record.get("logprobs") == "yes" and summary.min_confidence is None
+    if summary.without_confidence and has_asked:
+        lines.append(
+            f"{_count(summary.without_confidence, 'labelled row')} without a confidence; no row "
+            "is asked again to get one."
         )
     if reduced := summary.record.get("packs_reduced"):
         lines.append(f"Exception: {reduced}")

@@ -13,6 +13,9 @@ is the choice with the highest probability, which is the confidence too. The run
 label if its probability reaches `second_label_probability` and the set favours the pair; if it does
 not, the chunk has one label, and no third choice is looked at. Nobody said there that both labels
 apply, so a pair that the set merely allows is taken for doubt about the main label.
+
+A reply of text has the confidences that its tokens state, if it came with tokens; see
+`token_probability`. The offline rules have none, whatever a service that asks them states.
 """
 
 from __future__ import annotations
@@ -24,9 +27,10 @@ from typing import Any, assert_never
 
 import msgspec
 
+from analysis.labels import token_probability
 from analysis.labels.label_set import LabelSet
 from analysis.records import Ask, Choice, ChoiceReply, Reply, TextReply
-from analysis.settings import SETTINGS, Settings
+from analysis.settings import DEFAULT_MODELS, SETTINGS, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,9 @@ class _Answer(msgspec.Struct):
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
+
+_RULES = DEFAULT_MODELS["offline"]
+"""The model that a service of rules reports; a probability of it is made up."""
 
 _SHOWN = 40
 """Characters of a wrong id or of broken text that a note quotes."""
@@ -102,7 +109,7 @@ def _check_choices(
             confidences[ticket] = choice.probabilities[found[0]]
     return Checked(
         labels=labels,
-        confidences=confidences,
+        confidences={} if reply.model == _RULES else confidences,
         missing=tuple(missing),
         refused=tuple(refused),
         note=_unanswered(missing, ask),
@@ -127,7 +134,23 @@ def _check_text(reply: TextReply, ask: Ask, label_set: LabelSet) -> Checked:
         return Checked(missing=everything, defect=void.defect, note=str(void))
     missing = tuple(ticket for ticket in everything if ticket not in labels)
     note = _unanswered(missing, ask)
-    return Checked(labels=labels, missing=missing, note=note and note + end)
+    return Checked(
+        labels=labels,
+        confidences=_stated(reply, ask, label_set, labels),
+        missing=missing,
+        note=note and note + end,
+    )
+
+
+def _stated(
+    reply: TextReply, ask: Ask, label_set: LabelSet, labels: Mapping[int, tuple[str, ...]]
+) -> dict[int, float]:
+    """Return the confidences of a text: none without tokens, and none of rules."""
+    if not reply.tokens or reply.model == _RULES:
+        return {}
+    return token_probability.confidences(
+        reply.text, reply.tokens, tickets=ask.tickets, labels=labels, keys=label_set.keys
+    )
 
 
 def _items(text: str) -> tuple[Sequence[Any], str]:

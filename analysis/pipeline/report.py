@@ -128,7 +128,8 @@ class RunSummary:
         notes: What the reader of the inputs assumed.
         min_confidence: Labels with a confidence below it are marked in the output, or None.
         uncertain: Rows of the output that are marked.
-        without_confidence: Labelled rows of the output without a confidence; none is marked.
+        without_confidence: Labelled rows of the output whose route or model stated no confidence;
+            none is marked, and none is asked again to get one.
     """
 
     run_id: str

@@ -69,6 +69,8 @@ class Plan:
         what_changed: What the run asks in another way than the last one, in words.
         models: Route -> model that it asks for, in the order of the routes.
         review: What is known of the marks of doubtful labels, if they are wanted.
+        without_logprobs: Routes with their models that give no token probabilities, if those are
+            asked for.
     """
 
     rows: int
@@ -86,6 +88,7 @@ class Plan:
     what_changed: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     review: Outlook | None = None
+    without_logprobs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,7 @@ class RunChoices:
         label_names: Key -> what stands for it in the output; other keys stand as they are.
         notes: Lines for the summary beside those about the inputs.
         review: Which labels are marked, or None.
+        without_logprobs: See `Plan`.
     """
 
     chunks_per_request: int
@@ -121,6 +125,7 @@ class RunChoices:
     label_names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     review: Review | None = None
+    without_logprobs: tuple[str, ...] = ()
 
 
 Progress = Callable[[Verdict], None]
@@ -206,6 +211,7 @@ class TableRun:
             what_changed=self._ledger.what_changed() if share.changed else (),
             models=models_of(self._analyzer),
             review=self._outlook(share),
+            without_logprobs=self._choices.without_logprobs,
         )
 
     def _outlook(self, share: Share) -> Outlook | None:

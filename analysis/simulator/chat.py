@@ -8,13 +8,15 @@ JSON in a message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from analysis.simulator.cache import Block
+from analysis.simulator.logprobs import Token, in_part, tokens_of, within
 from analysis.simulator.outcomes import Chunks, Form
 from analysis.simulator.parameters import (
     check_cache_options,
+    check_logprobs,
     check_model,
     check_sampling,
     check_schema,
@@ -87,7 +89,7 @@ _FIELDS = frozenset(
 )
 """Top-level fields, openai-python 3.52.0."""
 
-_NOT_OFFERED = ("tools", "functions", "logprobs", "audio", "prediction")
+_NOT_OFFERED = ("tools", "functions", "audio", "prediction")
 _CAPS = ("max_completion_tokens", "max_tokens")
 _TEXT_FIELDS = ("user", "safety_identifier", "prompt_cache_key")
 _STREAM_OPTIONS = frozenset({"include_usage", "include_obfuscation"})
@@ -126,8 +128,10 @@ def _check_request(service: Service, body: Json) -> Json:
     check_cache_options(request)
     _check_metadata(request)
     _check_caps(model, request)
+    logprobs = "logprobs" if check_logprobs(service, request) else None
     if model != service.answerer.name:
-        check_sampling(model, request.get("reasoning_effort"), "reasoning_effort", request)
+        effort = request.get("reasoning_effort")
+        check_sampling(model, effort, "reasoning_effort", request, logprobs=logprobs)
     _check_format(service, request)
     return request
 
@@ -232,7 +236,7 @@ def _completion(service: Service, request: Json, job: Job, now: float) -> Json:
     choice = {
         "index": 0,
         "message": message,
-        "logprobs": None,
+        "logprobs": _logprobs(_tokens(service, request, job), request, job),
         "finish_reason": _finish_reason(job),
     }
     return {
@@ -240,6 +244,25 @@ def _completion(service: Service, request: Json, job: Job, now: float) -> Json:
         "choices": [choice],
         "usage": _usage(job.receipt),
     }
+
+
+def _tokens(service: Service, request: Json, job: Job) -> tuple[Token, ...]:
+    """Return the tokens of an answer, none unless they are asked for."""
+    return tokens_of(job, service.answerer.probability) if request.get("logprobs") else ()
+
+
+def _logprobs(tokens: Sequence[Token], request: Json, job: Job) -> Json | None:
+    if not request.get("logprobs"):
+        return None
+    stated = in_part(tokens, request.get("top_logprobs") or 0)
+    return (
+        {"content": None, "refusal": stated}
+        if job.is_declined
+        else {
+            "content": stated,
+            "refusal": None,
+        }
+    )
 
 
 def _head(service: Service, request: Json, kind: str, now: float) -> Json:
@@ -282,13 +305,15 @@ def _streamed(service: Service, request: Json, job: Job, now: float) -> Chunks:
         return ()
     spell = _ChunkSpeller(service, request, now)
     size = service.profile.delta_characters
+    tokens = _tokens(service, request, job)
     pieces = [job.text[i : i + size] for i in range(0, len(job.text), size)]
     name = "refusal" if job.is_declined else "content"
     opening = {"role": "assistant", "content": None, "refusal": None, name: ""}
     told = [(job.at - job.generation_s, spell.choice(opening))]
     for number, piece in enumerate(pieces, 1):
         at = job.at - job.generation_s * (1 - number / len(pieces))
-        told.append((at, spell.choice({name: piece})))
+        begun = within(tokens, job.text, (number - 1) * size, number * size)
+        told.append((at, spell.choice({name: piece}, logprobs=_logprobs(begun, request, job))))
     end = [spell.choice({}, _finish_reason(job)), *spell.usage(job.receipt), b"data: [DONE]\n\n"]
     return (*told, (job.at, b"".join(end)))
 
@@ -304,9 +329,11 @@ class _ChunkSpeller:
         is_wanted = options.get("include_obfuscation") is not False
         self._has_padding = rules.has_obfuscation and is_wanted
 
-    def choice(self, delta: Json, finish_reason: str | None = None) -> bytes:
+    def choice(
+        self, delta: Json, finish_reason: str | None = None, *, logprobs: Json | None = None
+    ) -> bytes:
         """Spell the chunk that carries a piece of the message, or its end."""
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
         chunk: Json = {**self._head, "choices": [choice]}
         if self._has_usage:
             chunk["usage"] = None

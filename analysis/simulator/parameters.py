@@ -22,8 +22,10 @@ from analysis.simulator.profile import (
 from analysis.simulator.refusals import (
     Json,
     Refusal,
+    check_choice,
     check_decimal,
     check_fields,
+    check_integer,
     check_type,
     invalid_value,
     missing_parameter,
@@ -34,6 +36,20 @@ from analysis.simulator.service import Service, encode
 
 _CACHE_FIELDS = frozenset({"mode", "ttl", "comparison_response_id", "prewarm"})
 _CACHE_MODES = ("implicit", "explicit")
+INCLUDED_LOGPROBS = "message.output_text.logprobs"
+"""Value of `include` that asks the Responses API for the log probabilities of tokens."""
+_INCLUDABLE = (
+    "file_search_call.results",
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs",
+    "reasoning.encrypted_content",
+    INCLUDED_LOGPROBS,
+)
+"""Values of `include`, openai-python 3.52.0."""
+_MOST_TOP_LOGPROBS = 20
 _SCHEMA_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -112,8 +128,57 @@ def check_stream(request: Json, options: frozenset[str]) -> None:
         check_type(value, bool, "a boolean", f"stream_options.{name}")
 
 
-def check_sampling(model: str, effort: str | None, effort_param: str, request: Json) -> None:
-    """Raise `Refusal` for an effort that the model lacks, and for sampling beside reasoning."""
+def check_included(service: Service, request: Json) -> bool:
+    """Return whether a request to the Responses API asks for log probabilities.
+
+    Raises:
+        Refusal: If `include` or `top_logprobs` cannot be used.
+    """
+    included = check_type(request.get("include") or [], list, "an array", "include")
+    for index, value in enumerate(included):
+        check_choice(value, _INCLUDABLE, f"include[{index}]")
+    _check_top(request)
+    is_asked = INCLUDED_LOGPROBS in included
+    if is_asked and not service.has_logprobs:
+        raise unsupported_parameter("include")
+    return is_asked
+
+
+def check_logprobs(service: Service, request: Json) -> bool:
+    """Return whether a request for a chat completion asks for log probabilities.
+
+    Raises:
+        Refusal: If `logprobs` or `top_logprobs` cannot be used.
+    """
+    is_asked: bool = check_type(request.get("logprobs") or False, bool, "a boolean", "logprobs")
+    if _check_top(request) and not is_asked:
+        raise Refusal(
+            "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+            param="top_logprobs",
+        )
+    if is_asked and not service.has_logprobs:
+        raise unsupported_parameter("logprobs")
+    return is_asked
+
+
+def _check_top(request: Json) -> bool:
+    """Return whether likeliest tokens are asked for, by a number within bounds."""
+    top = request.get("top_logprobs")
+    return top is not None and check_integer(top, 0, _MOST_TOP_LOGPROBS, "top_logprobs") >= 0
+
+
+def check_sampling(
+    model: str, effort: str | None, effort_param: str, request: Json, *, logprobs: str | None
+) -> None:
+    """Raise `Refusal` for an effort that the model lacks, and for sampling beside reasoning.
+
+    Args:
+        model: Asked for.
+        effort: Asked for, or None.
+        effort_param: Where it stands.
+        request: With the fields of sampling.
+        logprobs: The parameter that asks for log probabilities, or None.
+    """
     default = DEFAULT_EFFORTS.get(model, "medium")
     if effort is not None and effort not in EFFORTS:
         raise unsupported(effort, EFFORTS, effort_param)
@@ -132,6 +197,8 @@ def check_sampling(model: str, effort: str | None, effort_param: str, request: J
         if (effort or default) not in (None, "none"):
             raise unsupported_parameter(name)
         check_decimal(value, 0, top, name)
+    if logprobs is not None and (effort or default) not in (None, "none"):
+        raise unsupported_parameter(logprobs)
 
 
 def check_schema(form: Json, *, param: str, schema_param: str, schema_code: str | None) -> None:

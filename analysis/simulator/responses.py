@@ -19,6 +19,7 @@ from analysis.simulator.mischief import disturb
 from analysis.simulator.outcomes import Chunks, Form
 from analysis.simulator.parameters import (
     check_cache_options,
+    check_included,
     check_model,
     check_sampling,
     check_schema,
@@ -127,9 +128,11 @@ def check_request(service: Service, body: Json, *, is_input_needed: bool = True)
     if request.get("max_output_tokens") is not None:
         cap = request["max_output_tokens"]
         check_integer(cap, RESPONSES_MIN_OUTPUT_TOKENS, None, "max_output_tokens")
+    logprobs = "include" if check_included(service, request) else None
     if model != service.answerer.name:
         reasoning = check_fields(request.get("reasoning") or {}, _REASONING_FIELDS, "reasoning")
-        check_sampling(model, reasoning.get("effort"), "reasoning.effort", request)
+        effort = reasoning.get("effort")
+        check_sampling(model, effort, "reasoning.effort", request, logprobs=logprobs)
     _check_format(service, request)
     return request
 

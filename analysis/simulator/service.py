@@ -173,6 +173,7 @@ class Service:
         dialect: Dialect of the Realtime route, `ga` or `beta`.
         endpoints: Routes that are there; the others are unknown addresses.
         has_json_schema: The HTTP routes take a JSON schema for the answer.
+        has_logprobs: The HTTP routes state the log probabilities of tokens.
         outages: When which route is out, in seconds since `started_at`.
         obedient: The model does what a text orders, for all texts of its request; see `orders`.
         canned: Every text gets the first label of the schema and the labeller is not asked, for
@@ -203,6 +204,7 @@ class Service:
         dialect: str = "ga",
         endpoints: Collection[str] = ROUTES,
         has_json_schema: bool = True,
+        has_logprobs: bool = True,
         outages: Iterable[Outage] = (),
         ms_per_token: float = 0.0,
         rpd: int | None = None,
@@ -221,6 +223,7 @@ class Service:
         self.dialect = DIALECTS[dialect]
         self.endpoints = frozenset(endpoints)
         self.has_json_schema = has_json_schema
+        self.has_logprobs = has_logprobs
         self.started_at = 0.0
         self.stored: dict[str, list[Json]] = {}
         self.storage = Storage()
@@ -247,6 +250,7 @@ class Service:
         self._event_log = event_log
         options: Json = {**limits, "latency_ms": latency_ms, "ms_per_token": ms_per_token}
         options |= {"dialect": dialect, "has_json_schema": has_json_schema}
+        options |= {"has_logprobs": has_logprobs}
         options |= {"endpoints": sorted(endpoints), "obedient": obedient, "canned": canned}
         options |= {"faults": dict(faults or {}), "fault_script": [asdict(one) for one in script]}
         options |= {"outages": [asdict(one) for one in outages], "answerer": answerer.name}

@@ -14,10 +14,12 @@ openai-python 3.52.0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
 
+from analysis.simulator.logprobs import Token, in_event, in_part, tokens_of, within
+from analysis.simulator.parameters import INCLUDED_LOGPROBS
 from analysis.simulator.profile import DEFAULT_EFFORTS, SERVICE_TIERS
 from analysis.simulator.refusals import Json, Refusal
 from analysis.simulator.service import Job, Receipt, Service, encode
@@ -57,6 +59,9 @@ class Stream:
         self._text = ""
         self._sent = 0
         self._is_declined = False
+        self._has_logprobs = INCLUDED_LOGPROBS in (request.get("include") or ())
+        self._top_logprobs = request.get("top_logprobs") or 0
+        self._tokens: tuple[Token, ...] = ()
         options = request.get("stream_options") or {}
         self._has_padding = (
             self._rules.has_obfuscation and options.get("include_obfuscation") is not False
@@ -97,7 +102,7 @@ class Stream:
         events = self._deltas(len(self._text))
         status = self._complete_item(job)
         (part,) = self._item["content"]
-        events.append(self._text_event("done", self._text))
+        events.append(self._text_event("done", self._text, self._tokens))
         if self._rules.has_item_events:
             events.append(self._content("response.content_part.done", part=part))
         events.append(self._item_event("done", len(self._output), self._item))
@@ -131,6 +136,8 @@ class Stream:
             self._output.append(thought)
         self._text = job.text
         self._is_declined = job.is_declined
+        if self._has_logprobs:
+            self._tokens = tokens_of(job, self._service.answerer.probability)
         self._item = {
             "id": self._service.new_id("msg"),
             "type": "message",
@@ -140,7 +147,7 @@ class Stream:
         }
         if self._rules.has_item_events:
             events.append(self._item_event("added", len(self._output), self._item))
-            events.append(self._content("response.content_part.added", part=self._part("")))
+            events.append(self._content("response.content_part.added", part=self._part("", ())))
         return events
 
     def _deltas(self, end: int) -> list[Json]:
@@ -149,7 +156,8 @@ class Stream:
         events = []
         for start in range(self._sent, end, size):
             piece = self._text[start : min(start + size, end)]
-            event = self._text_event("delta", piece)
+            begun = within(self._tokens, self._text, start, start + len(piece))
+            event = self._text_event("delta", piece, begun)
             if self._has_padding:
                 event["obfuscation"] = padding(piece)
             events.append(event)
@@ -166,23 +174,29 @@ class Stream:
         place = {"item_id": self._item["id"], "output_index": len(self._output)}
         return self._event(kind, **place, content_index=0, **fields)
 
-    def _part(self, text: str) -> Json:
+    def _part(self, text: str, tokens: Sequence[Token]) -> Json:
         if self._is_declined:
             return {"type": "refusal", "refusal": text}
-        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        logprobs = in_part(tokens, self._top_logprobs)
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
 
-    def _text_event(self, stage: str, text: str) -> Json:
+    def _text_event(self, stage: str, text: str, tokens: Sequence[Token]) -> Json:
         """Return a piece of the text (`delta`) or the whole of it (`done`)."""
         if self._is_declined:
             name = "delta" if stage == "delta" else "refusal"
             return self._content(f"response.refusal.{stage}", **{name: text})
         name = "delta" if stage == "delta" else "text"
-        return self._content(f"response.output_text.{stage}", **{name: text}, logprobs=[])
+        logprobs = in_event(tokens, self._top_logprobs)
+        return self._content(f"response.output_text.{stage}", **{name: text}, logprobs=logprobs)
 
     def _complete_item(self, job: Job) -> str:
         """Fill the message; return its status."""
         status = "incomplete" if job.is_cut else "completed"
-        self._item = {**self._item, "status": status, "content": [self._part(self._text)]}
+        self._item = {
+            **self._item,
+            "status": status,
+            "content": [self._part(self._text, self._tokens)],
+        }
         return status
 
     def _ended(self, status: str, at: float, receipt: Receipt) -> Json:
@@ -259,7 +273,7 @@ def _response(service: Service, request: Json, response_id: str, now: float) -> 
         },
         "tool_choice": request.get("tool_choice") or "auto",
         "tools": request.get("tools") or [],
-        "top_logprobs": 0,
+        "top_logprobs": request.get("top_logprobs") or 0,
         "top_p": 1.0 if top_p is None else top_p,
         "truncation": request.get("truncation") or "disabled",
         "usage": None,

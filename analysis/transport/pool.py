@@ -32,7 +32,7 @@ from analysis.transport.hearing import Hearing
 from analysis.transport.lanes import LanesCounters, LanesFacts, LaneSocket
 from analysis.wire import forms
 from analysis.wire.events import Breach
-from analysis.wire.forms import STRICTEST, Form
+from analysis.wire.forms import Form
 from analysis.wire.lane_frames import AskAgain
 from analysis.wire.lanes import LANES, LanesConnection
 from analysis.wire.places import Place
@@ -45,7 +45,7 @@ SPARE_AFTER_S = 30.0
 """Seconds of use after which one socket more than needed is kept, so that the loss of one leaves
 room for all. Source: pacing notes, section 6."""
 
-MOST_FORMS = 8
+MOST_FORMS = 9
 """A request is asked again while the server refuses a field of it; there are fewer fields."""
 
 
@@ -61,6 +61,7 @@ class LanesTransport:
         frame_bytes: Largest frame that is taken.
         temperature: Sent to models that take one.
         service_tier: Such as `flex`, or None.
+        logprobs: The log probability of each token is asked for, of models that state it.
         settings: Knobs.
     """
 
@@ -77,6 +78,7 @@ class LanesTransport:
         frame_bytes: int = FRAME_BYTES,
         temperature: float = 0.0,
         service_tier: str | None = None,
+        logprobs: bool = False,
         settings: Settings = SETTINGS,
     ) -> None:
         self._place = place
@@ -100,7 +102,7 @@ class LanesTransport:
         self._warm_usage = Usage()
         self._is_closed = False
         self._has_lanes = True
-        self._form = STRICTEST
+        self._form = Form(has_logprobs=logprobs)
         self._model = ""
         self._tiers: set[str] = set()
         self._lost = 0

@@ -73,6 +73,7 @@ class RestTransport:
         probe_s: Longest wait for the first request of an unknown server.
         on_notice: Told, once each, what the server cannot do and what is done instead.
         service_tier: Asked for with each request; None leaves it to the account's own setting.
+        logprobs: The log probability of each token is asked for, of models that state it.
 
     Raises:
         ConfigurationError: If there is no such kind of endpoint.
@@ -92,6 +93,7 @@ class RestTransport:
         probe_s: float = PROBE_S,
         on_notice: Callable[[str], None] | None = None,
         service_tier: str | None = None,
+        logprobs: bool = False,
     ) -> None:
         if endpoint not in ("auto", *PATHS):
             raise ConfigurationError(
@@ -107,7 +109,8 @@ class RestTransport:
         is_known = f".{self._host}".endswith(f".{KNOWN_HOSTS}")
         self.is_endpoint_known = is_known or endpoint != "auto"
         self._endpoint = RESPONSES if endpoint == "auto" else endpoint
-        self._form = forms.STRICTEST
+        self._form = forms.Form(has_logprobs=logprobs)
+        self._logprobs = logprobs
         self._probe_s = probe_s
         self._on_notice = on_notice
         self._notices: set[str] = set()
@@ -116,10 +119,11 @@ class RestTransport:
     @property
     def facts(self) -> RestFacts:
         """Where requests go and how, as far as it is known; the first answers may change it."""
+        is_dropped = self._logprobs and not self._form.has_logprobs
         return RestFacts(
             endpoint=self._endpoint,
             format=self._form.format,
-            without=tuple(sorted(self._form.without)),
+            without=tuple(sorted(self._form.without | ({"logprobs"} if is_dropped else set()))),
             service_tiers=tuple(sorted(self._tiers)),
         )
 
@@ -177,7 +181,7 @@ class RestTransport:
                 self._tell(f"{self._host} has no {PATHS[RESPONSES]}: {PATHS[CHAT]} is used.")
             simpler = forms.simpler(form, status=status, content=content)
             if simpler is None:
-                return self._read(endpoint, request, response)
+                return self._read(endpoint, form, request, response)
             self._simplify(form, simpler)
 
     async def _send(self, endpoint: str, request: Request, form: forms.Form) -> HttpReply:
@@ -196,16 +200,19 @@ class RestTransport:
             PATHS[endpoint], model=request.model, body=msgspec.json.encode(body), headers=headers
         )
 
-    def _read(self, endpoint: str, request: Request, response: HttpReply) -> TextReply:
+    def _read(
+        self, endpoint: str, form: forms.Form, request: Request, response: HttpReply
+    ) -> TextReply:
         content = self._content(request.request_id, response)
         self.is_endpoint_known = True
         service_id = response.headers.get("x-request-id")
         try:
             if endpoint == CHAT:
-                answer = chat.read(content, service_request_id=service_id)
+                answer = chat.read(content, service_request_id=service_id, form=form)
             else:
+                rid = request.request_id
                 answer = responses.read(
-                    content, request_id=request.request_id, service_request_id=service_id
+                    content, request_id=rid, service_request_id=service_id, form=form
                 )
         except AnswerDefect as defect:
             if defect.defect == "malformed_reply" and _may_be_cut(response.headers):

@@ -15,7 +15,7 @@ import msgspec
 
 from analysis.errors import AnswerDefect, ModelRefused
 from analysis.records import Request, TextReply
-from analysis.wire import failures, responses
+from analysis.wire import failures, responses, token_logprobs
 from analysis.wire.forms import STRICTEST, Form
 from analysis.wire.usage import PromptUsage, usage_of
 
@@ -94,6 +94,8 @@ def body(
         fields["reasoning_effort"] = effort
     if takes_temperature:
         fields["temperature"] = temperature
+        if form.has_logprobs:
+            fields["logprobs"] = True
     if service_tier is not None:
         fields["service_tier"] = service_tier
     if safety_identifier is not None:
@@ -109,12 +111,15 @@ def headers(request: Request) -> dict[str, str]:
     return {"X-Client-Request-Id": request.request_id}
 
 
-def read(content: bytes, *, service_request_id: str | None = None) -> responses.Answer:
+def read(
+    content: bytes, *, service_request_id: str | None = None, form: Form = STRICTEST
+) -> responses.Answer:
     """Return the reply in the body of a 2xx answer, with the service tier if it states one.
 
     Args:
         content: The raw body.
         service_request_id: The header `x-request-id`; without it the completion's id stands in.
+        form: How it was asked.
 
     Raises:
         TransportError: If the body is empty, or holds an error after which a retry is sound.
@@ -140,6 +145,7 @@ def read(content: bytes, *, service_request_id: str | None = None) -> responses.
         usage=usage,
         is_cut=is_cut,
         service_request_id=service_id,
+        tokens=token_logprobs.of_completion(content) if form.has_logprobs else (),
     )
     return responses.Answer(reply=reply, service_tier=found.service_tier)
 

@@ -37,6 +37,9 @@ _FORMAT_FIELDS = ("response_format", "text.format")
 _FORMAT_WORDS = re.compile(
     r"response[_ ]format|text\.format|json_schema|json_object", re.IGNORECASE
 )
+_LOGPROB_FIELDS = ("include", "logprobs", "top_logprobs")
+"""Parameters by which servers name the refused question for log probabilities."""
+_LOGPROB_WORDS = re.compile(r"logprobs|['\"`]include['\"`]")
 _UNKNOWN_WORDS = re.compile(
     r"unsupported|not supported|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed",
     re.IGNORECASE,
@@ -53,12 +56,14 @@ class Form:
         cap: One of `CAPS`; only chat completions have it.
         has_cache_options: The mode of the prompt cache is asked for; only the Responses API has it.
         without: Those of `OPTIONAL` that are left out.
+        has_logprobs: The log probability of each token is asked for, of models that state it.
     """
 
     format: str = FORMATS[0]
     cap: str = CAPS[0]
     has_cache_options: bool = True
     without: frozenset[str] = frozenset()
+    has_logprobs: bool = False
 
 
 STRICTEST = Form()
@@ -94,6 +99,8 @@ def simpler(form: Form, *, status: int, content: bytes) -> Form | None:
     names_cache = _CACHE_FIELDS in (param or text)
     if form.has_cache_options and names_cache and _UNKNOWN_WORDS.search(text):
         return replace(form, has_cache_options=False)
+    if form.has_logprobs and _names_logprobs(param, text) and _UNKNOWN_WORDS.search(text):
+        return replace(form, has_logprobs=False)
     refused = _refused_option(param, text)
     if refused is not None and refused not in form.without and _UNKNOWN_WORDS.search(text):
         return replace(form, without=form.without | {refused})
@@ -119,6 +126,10 @@ def notices(host: str, form: Form, simpler: Form) -> list[str]:
     left_out = set(simpler.without - form.without)
     if simpler.has_cache_options != form.has_cache_options:
         left_out.add("prompt_cache_options")
+    if simpler.has_logprobs != form.has_logprobs:
+        told.append(
+            f"{host} does not take logprobs: it is left out, and labels have no confidence there."
+        )
     return told + [f"{host} does not take {name}: it is left out." for name in sorted(left_out)]
 
 
@@ -127,6 +138,16 @@ def tier_notice(host: str, *, asked: str | None, served: str) -> str | None:
     if asked in (None, "auto") or served in TIER_NAMES.get(asked, (asked,)):
         return None
     return f"Service tier {asked} was asked for; {host} answered by {served}."
+
+
+def _names_logprobs(param: str, text: str) -> bool:
+    """Tell whether a refusal is about log probabilities: by its parameter, else by its words.
+
+    One that names the answer format may be about both together; the format is worth more.
+    """
+    if param and not param.startswith(_FORMAT_FIELDS):
+        return param.startswith(_LOGPROB_FIELDS)
+    return _QUOTED_OPTION.search(text) is None and _LOGPROB_WORDS.search(text) is not None
 
 
 def _refused_option(param: str, text: str) -> str | None:

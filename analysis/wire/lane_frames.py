@@ -86,6 +86,7 @@ class _Piece(msgspec.Struct):
     item: msgspec.Raw = _NOTHING
     text: str = ""
     refusal: str = ""
+    logprobs: msgspec.Raw = _NOTHING
 
 
 class _Error(msgspec.Struct):
@@ -236,7 +237,9 @@ def items_of(frames: Sequence[bytes | str]) -> list[bytes]:
 
 def _message(piece: _Piece) -> bytes:
     kind = "refusal" if piece.type.startswith("response.refusal") else "output_text"
-    part = {"type": kind, "text": piece.text}
+    part: dict[str, object] = {"type": kind, "text": piece.text}
+    if bytes(piece.logprobs):
+        part["logprobs"] = piece.logprobs
     return msgspec.json.encode({"type": "message", "content": [part]})
 
 

@@ -360,7 +360,9 @@ class LanesConnection:
         if is_left:
             return self._breach(Breach.LATE_REPLY, ids)
         try:
-            answer = responses.read_object(content, request_id=rid, status=status, pieces=pieces)
+            answer = responses.read_object(
+                content, request_id=rid, status=status, pieces=pieces, form=lane.form
+            )
         except AnswerDefect as error:
             if is_warm_up and error.defect == "empty":
                 reply = TextReply(text="", model="", usage=error.usage)

@@ -21,7 +21,7 @@ import msgspec
 
 from analysis.errors import AnswerDefect, ModelRefused, TransportError
 from analysis.records import Ending, RateLimit, Request, TextReply
-from analysis.wire import failures
+from analysis.wire import failures, token_logprobs
 from analysis.wire.forms import STRICTEST, Form
 from analysis.wire.usage import StatedUsage, usage_of
 
@@ -37,6 +37,11 @@ The first match counts. GPT-6 takes a temperature only at effort `none`, which g
 not have; a model that is not known gets nothing but the temperature. Source: model pages and
 migration article of OpenAI, 2026-10.
 """
+
+LOGPROBS = "message.output_text.logprobs"
+"""Value of `include` that asks for the log probability of each token of the text. `top_logprobs`
+is left out: it asks for other tokens beside them, and alone for nothing. Source: types of
+openai-python 3.52.0; answers of users on the vendor's forum, 2025-09."""
 
 LEAST_OUTPUT_TOKENS = 16
 """The API refuses a smaller cap. Source: user reports, 2026."""
@@ -109,6 +114,11 @@ def family(model: str) -> tuple[str | None, bool]:
     return next((effort, takes) for prefix, effort, takes in FAMILIES if name.startswith(prefix))
 
 
+def states_logprobs(model: str) -> bool:
+    """Tell whether a model may state log probabilities: only without reasoning, as temperature."""
+    return family(model)[1]
+
+
 def body(
     request: Request,
     *,
@@ -144,6 +154,8 @@ def body(
         fields["reasoning"] = {"effort": effort}
     if takes_temperature:
         fields["temperature"] = temperature
+        if form.has_logprobs:
+            fields["include"] = [LOGPROBS]
     if service_tier is not None:
         fields["service_tier"] = service_tier
     if safety_identifier is not None:
@@ -175,13 +187,20 @@ def _name_of(model: str) -> str:
     return model.rpartition("/")[2]
 
 
-def read(content: bytes, *, request_id: str, service_request_id: str | None = None) -> Answer:
+def read(
+    content: bytes,
+    *,
+    request_id: str,
+    service_request_id: str | None = None,
+    form: Form = STRICTEST,
+) -> Answer:
     """Return what the body of a 2xx answer holds.
 
     Args:
         content: The raw body.
         request_id: Our id, as sent in `metadata.rid`.
         service_request_id: The header `x-request-id`; without it the response's id stands in.
+        form: How it was asked.
 
     Raises:
         TransportError: If the body is empty, or the service failed or cancelled the response.
@@ -189,7 +208,9 @@ def read(content: bytes, *, request_id: str, service_request_id: str | None = No
         AnswerDefect: If there is no usable answer in the body.
     """
     failures.check_body(content, service_request_id)
-    return read_object(content, request_id=request_id, service_request_id=service_request_id)
+    return read_object(
+        content, request_id=request_id, service_request_id=service_request_id, form=form
+    )
 
 
 def read_object(
@@ -199,6 +220,7 @@ def read_object(
     service_request_id: str | None = None,
     status: str | None = None,
     pieces: Sequence[bytes] = (),
+    form: Form = STRICTEST,
 ) -> Answer:
     """Return what a response object holds, wherever it stood.
 
@@ -208,6 +230,7 @@ def read_object(
         service_request_id: The service's own id of the request; else the response's id stands in.
         status: What the type of the frame around the object says; the object must not contradict.
         pieces: Output items as JSON, in their order, for an object that comes without its output.
+        form: How it was asked.
 
     Raises:
         TransportError: If the service failed or cancelled the response.
@@ -239,6 +262,7 @@ def read_object(
         usage=usage,
         is_cut=is_cut,
         service_request_id=service_id,
+        tokens=token_logprobs.of_response(content, pieces) if form.has_logprobs else (),
     )
     return Answer(reply=reply, service_tier=found.service_tier)
 

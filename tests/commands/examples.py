@@ -45,6 +45,7 @@ SUMMARY = RunSummary(
     labeled_now=1_000,
     same_text=0,
     taken_over=0,
+    without_confidence=0,
     errors={},
     examples={},
     routes=[

@@ -22,6 +22,7 @@ KEYS = [
     "labeled_now",
     "same_text",
     "taken_over",
+    "without_confidence",
     "errors",
     "examples",
     "routes",
