@@ -66,7 +66,7 @@ class ObservedService(Service):
             self.topics.append(topic)
             return digest.label(texts, topic)
 
-        answerer = Answerer(name="digest-labels", label=label)
+        answerer = Answerer(name="digest-labels", label=label, probability=digest.probability)
         super().__init__(answerer, payment=self._note, **options)
 
     def _note(self, payment: dict[str, Any]) -> None:

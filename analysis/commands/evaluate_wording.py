@@ -323,10 +323,23 @@ def _confidence_lines(found: Mapping[str, Any], mark: str) -> list[str]:
             f"Confidence of {_rows(calibration['rows'])}: ECE {calibration['ece']:.3f}, "
             f"Brier {calibration['brier']:.3f}{mark}",
             *laid_out(rows, right={1, 2, 3}),
+            *_source_lines(found["sources"]),
         ]
     if threshold is not None:
         lines.append(_threshold_line(threshold, mark))
     return lines
+
+
+def _source_lines(sources: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return whose confidences the table holds, with figures of their own if they are several."""
+    if len(sources) == 1:
+        return [f"Stated by: {_origin(sources[0])}."]
+    rows = [("stated by", "rows", "ECE", "Brier")]
+    rows += [
+        (_origin(one), f"{one['rows']:,}", f"{one['ece']:.3f}", f"{one['brier']:.3f}")
+        for one in sources
+    ]
+    return laid_out(rows, right={1, 2, 3})
 
 
 def _threshold_line(threshold: Mapping[str, Any], mark: str) -> str:

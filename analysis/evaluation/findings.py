@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from analysis.evaluation.audit import mcnemar
-from analysis.evaluation.calibration import above, calibrate
+from analysis.evaluation.calibration import Judged, above, calibrate
 from analysis.evaluation.counts import PairCounts, count_pairs
 from analysis.evaluation.intervals import RESAMPLES, SEED, Intervals, bootstrap
 from analysis.evaluation.mapping import Mapping, fold_all
@@ -311,16 +311,30 @@ def _simulated(rows: Sequence[OutputRow], how: Evaluation) -> str:
 
 
 def _confidence(scored: Sequence[tuple[Pair, OutputRow]], how: Evaluation) -> dict[str, Any] | None:
-    """Return the calibration of the rows that state a confidence, or None where none does."""
-    judged = [
-        (row.confidence, pair.agrees)
-        for pair, row in scored
-        if row.labels and row.confidence is not None
-    ]
+    """Return the calibration of the rows that state a confidence, or None where none does.
+
+    `sources` says whose confidences these are: routes and models state probabilities of different
+    things, so each has its own figures beside those of all.
+    """
+    judged: list[Judged] = []
+    by_source: dict[tuple[str, str], list[Judged]] = {}
+    heads: dict[tuple[str, str], dict[str, Any]] = {}
+    for pair, row in scored:
+        if row.labels and row.confidence is not None:
+            judged.append((row.confidence, pair.agrees))
+            by_source.setdefault((row.route, row.model), []).append(judged[-1])
+            heads.setdefault((row.route, row.model), _group_of(row, how))
     found = calibrate(judged)
     if found is None and how.min_confidence is None:
         return None
-    document: dict[str, Any] = {"calibration": None if found is None else asdict(found)}
+    document: dict[str, Any] = {
+        "calibration": None if found is None else asdict(found),
+        "sources": [
+            heads[source] | {"rows": one.rows, "ece": one.ece, "brier": one.brier}
+            for source, rows in sorted(by_source.items(), key=lambda entry: -len(entry[1]))
+            if (one := calibrate(rows)) is not None
+        ],
+    }
     if how.min_confidence is not None:
         without = sum(bool(row.labels) and row.confidence is None for _, row in scored)
         kept = above(judged, min_confidence=how.min_confidence, rows=len(scored), without=without)
@@ -354,6 +368,11 @@ def _warnings(document: dict[str, Any], how: Evaluation) -> list[str]:
         found.append(
             "The rows come from several routes or models; the figures of all rows mix them. Each "
             "has a line of its own."
+        )
+    if len((document.get("confidence") or {}).get("sources", ())) > 1:
+        found.append(
+            "The confidences come from several routes or models, which state probabilities of "
+            "different things: the table of all of them mixes these. Each has a line of its own."
         )
     intervals = document["intervals"]
     if intervals is None and document["scores"] is not None and how.resamples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from analysis.commands.evaluate_wording import (
@@ -102,9 +103,23 @@ def test_confidence_has_ten_lines_with_counts() -> None:
     """Empty bins are shown without figures."""
     found = judged(rows("noise noise", confidence=0.95), "noise example", min_confidence=0.9)
     lines = section(shown(found), "Confidence of 2 rows: ECE 0.450, Brier 0.453")
-    assert (12, "0.0 to 0.1     0") == (len(lines), lines[1])
+    assert (13, "0.0 to 0.1     0") == (len(lines), lines[1])
     assert "0.9 to 1.0     2  0.950     0.500" == lines[10]
-    assert "At or above 0.9: 2 of 2 rows (100%), accuracy 0.500." == lines[11]
+    assert "Stated by: rest, gpt-6-luna." == lines[11]
+    assert "At or above 0.9: 2 of 2 rows (100%), accuracy 0.500." == lines[12]
+
+
+def test_confidences_of_two_routes_have_a_line_each_and_a_note() -> None:
+    """A choice and written tokens do not have the same kind of probability."""
+    found = rows("noise noise", confidence=0.95)
+    found[1] = replace(found[1], route="decisions", confidence=0.5)
+    lines = shown(judged(found, "noise noise"))
+    place = lines.index("stated by              rows    ECE  Brier")
+    assert [
+        "rest, gpt-6-luna          1  0.050  0.003",
+        "decisions, gpt-6-luna     1  0.500  0.250",
+    ] == lines[place + 1 : place + 3]
+    assert any(line.startswith("Note: The confidences come from several") for line in lines)
 
 
 def test_a_threshold_without_confidence_keeps_nothing() -> None:

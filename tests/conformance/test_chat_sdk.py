@@ -21,6 +21,8 @@ VARIANTS = pytest.mark.parametrize(
     [
         ({}, {}, "stop"),
         ({}, {"max_completion_tokens": 3}, "length"),
+        ({}, {"logprobs": True, "top_logprobs": 2}, "stop"),
+        ({"faults": {"refusal": 1.0}}, {"logprobs": True}, "stop"),
         ({"faults": {"refusal": 1.0}}, {}, "stop"),
         ({}, {"response_format": {"type": "json_object"}, "service_tier": "flex"}, "stop"),
         ({}, {"metadata": ..., "store": ..., "temperature": 0}, "stop"),

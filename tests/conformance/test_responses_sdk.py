@@ -23,6 +23,8 @@ VARIANTS = pytest.mark.parametrize(
     [
         ({}, {}, "completed"),
         ({}, {"reasoning": {"effort": "low"}}, "completed"),
+        ({}, {"include": ["message.output_text.logprobs"], "top_logprobs": 2}, "completed"),
+        ({"faults": {"refusal": 1.0}}, {"include": ["message.output_text.logprobs"]}, "completed"),
         ({}, {"input": pack(*"abcdef"), "max_output_tokens": 16}, "incomplete"),
         ({"faults": {"refusal": 1.0}}, {}, "completed"),
         ({}, {"text": {"format": {"type": "json_object"}}, "service_tier": "flex"}, "completed"),

@@ -164,6 +164,23 @@ def test_confidence_is_held_against_gold() -> None:
     )
 
 
+def test_confidences_name_their_routes_and_models() -> None:
+    """Probabilities of different things have figures of their own, and a warning."""
+    rows = output("method method result", **LUNA)
+    rows = [
+        replace(rows[0], confidence=0.9),
+        replace(rows[1], confidence=0.5, route="decisions"),
+        replace(rows[2], confidence=0.8, route="decisions"),
+    ]
+    document = scored("method result result", rows)
+    sources = document["confidence"]["sources"]
+    assert [("decisions", 2), ("rest", 1)] == [(one["route"], one["rows"]) for one in sources]
+    assert [0.35, 0.1] == pytest.approx([one["ece"] for one in sources])
+    assert any("confidences come from several" in one for one in document["warnings"])
+    alone = scored("method result result", rows[1:])
+    assert not any("confidences" in one for one in alone["warnings"])
+
+
 def test_without_confidence_there_is_no_calibration() -> None:
     """Routes that state none leave the part out; a threshold then keeps no row."""
     rows = output("method result", **LUNA)

@@ -130,3 +130,50 @@ def test_another_tier_than_the_one_asked_for_is_told(
     """One tier has two names; who left the choice to the account is told nothing."""
     expected = f"Service tier {asked} was asked for; h answered by {served}." if is_told else None
     assert expected == forms.tier_notice("h", asked=asked, served=served)
+
+
+LOUD = Form(has_logprobs=True)
+BOTH = "logprobs is not supported when using the response_format parameter"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (refusal("Unsupported parameter: 'logprobs'", "logprobs"), STRICTEST),
+        (refusal("Unsupported parameter: 'include'", "include"), STRICTEST),
+        (refusal("Unsupported value", "include[0]"), STRICTEST),
+        (refusal("logprobs are not supported with reasoning models."), STRICTEST),
+        (refusal("Unknown parameter: `include`"), STRICTEST),
+        (refusal(BOTH), STRICTEST),
+        (refusal(BOTH, "response_format"), STRICTEST),
+        (
+            json.dumps({"detail": [{"loc": ["body", "logprobs"], "msg": "Extra inputs"}]}).encode(),
+            STRICTEST,
+        ),
+        (
+            refusal("Unknown parameter: 'store' (not 'logprobs')"),
+            Form(has_logprobs=True, without=frozenset({"store"})),
+        ),
+        (refusal("no", "response_format"), Form(has_logprobs=True, format="json_object")),
+        (
+            refusal("no logprobs", "temperature", "unsupported_value"),
+            Form(has_logprobs=True, without=frozenset({"temperature"})),
+        ),
+        (refusal("logprobs has a wrong value", "logprobs"), None),
+        (refusal("no such model", "model"), None),
+    ],
+)
+def test_refused_log_probabilities_are_given_up_before_the_format(
+    content: bytes, expected: Form | None
+) -> None:
+    """A confidence is worth less than a strict schema, and nothing else is simplified."""
+    assert expected == forms.simpler(LOUD, status=400, content=content)
+
+
+def test_log_probabilities_that_were_not_asked_for_are_not_given_up() -> None:
+    """Without them a refusal means what it always meant."""
+    assert None is forms.simpler(STRICTEST, status=400, content=refusal("unknown", "logprobs"))
+    assert OBJECT == forms.simpler(STRICTEST, status=400, content=refusal(BOTH))
+    assert [
+        "h does not take logprobs: it is left out, and labels have no confidence there."
+    ] == forms.notices("h", LOUD, STRICTEST)
