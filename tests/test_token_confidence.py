@@ -24,7 +24,7 @@ from analysis.records import Labeled
 from analysis.simulator.profile import PROFILE
 from analysis.simulator.service import Answerer
 from analysis.telemetry import Event
-from tests.commands.running import NO_ENDPOINT, column, paid_service, read, semfn, table, written
+from tests.commands.running import column, paid_service, read, semfn, table, written
 from tests.observed_service import (
     UNPACED,
     ObservedService,
@@ -80,7 +80,7 @@ async def test_a_server_that_refuses_them_labels_all_without(
 ) -> None:
     """The field is dropped, that is said once, and nothing is paid twice."""
     events: list[Event] = []
-    options = {} if endpoints is None else {"endpoints": endpoints}
+    options: dict[str, Any] = {} if endpoints is None else {"endpoints": endpoints}
     service = ObservedService(latency_ms=50, has_logprobs=False, **options)
     async with serving("hybrid", service, routes=routes, logprobs=True, on_event=events.append) as (
         analyzer,
@@ -145,7 +145,7 @@ def test_rules_behind_an_address_have_no_confidence(tmp_path: Path, route: str) 
 
 def test_the_local_service_leaves_it_empty_and_the_run_says_so(tmp_path: Path) -> None:
     """Before it sends, and with a count at the end."""
-    result = semfn("run", table(tmp_path, 12), "--local", "--logprobs", env=NO_ENDPOINT)
+    result = semfn("run", table(tmp_path, 12), "--local", "--logprobs")
     assert 0 == result.exit_code, result.output
     said = (
         "No confidence on responses-ws gpt-6-luna, rest gpt-6-luna: no token probabilities are "
@@ -163,7 +163,7 @@ def test_routes_without_are_named_before_anything_is_sent(tmp_path: Path) -> Non
     chunks = table(tmp_path, 3)
     routes = "decisions,rest,realtime,offline"
     with paid_service() as service:
-        where = {"api_key": "k", "base_url": service.base_url, "hooks": hooks}
+        where: dict[str, Any] = {"api_key": "k", "base_url": service.base_url, "hooks": hooks}
         analyze_file(chunks, route=routes, model={"rest": "gpt-6-astra"}, logprobs=True, **where)
         analyze_file(chunks, route="rest", logprobs=True, fresh=True, **where)
         analyze_file(chunks, route=routes, fresh=True, **where)
@@ -190,10 +190,8 @@ async def test_the_rest_analyzer_asks_for_them_too() -> None:
     """One chunk at a time."""
     async with serving("rest", logprobs=True) as (analyzer, _):
         verdict = await analyzer.analyze_chunk("c1", "Text")
-    assert (digest_label("Text"), due("Text")) == (
-        verdict.semantic_function,
-        pytest.approx(verdict.confidence),
-    )
+    assert digest_label("Text") == verdict.semantic_function
+    assert due("Text") == pytest.approx(verdict.confidence)
 
 
 @pytest.mark.parametrize("routes", ["rest", "responses-ws"])
@@ -221,7 +219,7 @@ def test_a_rerun_pays_for_no_confidence(tmp_path: Path) -> None:
     """Rows with a label are reused as they are and counted; new rows get one."""
     chunks = table(tmp_path, 20)
     with paid_service() as service:
-        where = {"api_key": "k", "base_url": service.base_url}
+        where: dict[str, Any] = {"api_key": "k", "base_url": service.base_url}
         first = analyze_file(chunks, **where)
         again = analyze_file(chunks, logprobs=True, **where)
         assert 20 == service.chunks

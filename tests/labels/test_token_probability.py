@@ -259,8 +259,8 @@ def test_any_tokens_of_a_right_answer_give_the_product(
         for number in set(owner[at : at + size]):
             product *= math.exp(tokens[number][1])
         expected[TICKETS[name]] = product
-    labels = {TICKETS[name]: tuple(given) for name, given, _ in answer}
-    assert expected == pytest.approx(found(text, tokens, labels))
+    accepted = {TICKETS[name]: tuple(given) for name, given, _ in answer}
+    assert expected == pytest.approx(found(text, tokens, accepted))
 
 
 @given(

@@ -117,10 +117,12 @@ def test_a_server_without_them_names_the_field() -> None:
 
 def test_who_does_not_ask_gets_none() -> None:
     """The number of likeliest tokens alone asks for nothing."""
-    for changes in ({}, {"include": []}, {"include": None}, {"top_logprobs": 5}):
+    none: list[dict[str, Any]] = [{}, {"include": []}, {"include": None}, {"top_logprobs": 5}]
+    for changes in none:
         content = json.loads(post(service(), body(**changes)).body)
         assert [] == content["output"][0]["content"][0]["logprobs"]
-    for changes in ({}, {"logprobs": False}, {"logprobs": None}):
+    quiet: list[dict[str, Any]] = [{}, {"logprobs": False}, {"logprobs": None}]
+    for changes in quiet:
         content = json.loads(post_chat(service(), chat(**changes)).body)
         assert None is content["choices"][0]["logprobs"]
 

@@ -103,7 +103,8 @@ def test_answers_without_tokens_have_none() -> None:
     """Servers that do not know the field leave it out, or empty."""
     bare = {"type": "output_text", "text": "x"}
     assert () == read_response(response(bare)) == read_response(response(part()))
-    for logprobs in (None, {}, {"content": None}, {"content": []}, {"refusal": [stated("a")]}):
+    empty: list[Any] = [None, {}, {"content": None}, {"content": []}, {"refusal": [stated("a")]}]
+    for logprobs in empty:
         assert () == read_completion(completion(logprobs))
 
 
