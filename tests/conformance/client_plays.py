@@ -252,7 +252,18 @@ def _elsewhere(kind: str, *, below: str, **options: Any) -> Talk:
 
 
 def _forms() -> Iterator[Play]:
-    """Servers that take no schema for an answer."""
+    """Servers that take no schema for an answer, and token probabilities given and refused."""
+    for route, name, endpoints in (
+        ("rest", "responses", ROUTES),
+        ("rest", "chat", NO_RESPONSES),
+        ("responses-ws", "responses-ws", ROUTES),
+    ):
+        for has_logprobs in (True, False):
+            yield Play(
+                name=f"{name} with{'' if has_logprobs else ' refused'} logprobs",
+                talk=_labelling(route, logprobs=True),
+                options={"endpoints": endpoints, "has_logprobs": has_logprobs},
+            )
     for name, endpoints in (("responses", ROUTES), ("chat", NO_RESPONSES)):
         options = {"has_json_schema": False, "endpoints": endpoints}
         yield Play(name=f"{name} without schema", talk=_labelling("rest"), options=options)

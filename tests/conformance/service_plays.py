@@ -202,6 +202,7 @@ def _http() -> Iterator[Play]:
         {"text": {"format": {"type": "json_object"}}, "service_tier": "flex"},
         {"text": ..., "metadata": ..., "instructions": "x", "store": False, "temperature": 0},
         {"previous_response_id": "resp_0"},
+        {"include": ["message.output_text.logprobs"], "top_logprobs": 2},
         {"bogus": 1},
         {"model": "gpt-4"},
         {"background": True},
@@ -209,6 +210,7 @@ def _http() -> Iterator[Play]:
     said: list[dict[str, Any]] = [
         {},
         {"max_completion_tokens": 3},
+        {"logprobs": True, "top_logprobs": 2},
         {"response_format": {"type": "json_object"}, "service_tier": "flex"},
         {"metadata": ..., "store": ..., "temperature": 0, "response_format": ...},
         {"bogus": 1},
