@@ -16,7 +16,6 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeGuard
 
 from analysis.account.limits import AccountLimits
 from analysis.control.decisions import Cancel, Finished, Send, Settled, WaitUntil
@@ -26,22 +25,18 @@ from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
 from analysis.control.sizes import Packing, PackSizes
 from analysis.control.tape import Recorder
-from analysis.errors import (
-    AnalysisError,
-    DeadlinePassed,
-)
+from analysis.errors import AnalysisError, DeadlinePassed
 from analysis.feeding import Feeder, Slices
-from analysis.jobs import CLOSED, Job, Trip, cut_off, ending_of, goes_on
+from analysis.jobs import CLOSED, Job, Trip, cut_off, ending_of, goes_on, is_final
 from analysis.labels.answer import check
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import Correction
+from analysis.quoting import Silencer, texts_of, with_plain_model, without_texts
 from analysis.records import (
     GIVEN_UP,
     Ask,
     Chunk,
     Ending,
-    Failed,
-    FailureKind,
     Journal,
     Labeled,
     Pack,
@@ -111,6 +106,7 @@ class Dispatcher:
         self.corrections = {plan.name: Correction() for plan in self._plans}
         self._jobs: dict[int, Job] = {}
         self._trips: dict[str, tuple[Trip, asyncio.Task[None]]] = {}
+        self._silencer = Silencer(lambda: (trip.send.pack for trip, _ in self._trips.values()))
         self._open_jobs: list[Job] = []
         self._wake = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
@@ -416,6 +412,7 @@ class Dispatcher:
             return self._drop(trip), GIVEN_UP, Usage(), None
         except AnalysisError as error:
             send = trip.send
+            self._silencer.clean(error, send.pack)  # before anybody hears of it
             trip.settled = self.scheduler.on_failure(send.request_id, error, now=self._clock())
             return *ending_of(trip, error), error.usage, None
         # Also where it was given up: an answer that has come is not undone by a cancellation.
@@ -436,7 +433,8 @@ class Dispatcher:
             async with asyncio.timeout(self._timeout_s):
                 await transport.open()
                 sent_at = self._clock()
-                return await transport.ask(request), self._clock() - sent_at
+                reply = await transport.ask(request)
+                return with_plain_model(reply, request.pack), self._clock() - sent_at
         except TimeoutError as late:
             what = "No connection over" if sent_at is None else "No answer from"
             ending = Ending.UNSENT if sent_at is None else Ending.UNKNOWN
@@ -462,7 +460,7 @@ class Dispatcher:
             send.request_id,
             labels=checked.labels,
             defect=checked.defect,
-            note=checked.note,
+            note=checked.note and without_texts(checked.note, texts_of(send.pack)),
             usage=reply.usage,
             model=reply.model,
             latency_s=latency_s,
@@ -485,13 +483,9 @@ class Dispatcher:
         """Hand out verdicts that belong to no request; what was stopped is not journaled."""
         for item, verdict in abandoned:
             result, job = ((item, verdict),), self._jobs.get(item.ticket)
-            if job is None or job.journal is None or not _is_final(verdict):
+            if job is None or job.journal is None or not is_final(verdict):
                 self._deliver(result)
                 continue
             record = partial(job.journal.fail, item.chunk, verdict)
             task = group.create_task(self._boundary(job, record))
             task.add_done_callback(partial(self._deliver, result))
-
-
-def _is_final(verdict: Verdict) -> TypeGuard[Failed]:
-    return isinstance(verdict, Failed) and verdict.error.kind is not FailureKind.STOPPED

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from analysis.control.decisions import Send, Settled
 from analysis.control.packing import Cutter
@@ -156,3 +157,8 @@ def ending_of(trip: Trip, error: AnalysisError) -> tuple[Ending, str]:
     if isinstance(error, ModelRefused):
         return Ending.DONE, error.code  # an answer in its own way, paid for like any other
     return Ending.REFUSED, str(getattr(error, "code", ""))
+
+
+def is_final(verdict: Verdict) -> TypeGuard[Failed]:
+    """Tell whether a verdict without a request belongs into the journal: what was stopped, not."""
+    return isinstance(verdict, Failed) and verdict.error.kind is not FailureKind.STOPPED

@@ -4,7 +4,8 @@
 
 It prints `base_url=URL`. The path says how it refuses: `URL/401/invalid_api_key` refuses requests
 and handshakes with this status and code. Each address that was asked for is a line of the file
-ADDRESSES.
+ADDRESSES. `URL/400/html` repeats the texts of a request without quotes, in a spelling of
+`canary.SPELLINGS`; with the status 200 that is the answer of the model, and its name.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.canary.canary import TEXT, TOPIC
+from tests.canary.canary import SPELLINGS, TEXT, TEXTS, TOPIC
 
 
 def error(asked: web.Request, code: str, body: str) -> dict[str, Any]:
@@ -32,9 +33,35 @@ def error(asked: web.Request, code: str, body: str) -> dict[str, Any]:
     }
 
 
+def repeated(spelling: str, body: str) -> str:
+    """Return the texts that stand in a request, in a spelling."""
+    asked = json.dumps(json.loads(body), ensure_ascii=False)
+    return " and ".join(SPELLINGS[spelling](text) for text in TEXTS if text in asked)
+
+
+def answer(words: str) -> dict[str, Any]:
+    """Return an answer of the Responses API that is no JSON."""
+    part = {"type": "output_text", "text": words, "annotations": []}
+    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed"}
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "status": "completed",
+        "model": words,
+        "output": [message | {"content": [part]}],
+        "usage": {"input_tokens": 9, "output_tokens": 9, "total_tokens": 18},
+    }
+
+
 async def refuse(asked: web.Request) -> web.StreamResponse:
     """Refuse a request or a handshake."""
-    said = error(asked, asked.match_info["code"], await asked.text())
+    code, body = asked.match_info["code"], await asked.text()
+    if code in SPELLINGS and asked.match_info["status"] == "200":
+        return web.json_response(answer(repeated(code, body)))
+    said = error(asked, code, body)
+    if code in SPELLINGS and body:
+        words = repeated(code, body)
+        said |= {"message": f"No: {words} is bad", "code": words}
     headers = {"x-request-id": asked.headers.get("Authorization", "").split(" ")[-1]}
     status = int(asked.match_info["status"])
     return web.json_response({"error": said}, status=status, headers=headers)

@@ -50,7 +50,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "transport": VALUES | {"wire"},
     "account": VALUES | {"control"},
     "dispatch": VALUES
-    | {"account", "control", "feeding", "jobs", "labels", "wire", "transport", "telemetry"},
+    | {"account", "control", "feeding", "jobs", "labels", "quoting", "wire", "transport"}
+    | {"telemetry"},
+    "quoting": VALUES,
     "feeding": VALUES | {"control", "jobs", "labels", "telemetry"},
     "jobs": VALUES | {"control"},
     "analyzer": PROMISE,

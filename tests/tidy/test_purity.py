@@ -19,7 +19,7 @@ from tests.tidy.source_tree import (
 )
 
 PURE_UNITS = frozenset(
-    {"records", "settings", "models", "prices", "errors", "telemetry"}
+    {"records", "settings", "models", "prices", "errors", "telemetry", "quoting"}
     | {"labels", "control", "wire", "evaluation", "simulator"}
 )
 IO_IN_PURE_UNITS = frozenset(
