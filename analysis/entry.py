@@ -210,14 +210,18 @@ def _analyzer(
         settings=options.settings,
         service_tier=options.service_tier,
         tape=tape,
-        prices=None if options.prices is None else _prices(Path(options.prices)),
+        prices=None if options.prices is None else read_prices(Path(options.prices)),
         context=context,
         logprobs=options.logprobs,
     )
 
 
-def _prices(path: Path) -> PriceTable:
-    """Read a price table of the user's own."""
+def read_prices(path: Path) -> PriceTable:
+    """Read a price table of the user's own.
+
+    Raises:
+        ConfigurationError: If it cannot be read or is none.
+    """
     try:
         return own_prices(path.read_text(encoding="utf-8-sig"), name=str(path))
     except (OSError, UnicodeDecodeError) as error:

@@ -1,86 +1,30 @@
 """Arms are asked one after the other, with what each of them cost.
 
-io: the analyzer sends. `commands.evaluate_audit` and `proof` call it. Nothing is kept in a ledger:
-an arm asks anew, whatever was answered before.
+io: the analyzer sends. `audited` and `proof` call it. With a store, each arm has its own part of a
+ledger: what an earlier start of the same command was answered is not asked again, and counts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from contextlib import aclosing, closing, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from analysis.analyzer import Analyzer, Estimate
 from analysis.arguments import one_slice
 from analysis.audit.arms import Arm
+from analysis.audit.bill import Bill
+from analysis.audit.kept import Store
 from analysis.evaluation.rows import Labels
 from analysis.interrupts import drained
-from analysis.pipeline.report import served_tier
-from analysis.prices import PriceTable
-from analysis.records import Chunk, Ending, Failed, Request, Settlement, StopCause, Usage, Verdict
+from analysis.records import StopCause, Verdict
 
 LEAST_USD = 1e-9
 """A budget that is used up: nothing fits into it, and the next request says so."""
 
 Progress = Callable[[Verdict], None]
-
-
-@dataclass(slots=True)
-class Bill:
-    """A journal that keeps no verdicts and adds up what requests were billed.
-
-    Attributes:
-        requests: Sent.
-        unknown: Of them, those that ended without an answer and may have been billed.
-        usage: (route, model) -> tokens as billed.
-        answers: (route, model) -> requests with billed tokens.
-    """
-
-    requests: int = 0
-    unknown: int = 0
-    usage: dict[tuple[str, str], Usage] = field(default_factory=dict)
-    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _open: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-    async def missing(self, chunks: Sequence[Chunk]) -> Sequence[bool]:
-        """Ask for all chunks."""
-        return [True] * len(chunks)
-
-    async def intend(self, request: Request) -> None:
-        """Count a request."""
-        self.requests += 1
-        self._open[request.request_id] = (request.route, request.model)
-
-    async def settle(self, settlement: Settlement) -> None:
-        """Add what it was billed."""
-        route, asked = self._open.pop(settlement.request_id)
-        self.unknown += settlement.ending is Ending.UNKNOWN
-        if settlement.usage.input_tokens or settlement.usage.output_tokens:
-            place = (route, settlement.model or asked)
-            self.usage[place] = self.usage.get(place, Usage()) + settlement.usage
-            self.answers[place] += 1
-
-    async def fail(self, chunk: Chunk, verdict: Failed) -> None:
-        """A verdict without a request costs nothing."""
-
-    @property
-    def total(self) -> Usage:
-        """All billed tokens."""
-        return sum(self.usage.values(), Usage())
-
-    def usd(self, prices: PriceTable, facts: Mapping[str, str]) -> float | None:
-        """Return the bill in US dollars, or None if a model or its service tier has no price."""
-        total = 0.0
-        for (route, model), usage in self.usage.items():
-            tier = served_tier(facts, route)
-            count = self.answers[route, model]
-            cost = tier and prices.cost_usd(model, usage, tier=tier, requests=count)
-            if cost is None:
-                return None
-            total += float(cost)
-        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +35,11 @@ class Asked:
         arm: What was asked.
         estimate: What it was expected to take.
         verdicts: Chunk id -> verdict; chunks that were not reached are missing.
-        bill: What it took.
+        bill: What it took, over all starts.
+        kept: Chunks that an earlier start had labelled.
         billed_usd: The same in US dollars, None if that is not known.
-        spent_usd: What counts against the budget: the bill, and what requests without an ending may
-            have cost; None without a budget.
+        spent_usd: What counts against the budget: what this start was billed, and what requests
+            without an ending may have cost; None without a budget.
         stopped: Why not all of it was asked, or empty.
         stop_cause: Who or what stopped it, or None.
     """
@@ -107,6 +52,7 @@ class Asked:
     spent_usd: float | None
     stopped: str
     stop_cause: StopCause | None
+    kept: int = 0
 
     @property
     def labels(self) -> dict[str, Labels]:
@@ -134,6 +80,7 @@ class Asked:
             "chunks_per_request": self.arm.chunks_per_request,
             "chunks": len(self.arm.chunks),
             "labelled": len(self.labels),
+            "labelled_before": self.kept,
             "not_labelled": dict(sorted(failed.items())),
             "by_route": [
                 {"route": route, "model": model, "labelled": count}
@@ -152,10 +99,12 @@ class Asked:
         }
 
 
-def estimated(arm: Arm, analyzer: Analyzer, topic: str | None) -> Estimate:
-    """Return what an arm takes over the first route; nothing is sent."""
+def estimated(
+    arm: Arm, analyzer: Analyzer, topic: str | None, store: Store | None = None
+) -> Estimate:
+    """Return what an arm takes over the first route, with a store what is left of it."""
     tally = analyzer.tally(topic=topic, chunks_per_request=arm.chunks_per_request)
-    tally.add(arm.chunks)
+    tally.add(arm.chunks, None if store is None else store.wanted(arm, analyzer, topic))
     return tally.estimate()
 
 
@@ -166,6 +115,7 @@ async def ask(
     topic: str | None = None,
     budget_usd: float | None = None,
     on_verdict: Progress | None = None,
+    store: Store | None = None,
 ) -> Asked:
     """Ask all chunks of an arm; a stop of any kind ends it early and is told in the result.
 
@@ -175,26 +125,38 @@ async def ask(
         topic: Of chunks without one of their own.
         budget_usd: What this arm may cost.
         on_verdict: Called with each verdict.
+        store: Keeps the answers.
+
+    Raises:
+        LedgerError: If the store cannot be used.
     """
-    bill, verdicts = Bill(), {}
-    found = analyzer.run(
-        one_slice(arm.chunks),
-        topic=topic,
-        chunks_per_request=arm.chunks_per_request,
-        journal=bill,
-        budget_usd=budget_usd,
-    )
-    async with aclosing(found) as results:  # type: ignore[type-var]
-        async for chunk, verdict in results:
-            verdicts[chunk.id] = verdict
-            if on_verdict is not None:
-                on_verdict(verdict)
+    verdicts: dict[str, Verdict] = {}
+    bill, kept = Bill(), 0
+    held = nullcontext(None) if store is None else closing(store.open(arm, analyzer, topic))
+    with held as own:
+        if own is not None:
+            kept = sum(bool(one.labels) for one in own.held(arm.chunks).values())
+        found = analyzer.run(
+            one_slice(arm.chunks),
+            topic=topic,
+            chunks_per_request=arm.chunks_per_request,
+            journal=own or bill,
+            budget_usd=budget_usd,
+        )
+        async with aclosing(found) as results:  # type: ignore[type-var]
+            async for chunk, verdict in results:
+                verdicts[chunk.id] = verdict
+                if on_verdict is not None:
+                    on_verdict(verdict)
+        if own is not None:
+            verdicts, bill = own.held(arm.chunks) | verdicts, own.bill()
     purse = analyzer.statistics()["budget"]
     return Asked(
         arm=arm,
         estimate=estimated(arm, analyzer, topic),
         verdicts=verdicts,
         bill=bill,
+        kept=kept,
         billed_usd=bill.usd(analyzer.prices, analyzer.facts),
         spent_usd=None if purse is None else purse["spent_usd"],
         stopped=analyzer.stop_reason or "",
@@ -209,6 +171,7 @@ async def ask_all(
     topic: str | None = None,
     budget_usd: float | None = None,
     on_verdict: Progress | None = None,
+    store: Store | None = None,
 ) -> list[Asked]:
     """Ask arms one after the other, up to the first that was stopped; closes the analyzer.
 
@@ -220,13 +183,21 @@ async def ask_all(
         topic: Of chunks without one of their own.
         budget_usd: What all arms together may cost, above 0.
         on_verdict: Called with each verdict.
+        store: Keeps the answers.
     """
     asked: list[Asked] = []
     async with analyzer:
         with drained(analyzer):
             for arm in arms:
                 left = left_of(budget_usd, asked)
-                one = await ask(arm, analyzer, topic=topic, budget_usd=left, on_verdict=on_verdict)
+                one = await ask(
+                    arm,
+                    analyzer,
+                    topic=topic,
+                    budget_usd=left,
+                    on_verdict=on_verdict,
+                    store=store,
+                )
                 asked.append(one)
                 if one.stopped:
                     break

@@ -14,6 +14,7 @@ from typing import Any
 from analysis.analyzer import Estimate
 from analysis.audit.arms import AGAIN, Arm, audit_arms
 from analysis.audit.asking import Asked, Progress, ask_all, estimated, left_of
+from analysis.audit.kept import Store, source_of
 from analysis.audit.record import RunFacts, topic_digest
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.entry import local_service
@@ -51,6 +52,10 @@ class Wanted:
     local: bool = False
     budget_usd: float | None = None
 
+    def is_free(self, facts: RunFacts) -> bool:
+        """Tell whether only the local service or rules are asked, which cost nothing."""
+        return self.local or (facts.routes == ("offline",) and self.routes is None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
@@ -72,6 +77,7 @@ class Audit:
         topic: Of rows without one of their own.
         trials: What is asked.
         is_simulated: The local service or rules answer, so no figure is a model's.
+        store: Keeps the answers, or None.
     """
 
     facts: RunFacts
@@ -81,6 +87,7 @@ class Audit:
     topic: str | None
     trials: tuple[Trial, ...]
     is_simulated: bool
+    store: Store | None = None
 
     @property
     def compared(self) -> dict[str, OutputRow]:
@@ -88,12 +95,21 @@ class Audit:
         return {name: row for name, row in self.rows.items() if row.labels and not row.is_reused}
 
     def estimates(self) -> list[Estimate]:
-        """Return what each arm takes; nothing is sent."""
+        """Return what is left to ask of each arm; nothing is sent."""
         return [
-            estimated(arm, trial.analyzer, self.topic)
+            estimated(arm, trial.analyzer, self.topic, self.store)
             for trial in self.trials
             for arm in trial.arms
         ]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the arms in the store."""
+        return tuple(
+            source_of(arm, trial.analyzer, self.topic)
+            for trial in self.trials
+            for arm in trial.arms
+        )
 
 
 def prepare(
@@ -106,6 +122,7 @@ def prepare(
     rows: Sequence[OutputRow],
     texts: Mapping[str, str],
     output: Path,
+    store: Store | None = None,
 ) -> Audit:
     """Draw the rows and make the analyzers; nothing is sent.
 
@@ -118,6 +135,7 @@ def prepare(
         rows: Its output.
         texts: Chunk id -> text, as the output has it; empty where it has no such column.
         output: For messages.
+        store: Keeps the answers.
 
     Raises:
         ConfigurationError: If the run cannot be asked again as it was.
@@ -155,6 +173,7 @@ def prepare(
         topic=table.topic,
         trials=tuple(trials),
         is_simulated=wanted.local or facts.routes == ("offline",),
+        store=store,
     )
 
 
@@ -294,9 +313,16 @@ async def carry_out(audit: Audit, *, on_verdict: Progress | None = None) -> Audi
     """Ask all arms; after a stop of any kind the result has what was asked before."""
     asked: list[Asked] = []
     left = audit.wanted.budget_usd
+    if audit.store is not None:
+        audit.store.begin(audit.sources)
     for trial in audit.trials:
         asked += await ask_all(
-            trial.arms, trial.analyzer, topic=audit.topic, budget_usd=left, on_verdict=on_verdict
+            trial.arms,
+            trial.analyzer,
+            topic=audit.topic,
+            budget_usd=left,
+            on_verdict=on_verdict,
+            store=audit.store,
         )
         left = left_of(audit.wanted.budget_usd, asked)
         if asked[-1].stopped:
@@ -346,6 +372,7 @@ def document_of(audit: Audit, asked: Sequence[Asked]) -> dict[str, Any]:
         },
         "arms": arms,
         "bill": bill_of(asked, is_simulated=is_simulated),
+        "ledger": None if audit.store is None else str(audit.store.path),
         "stopped": asked[-1].stopped,
     }
 

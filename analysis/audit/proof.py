@@ -17,15 +17,18 @@ from analysis.analyzer import Estimate
 from analysis.audit.arms import AGAIN, Arm
 from analysis.audit.asking import Asked, Progress, ask_all, estimated, left_of
 from analysis.audit.audited import bill_of
+from analysis.audit.kept import Store, source_of
 from analysis.audit.protocol import Protocol
 from analysis.bench.figures import Percentiles
+from analysis.connections import TIER_ROUTES
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.entry import local_service
 from analysis.evaluation.reasked import changed
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline.report import SIMULATED_MODELS
+from analysis.prices import PriceTable
 from analysis.records import Chunk, StopCause
-from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
+from analysis.semantic_function_hybrid import HybridSemanticAnalyzer as Hybrid
 
 PROOF_VERSION = 1
 """Moves when a field of the document changes its meaning or goes."""
@@ -47,7 +50,7 @@ class Part:
 
     name: str
     is_route: bool
-    analyzer: HybridSemanticAnalyzer
+    analyzer: Hybrid
     arms: tuple[Arm, ...]
 
 
@@ -61,6 +64,7 @@ class Proof:
         budget_usd: For all of it.
         endpoint: Host as runs name it.
         is_local: The local service answers.
+        store: Keeps the answers, or None.
     """
 
     protocol: Protocol
@@ -68,10 +72,22 @@ class Proof:
     budget_usd: float
     endpoint: str
     is_local: bool
+    store: Store | None = None
 
     def estimates(self) -> list[Estimate]:
-        """Return what each arm takes; nothing is sent."""
-        return [estimated(arm, part.analyzer, None) for part in self.parts for arm in part.arms]
+        """Return what is left to ask of each arm; nothing is sent."""
+        return [
+            estimated(arm, part.analyzer, None, self.store)
+            for part in self.parts
+            for arm in part.arms
+        ]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of the arms in the store."""
+        return tuple(
+            source_of(arm, part.analyzer, None) for part in self.parts for arm in part.arms
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,6 +119,8 @@ def prepare(
     chunks: Sequence[Chunk],
     budget_usd: float,
     is_local: bool,
+    prices: PriceTable | None = None,
+    store: Store | None = None,
 ) -> Proof:
     """Make the analyzers of a proof; nothing is sent.
 
@@ -112,6 +130,8 @@ def prepare(
         chunks: The texts, see `protocol.chosen`.
         budget_usd: For all of it.
         is_local: Ask the local service.
+        prices: What tokens cost; by default the table of the package.
+        store: Keeps the answers.
 
     Raises:
         ConfigurationError: If there is no endpoint, a model has no price, or a label set is none.
@@ -126,20 +146,28 @@ def prepare(
             endpoints[label_set] = Endpoint.find(api_key="local", base_url=base_url, host=EMBEDDED)
         return endpoints[label_set]
 
+    def analyzer_for(label_set: str, routes: tuple[str, ...], most: int | None = None) -> Hybrid:
+        named = dict(protocol.models or ())
+        takes_tier = not TIER_ROUTES.isdisjoint(routes)
+        return Hybrid(
+            endpoint=endpoint_for(label_set),
+            routes=routes,
+            model={route: named[route] for route in routes if route in named},
+            label_set=label_set,
+            max_concurrent=most,
+            service_tier=protocol.service_tier if takes_tier else None,
+            prices=prices,
+        )
+
     whole = tuple(chunks)
     parts = []
     for name in protocol.label_sets:
         arms = [_arm(f"k={size}", whole, size) for size in protocol.pack_sizes]
         arms.append(_arm(AGAIN, whole, protocol.repeated))
-        analyzer = HybridSemanticAnalyzer(
-            endpoint=endpoint_for(name), routes=protocol.pack_routes, label_set=name
-        )
+        analyzer = analyzer_for(name, protocol.pack_routes)
         parts.append(Part(name=name, is_route=False, analyzer=analyzer, arms=tuple(arms)))
     for route in protocol.routes:
-        name = protocol.route_label_set
-        analyzer = HybridSemanticAnalyzer(
-            endpoint=endpoint_for(name), routes=(route,), label_set=name, max_concurrent=1
-        )
+        analyzer = analyzer_for(protocol.route_label_set, (route,), most=1)
         arm = _arm(route, whole[: protocol.route_chunks], 1)
         parts.append(Part(name=route, is_route=True, analyzer=analyzer, arms=(arm,)))
     for part in parts:
@@ -151,6 +179,7 @@ def prepare(
         budget_usd=budget_usd,
         endpoint=host,
         is_local=is_local,
+        store=store,
     )
 
 
@@ -163,11 +192,15 @@ async def carry_out(
 ) -> Progressed:
     """Ask all parts in order; after a stop of any kind the result has what was asked before."""
     done = Progressed()
+    if proof.store is not None:
+        proof.store.begin(proof.sources)
     for part in proof.parts:
         if tell is not None:
             tell(f"{'Route' if part.is_route else 'Label set'} {part.name}")
         left = left_of(proof.budget_usd, done.arms)
-        found = await ask_all(part.arms, part.analyzer, budget_usd=left, on_verdict=on_verdict)
+        found = await ask_all(
+            part.arms, part.analyzer, budget_usd=left, on_verdict=on_verdict, store=proof.store
+        )
         done.asked.append((part, found))
         cause = found[-1].stop_cause
         if cause is StopCause.SERVICE:
@@ -201,6 +234,7 @@ def document_of(proof: Proof, done: Progressed) -> dict[str, Any]:
         "label_sets": [_set_figures(part, found, is_simulated) for part, found in sets],
         "routes": [_route_figures(part, one, base, is_simulated) for part, one in routes],
         "bill": bill_of(done.arms, is_simulated=is_simulated),
+        "ledger": None if proof.store is None else str(proof.store.path),
         "not_asked": [part.name for part in proof.parts[len(done.asked) :]],
         "stopped": done.stopped,
     }

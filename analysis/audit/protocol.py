@@ -48,6 +48,9 @@ class Protocol:
         route_chunks: Texts for each of them.
         level: Of all intervals.
         texts: Digest of the texts, empty before they are known.
+        models: (route, model) of routes that are asked for another model than their own; None
+            where no model was named.
+        service_tier: Asked for on the routes that take one; None where none was named.
     """
 
     version: int = 1
@@ -61,11 +64,17 @@ class Protocol:
     route_chunks: int = 20
     level: float = 0.95
     texts: str = ""
+    models: tuple[tuple[str, str], ...] | None = None
+    service_tier: str | None = None
 
     @property
     def digest(self) -> str:
-        """Return what tells two protocols apart, their texts included."""
-        content = json.dumps(asdict(self), sort_keys=True, ensure_ascii=True)
+        """Return what tells two protocols apart, their texts included.
+
+        What was not named is left out, so that a new choice moves no digest.
+        """
+        named = {name: value for name, value in asdict(self).items() if value is not None}
+        content = json.dumps(named, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def of(self, chunks: Sequence[Chunk]) -> Protocol:

@@ -111,10 +111,12 @@ def evaluate(**options: Any) -> None:
     are refused. Needs the extra: pip install 'semfn[evaluation]'. Nothing is sent.
 
     With --audit N, rows are asked again with the routes, models, label set and packing of the run,
-    which stand in the results beside OUTPUT. This sends requests and needs no extra.
+    which stand in the results beside OUTPUT. This sends requests and needs no extra. Answers are
+    kept in a ledger as they come: the same command goes on after a stop, and after the end it asks
+    nothing more.
 
     Exit codes: 0 done; 2 something must be put right first. With --audit also: 3 stopped by the
-    service; 4 stopped by --budget; 130 interrupted.
+    service; 4 stopped by --budget; 5 the ledger of the audit cannot be used; 130 interrupted.
     """
     sys.exit(execute(options))
 
@@ -122,7 +124,7 @@ def evaluate(**options: Any) -> None:
 def execute(options: Mapping[str, Any]) -> int:
     """Evaluate and return the exit code."""
     from analysis.commands.wording import printable
-    from analysis.errors import AnalysisError
+    from analysis.errors import AnalysisError, LedgerError
 
     try:
         if options["audit"] is not None:
@@ -136,7 +138,7 @@ def execute(options: Mapping[str, Any]) -> int:
         if options["debug"]:
             traceback.print_exc()
         click.echo(printable(f"Error: {error}"), err=True)
-        return 2
+        return 5 if isinstance(error, LedgerError) else 2
     return 0
 
 

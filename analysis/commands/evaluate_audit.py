@@ -36,7 +36,7 @@ COMPARING = (
 
 ASKING = (
     *("input", "topic", "text_column", "topic_column", "title_column", "route", "model"),
-    *("local", "budget", "yes"),
+    *("local", "budget", "yes", "ledger", "fresh"),
 )
 """Options that only an audit has."""
 
@@ -75,6 +75,15 @@ def audit_options(command: _Command) -> _Command:
         click.option("--budget", type=float, metavar="USD", help="Audit: spend no more than this."),
         click.option(
             "--yes", is_flag=True, help="Audit: go on although the estimate is above 5 USD."
+        ),
+        click.option(
+            "--ledger",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Audit: record of its answers. [default: OUTPUT.audit.semfn.sqlite]",
+        ),
+        click.option(
+            "--fresh", is_flag=True, help="Audit: ask all again, also what its ledger holds."
         ),
     ]
     for decorator in reversed(decorators):
@@ -127,6 +136,7 @@ def run_audit(options: Options) -> Report:
     from analysis.audit.audited import Wanted, carry_out, prepare
     from analysis.audit.record import facts_of
     from analysis.commands.audit_wording import audit_lines
+    from analysis.commands.kept import going_on_lines, store_of
     from analysis.commands.labelled_tables import open_labelled, read_output, read_texts
     from analysis.commands.options import models_of
     from analysis.connections import check_routes
@@ -154,6 +164,8 @@ def run_audit(options: Options) -> Report:
         local=options["local"],
         budget_usd=options["budget"],
     )
+    ledger = output.with_name(f"{output.name}.audit.semfn.sqlite")
+    store = store_of(options, ledger, is_free=wanted.is_free(facts))
     with contextlib.ExitStack() as held:
         table = _input(options, facts)
         audit = prepare(
@@ -165,22 +177,34 @@ def run_audit(options: Options) -> Report:
             rows=rows,
             texts=read_texts(opened, table.columns[table.roles["text"]]),
             output=output,
+            store=store,
         )
-        agree(
-            audit.estimates(),
-            is_simulated=audit.is_simulated,
-            is_confirmed=options["yes"] or options["budget"] is not None,
-        )
+        _announce(audit, is_confirmed=options["yes"] or options["budget"] is not None)
         with hear_signals(signal.default_int_handler):
             found = asyncio.run(carry_out(audit))
     document = {"output": str(output), "input": str(table.path)} | found.document
     return Report(
         document=document,
-        lines=audit_lines(document, output=str(output)),
+        lines=[
+            *audit_lines(document, output=str(output)),
+            *going_on_lines(store, is_stopped=found.stop_cause is not None),
+        ],
         table=_table(audit, {one.arm.name: one.labels for one in found.asked}),
         code=exit_code(found.stop_cause),
         paths=(output, table.path),
     )
+
+
+def _announce(audit: Audit, *, is_confirmed: bool) -> None:
+    """Say what is kept, and what the rest takes; ask where that is expensive."""
+    from analysis.commands.kept import kept_lines
+
+    figures = audit.estimates()
+    requests = sum(one.requests for one in figures)
+    for line in kept_lines(audit.store, audit.sources, requests=requests):
+        click.echo(line, err=True)
+    if requests:
+        agree(figures, is_simulated=audit.is_simulated, is_confirmed=is_confirmed)
 
 
 def _table(audit: Audit, arms: Mapping[str, Mapping[str, Sequence[str]]]) -> str:

@@ -48,6 +48,9 @@ Options = Mapping[str, Any]
     "--label-set", multiple=True, metavar="NAME|FILE", help="Only these. [default: four sets]"
 )
 @click.option("--route", metavar="LIST", help="Measure only these routes. [default: four routes]")
+@click.option("--model", multiple=True, metavar="[ROUTE=]NAME", help="Model of a route.")
+@click.option("--service-tier", metavar="NAME", help="auto, default, flex, priority and others.")
+@click.option("--prices", type=click.Path(path_type=Path), help="Price table of your own (TOML).")
 @click.option(
     "--limit", type=click.IntRange(2), metavar="N", help="Texts for each set. [default: 200]"
 )
@@ -57,18 +60,28 @@ Options = Mapping[str, Any]
     default=RESULTS,
     help="Folder of the result.",
 )
+@click.option(
+    "--ledger",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Record of the answers. [default: prove_DIGEST.semfn.sqlite in --results]",
+)
+@click.option("--fresh", is_flag=True, help="Ask all again, also what the ledger holds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 def prove(**options: Any) -> None:
     """Ask 200 texts for each of four label sets in packs of 1, 10 and 20, and 20 texts over each
     route; tell how far labels agree, how long requests take, and what they cost.
 
     What is asked is fixed before: the digest of the protocol is printed first. Another --input,
-    --label-set, --route or --limit is another protocol, with another digest. Writes
-    prove_TIME.json, also when it is stopped early.
+    --label-set, --route, --limit, --model or --service-tier is another protocol, with another
+    digest. Writes prove_TIME.json, also when it is stopped early.
+
+    Answers are kept in a ledger as they come: after any stop the same command goes on, and after
+    the end it asks nothing more. With --local there is none.
 
     Exit codes: 0 all labelled; 1 a chunk has no label; 2 something must be put right first, nothing
-    was sent; 3 a service stopped it or a part of it; 4 stopped by --budget; 5 the result cannot be
-    written; 130 interrupted.
+    was sent; 3 a service stopped it or a part of it; 4 stopped by --budget; 5 the result or the
+    ledger cannot be written; 130 interrupted.
     """
     raise SystemExit(execute(options))
 
@@ -100,18 +113,24 @@ def execute(options: Options) -> int:
 def _prepared(held: contextlib.ExitStack, options: Options) -> Proof:
     from analysis.audit.proof import prepare
     from analysis.audit.protocol import chosen
+    from analysis.commands.kept import store_of
+    from analysis.entry import read_prices
     from analysis.errors import ConfigurationError
 
     budget = options["budget"]
     if not 0 < budget < float("inf"):
         raise ConfigurationError(f"--budget is {budget:g}; it must be US dollars above 0.")
     protocol = _protocol(options)
+    chunks = chosen(_chunks(options), protocol)
+    ledger = options["results"] / f"prove_{protocol.of(chunks).digest[:12]}.semfn.sqlite"
     return prepare(
         held,
         protocol=protocol,
-        chunks=chosen(_chunks(options), protocol),
+        chunks=chunks,
         budget_usd=budget,
         is_local=options["local"],
+        prices=None if options["prices"] is None else read_prices(options["prices"]),
+        store=store_of(options, ledger, is_free=options["local"]),
     )
 
 
@@ -120,7 +139,9 @@ def _protocol(options: Options) -> Protocol:
     from dataclasses import replace
 
     from analysis.audit.protocol import Protocol
-    from analysis.connections import check_routes
+    from analysis.commands.options import models_of
+    from analysis.connections import check_routes, check_service_tier
+    from analysis.semantic_function_hybrid import models_by_route
 
     protocol = Protocol()
     if options["label_set"]:
@@ -130,7 +151,13 @@ def _protocol(options: Options) -> Protocol:
         protocol = replace(protocol, routes=check_routes(options["route"]))
     if options["limit"] is not None:
         protocol = replace(protocol, chunks=options["limit"])
-    return protocol
+    routes = tuple(dict.fromkeys((*protocol.pack_routes, *protocol.routes)))
+    named = models_by_route(models_of(options["model"]), routes)
+    return replace(
+        protocol,
+        models=tuple((route, named[route]) for route in routes if route in named) or None,
+        service_tier=check_service_tier(options["service_tier"], routes),
+    )
 
 
 def _chunks(options: Options) -> Sequence[Chunk]:
@@ -169,17 +196,22 @@ def _target(folder: Path) -> Path:
 
 
 def _announce(proof: Proof) -> None:
-    """Print the digest first, then what it takes."""
+    """Print the digest first, then what is left to ask and what it takes."""
+    from analysis.commands.kept import kept_lines
     from analysis.commands.wording import dollars
 
     figures = proof.estimates()
-    chunks = max(one.chunks for one in figures)
+    chunks = max(len(arm.chunks) for part in proof.parts for arm in part.arms)
     requests, tokens = (
         sum(getattr(one, name) for one in figures) for name in ("requests", "input_tokens")
     )
     cost = sum(one.cost_usd or 0.0 for one in figures)  # without a price there is no budget
     mark = "simulated" if proof.is_local else f"{dollars(cost)} by {figures[0].price_date}"
     click.echo(f"Protocol: {proof.protocol.digest}", err=True)
+    for line in kept_lines(proof.store, proof.sources, requests=requests):
+        click.echo(line, err=True)
+    if not requests:
+        return
     click.echo(
         f"{len(proof.protocol.label_sets)} label sets, {chunks:,} texts each: {requests:,} "
         f"requests, about {tokens:,} input tokens, {mark}; budget {dollars(proof.budget_usd)}.",
@@ -192,6 +224,7 @@ def _announce(proof: Proof) -> None:
 def _carried_out(proof: Proof, target: Path, *, as_json: bool) -> int:
     from analysis.audit.proof import carry_out, document_of
     from analysis.commands.audit_wording import proof_lines
+    from analysis.commands.kept import going_on_lines
     from analysis.commands.wording import printable
     from analysis.errors import LedgerError
     from analysis.pipeline.dialect import cause
@@ -206,7 +239,8 @@ def _carried_out(proof: Proof, target: Path, *, as_json: bool) -> int:
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     if as_json:
         click.echo(text, nl=False)
-    for line in proof_lines(document):
+    is_stopped = done.stop_cause is not None or done.is_service_missing
+    for line in (*proof_lines(document), *going_on_lines(proof.store, is_stopped=is_stopped)):
         click.echo(line, err=True)
     try:
         target.write_text(text, encoding="utf-8")

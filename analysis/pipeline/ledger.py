@@ -60,6 +60,7 @@ from analysis.pipeline.ledger_rows import (
     HeldLabel,
     Identity,
     LedgerTotals,
+    RouteTotals,
     Row,
     UnknownRequests,
     VerdictRow,
@@ -72,7 +73,7 @@ from analysis.pipeline.ledger_rows import (
     verdict_columns,
     verdict_row,
 )
-from analysis.pipeline.ledger_sums import totals, unknown_requests
+from analysis.pipeline.ledger_sums import source_totals, totals, unknown_requests
 from analysis.records import Chunk, Failed, Request, Settlement, Verdict
 from analysis.settings import SETTINGS, Settings
 
@@ -377,6 +378,11 @@ class Ledger:
         """Return requests, chunks and billed tokens by route and model, and requests by state."""
         with self._reading() as connection:
             return totals(connection, self.run)
+
+    def totals_of(self, source: str) -> tuple[tuple[RouteTotals, ...], Mapping[str, int]]:
+        """Return the sums of a source whose runs have no other one; see `source_totals`."""
+        with self._reading() as connection:
+            return source_totals(connection, storable(source))
 
     def unknown_requests(self, *, with_this_run: bool = False) -> UnknownRequests:
         """Return the requests of earlier runs that may have been paid without an answer kept.

@@ -58,6 +58,10 @@ _LABELS = """
 SELECT key, labels, confidence, route, model, pack, run
 FROM verdict WHERE retired = 0 AND labels IS NOT NULL ORDER BY key, source, id"""
 
+_LAST_ANSWER = """
+SELECT max(ended_at) FROM request
+WHERE state = 'done' AND run IN (SELECT run FROM run_input WHERE source = ?)"""
+
 _COUNTS = """
 SELECT (SELECT count(*) FROM (SELECT DISTINCT source, id FROM verdict WHERE retired = 0)),
     count(*) FILTER (WHERE retired = 0), count(*) FILTER (WHERE retired <> 0) FROM verdict"""
@@ -159,6 +163,16 @@ class HeldVerdicts:
         """Tell whether an input, or a row of it, has any verdict in force, in whatever form."""
         place = (storable(source),) if name is None else (storable(source), storable(name))
         return bool(list(self._rows(_HAS_SOURCE if name is None else _HAS_ROW, place)))
+
+    def labelled_keys(self, source: str) -> set[bytes]:
+        """Return the keys of the rows of a source that have a label in force."""
+        sql = "SELECT key FROM verdict WHERE source = ? AND retired = 0 AND labels IS NOT NULL"
+        return {key for (key,) in self._rows(sql, (storable(source),))}
+
+    def last_answer_at(self, source: str) -> str | None:
+        """Return when the newest answer to a request of a source was recorded, or None."""
+        ((found,),) = self._rows(_LAST_ANSWER, (storable(source),))
+        return None if found is None else str(found)
 
     def left_out(self) -> LeftOut:
         """Count what `newest` does not yield."""

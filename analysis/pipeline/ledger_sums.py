@@ -6,6 +6,7 @@ io: reads a connection that the caller holds. Only pipeline/ledger.py uses it.
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from analysis.pipeline.ledger_rows import LedgerTotals, RouteTotals, UnknownRequests
 from analysis.records import GIVEN_UP, Usage
@@ -19,6 +20,18 @@ _STATES = """
 SELECT CASE WHEN state = 'unknown' AND code = :given_up THEN :given_up ELSE state END AS named,
     count(*)
 FROM request WHERE run >= :since GROUP BY named"""
+
+_RUNS_OF = """run IN (SELECT run FROM run_input WHERE source = :source)
+    AND run >= (SELECT coalesce(max(retired), 0) FROM verdict WHERE source = :source)"""
+"""The runs over a source since it was asked afresh, if it was."""
+
+_BILLED_OF = f"""
+SELECT route, coalesce(reported_model, model) AS named, count(*), sum(chunks), sum(input_tokens),
+    sum(cached_tokens), sum(written_tokens), sum(output_tokens), sum(reasoning_tokens)
+FROM request WHERE {_RUNS_OF} AND input_tokens + output_tokens > 0
+GROUP BY route, named ORDER BY route, named"""  # nosec B608
+
+_STATES_OF = f"SELECT state, count(*) FROM request WHERE {_RUNS_OF} GROUP BY state"  # nosec B608
 
 _UNKNOWN = """
 SELECT route, model, count(*), sum(chunks), coalesce(sum(estimated_tokens), 0),
@@ -40,6 +53,19 @@ def totals(connection: sqlite3.Connection, run: int) -> LedgerTotals:
         overall_states=_states(connection, since=0),
         late=late.fetchone()[0],
     )
+
+
+def source_totals(
+    connection: sqlite3.Connection, source: str | bytes
+) -> tuple[tuple[RouteTotals, ...], dict[str, int]]:
+    """Return what the requests of a source were billed, and how many are in each state.
+
+    For a source whose runs have no other one. Requests before it was last asked afresh are left
+    out. The first part counts those with billed tokens only.
+    """
+    asked = {"source": source}
+    billed = tuple(map(_entry, connection.execute(_BILLED_OF, asked)))
+    return billed, dict(connection.execute(_STATES_OF, asked).fetchall())
 
 
 def unknown_requests(
@@ -67,15 +93,17 @@ def unknown_requests(
 
 
 def _route_totals(connection: sqlite3.Connection, *, since: int) -> tuple[RouteTotals, ...]:
-    return tuple(
-        RouteTotals(
-            route=route,
-            model=model,
-            requests=requests,
-            chunks=chunks,
-            usage=Usage(**dict(zip(Usage().to_dict(), tokens, strict=True))),
-        )
-        for route, model, requests, chunks, *tokens in connection.execute(_TOTALS, (since,))
+    return tuple(map(_entry, connection.execute(_TOTALS, (since,))))
+
+
+def _entry(row: tuple[Any, ...]) -> RouteTotals:
+    route, model, requests, chunks, *tokens = row
+    return RouteTotals(
+        route=route,
+        model=model,
+        requests=requests,
+        chunks=chunks,
+        usage=Usage(**dict(zip(Usage().to_dict(), tokens, strict=True))),
     )
 
 

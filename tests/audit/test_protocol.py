@@ -44,7 +44,7 @@ def test_the_registered_digest_has_not_moved() -> None:
 
 
 def test_any_other_choice_has_another_digest() -> None:
-    """Sets, sizes, routes, texts: nothing can be chosen afterwards."""
+    """Sets, sizes, routes, models, texts: nothing can be chosen afterwards."""
     protocol, texts = Protocol(), chosen(sample_chunks(), Protocol())
     digests = {
         protocol.of(texts).digest,
@@ -54,8 +54,10 @@ def test_any_other_choice_has_another_digest() -> None:
         replace(protocol, chunks=100).of(texts).digest,
         replace(protocol, pack_sizes=(1, 10)).of(texts).digest,
         replace(protocol, routes=("rest",)).of(texts).digest,
+        replace(protocol, models=(("rest", "x"),)).of(texts).digest,
+        replace(protocol, service_tier="flex").of(texts).digest,
     }
-    assert 7 == len(digests)
+    assert 9 == len(digests)
 
 
 def test_its_label_sets_are_there() -> None:

@@ -169,3 +169,40 @@ def test_a_budget_ends_an_audit_with_four(tmp_path: Path) -> None:
         capped = audit(tmp_path / "chunks.labeled.csv", "--budget", "0.0005", env=env)
     assert 4 == capped.exit_code
     assert "Stopped: the budget of" in capped.stdout
+
+
+def test_a_finished_audit_asks_nothing_until_it_is_to_be_fresh(tmp_path: Path) -> None:
+    """Another order of the same rows is asked alone; the ledger stands beside the output."""
+    output = tmp_path / "chunks.labeled.csv"
+    with paid_service() as paid:
+        env = paid.environment()
+        given = ("run", table(tmp_path, 30), "--topic", "Trains", "--route", "rest", "--quiet")
+        assert 0 == semfn(*given, env=env).exit_code
+        first, one = audit(output, env=env), paid.chunks
+        again, two = audit(output, env=env), paid.chunks
+        other, three = audit(output, "--seed", 2, env=env), paid.chunks
+        fresh, four = audit(output, "--fresh", env=env), paid.chunks
+    assert [0] * 4 == [result.exit_code for result in (first, again, other, fresh)], again.output
+    assert (30 + 60, 90, 90 + 20, 110 + 60) == (one, two, three, four)
+    assert "Nothing to ask: all answers are in " in again.stderr
+    assert first.stdout == again.stdout
+    assert output.with_name(f"{output.name}.audit.semfn.sqlite").exists()
+
+
+def test_a_ledger_of_an_audit_that_cannot_be_used_ends_with_five(tmp_path: Path) -> None:
+    """Nothing is sent, and the file stays as it was."""
+    output, own = tmp_path / "chunks.labeled.csv", tmp_path / "own.sqlite"
+    own.write_text("mine", encoding="utf-8")
+    with paid_service() as paid:
+        env = paid.environment()
+        given = ("run", table(tmp_path, 30), "--topic", "Trains", "--route", "rest", "--quiet")
+        assert 0 == semfn(*given, env=env).exit_code
+        assert 5 == audit(output, "--ledger", own, env=env).exit_code
+        assert (30, "mine") == (paid.chunks, own.read_text(encoding="utf-8"))
+
+
+def test_a_local_audit_keeps_nothing(output: Path) -> None:
+    """Nothing was paid, so an option about it is refused."""
+    assert_refused(audit(output, "--local", "--fresh"), "--fresh is about answers")
+    assert 0 == audit(output, "--local").exit_code
+    assert [] == list(output.parent.glob("*.audit.*"))

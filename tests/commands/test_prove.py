@@ -10,6 +10,14 @@ from click.testing import Result
 
 from tests.commands.running import paid_service, semfn, table
 
+PRICES = """date = "2026-11-01"
+[models."gpt-6-luna"]
+input = 2.0
+cached = 0.2
+output = 10.0
+"""
+"""Twenty times the price."""
+
 SMALL = ("--label-set", "ten_functions", "--limit", 20, "--route", "rest")
 
 
@@ -79,7 +87,8 @@ def test_a_used_up_budget_ends_with_four(tmp_path: Path) -> None:
     assert 4 == result.exit_code
     assert "The budget will end it early" in result.stderr
     assert "Not asked: rest." in result.stderr
-    assert 1 == len(list((tmp_path / "results").iterdir()))
+    assert "the same command asks only what is missing" in result.stderr
+    assert 1 == len(list((tmp_path / "results").glob("*.json")))
 
 
 def test_a_refused_key_ends_with_three(tmp_path: Path) -> None:
@@ -89,3 +98,83 @@ def test_a_refused_key_ends_with_three(tmp_path: Path) -> None:
     assert 3 == result.exit_code
     assert "Stopped: " in result.stderr
     assert 0 == paid.chunks
+
+
+def test_a_finished_proof_asks_nothing_until_it_is_to_be_fresh(tmp_path: Path) -> None:
+    """The second start reads the answers of the first and says of when they are."""
+    with paid_service() as paid:
+        env = paid.environment()
+        first = prove(tmp_path, "--json", *SMALL, env=env)
+        chunks = paid.chunks
+        again = prove(tmp_path, "--json", *SMALL, env=env)
+        assert chunks == paid.chunks
+        other = prove(tmp_path, "--ledger", tmp_path / "own.sqlite", *SMALL, env=env)
+        assert 2 * chunks == paid.chunks
+        fresh = prove(tmp_path, "--fresh", *SMALL, env=env)
+        assert 3 * chunks == paid.chunks
+    assert [0] * 4 == [result.exit_code for result in (first, again, other, fresh)], again.output
+    assert "Nothing to ask: all answers are in " in again.stderr
+    assert "Pass --fresh to ask again." in again.stderr
+    assert "Nothing to ask" not in first.stderr + other.stderr + fresh.stderr
+    one, two = json.loads(first.stdout), json.loads(again.stdout)
+    assert one["bill"] == two["bill"]
+    assert one["label_sets"][0]["agreement"] == two["label_sets"][0]["agreement"]
+    assert one["routes"][0]["latency"] == two["routes"][0]["latency"]
+
+
+@pytest.mark.parametrize("option", [("--fresh",), ("--ledger", "own.sqlite")])
+def test_a_local_proof_keeps_nothing(tmp_path: Path, option: tuple[str, ...]) -> None:
+    """Nothing was paid, so nothing is to be saved, and options about it are refused."""
+    result = prove(tmp_path, "--local", *SMALL, *option)
+    assert 2 == result.exit_code
+    assert f"{option[0]} is about answers that were paid for" in result.stderr
+
+
+def test_a_ledger_that_cannot_be_used_ends_with_five(tmp_path: Path) -> None:
+    """Before anything is sent."""
+    (tmp_path / "own.sqlite").write_text("mine", encoding="utf-8")
+    with paid_service() as paid:
+        env = paid.environment()
+        result = prove(tmp_path, "--ledger", tmp_path / "own.sqlite", *SMALL, env=env)
+        assert (5, 0) == (result.exit_code, paid.chunks)
+
+
+def test_another_model_and_tier_are_another_protocol(tmp_path: Path) -> None:
+    """They are asked for, on the routes that they are named for; prices change no digest."""
+    prices = tmp_path / "prices.toml"
+    prices.write_text(PRICES, encoding="utf-8")
+    tier = ("--service-tier", "flex")
+    with paid_service() as paid:
+        env = paid.environment()
+        plain = json.loads(prove(tmp_path, "--json", *SMALL, env=env).stdout)
+        named = prove(tmp_path, "--json", "--model", "rest=gpt-6-sol", *tier, *SMALL, env=env)
+        bare = prove(tmp_path, "--json", "--fresh", "--prices", prices, *SMALL, env=env)
+    assert 0 == named.exit_code, named.output
+    document, dear = json.loads(named.stdout), json.loads(bare.stdout)
+    assert plain["digest"] != document["digest"]
+    assert plain["digest"] == dear["digest"]
+    assert dear["bill"]["estimated_usd"] > 10 * plain["bill"]["estimated_usd"]
+    assert ([["rest", "gpt-6-sol"]], "flex") == (
+        document["protocol"]["models"],
+        document["protocol"]["service_tier"],
+    )
+    assert "gpt-6-sol" == document["label_sets"][0]["models"]["rest"]
+    assert "gpt-6-luna" == document["label_sets"][0]["models"]["responses-ws"]
+    assert "gpt-6-sol" == document["routes"][0]["model"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("--model", "offline=x"), "which is not used"),
+        (("--service-tier", "quick"), "Service tier 'quick' is not known"),
+        (("--prices", "none.toml"), "none.toml cannot be read"),
+    ],
+)
+def test_a_model_tier_or_table_that_is_none_is_refused(
+    tmp_path: Path, arguments: tuple[str, ...], part: str
+) -> None:
+    """Nothing is sent or written."""
+    result = prove(tmp_path, "--local", *SMALL, *arguments)
+    assert 2 == result.exit_code
+    assert part in result.stderr

@@ -285,3 +285,18 @@ def test_an_old_schema_knows_its_inputs_and_keys(path: Path) -> None:
         assert verdict is not None
         assert (("example",), (source,)) == (verdict.labels, held.sources())
         assert held.last_facts(source) is not None
+
+
+@pytest.mark.asyncio
+async def test_keys_and_time_of_one_source_are_read(path: Path) -> None:
+    """Of the rows with a label in force; a failure and a retired label have none."""
+    one, two = chunk("1"), chunk("2")
+    with opened(path) as ledger:
+        await answer(ledger, "r1", (one, labeled(one)), (two, failed(two)))
+    with reading(path) as held:
+        assert {key_of(one)} == held.labelled_keys("in.csv")
+        assert set() == held.labelled_keys("another")
+        assert (held.last_answer_at("in.csv") or "").startswith("20")
+        assert held.last_answer_at("another") is None
+    with opened(path, fresh=True), reading(path) as held:
+        assert set() == held.labelled_keys("in.csv")

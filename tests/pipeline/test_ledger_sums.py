@@ -74,3 +74,23 @@ def test_requests_of_an_older_program_are_unbounded_and_counted(path: Path) -> N
         unknown = ledger.unknown_requests()
     assert (1, 1, 1) == (unknown.requests, unknown.chunks, unknown.unestimated)
     assert [Usage()] == [each.usage for each in unknown.possible]
+
+
+@pytest.mark.asyncio
+async def test_the_sums_of_a_source_begin_where_it_was_asked_afresh(path: Path) -> None:
+    """Requests with billed tokens by route and model, and all of them by state."""
+    one = chunk("1")
+    for name, is_fresh, counted in (("r1", False, 1), ("r2", False, 2), ("r3", True, 1)):
+        with opened(path, fresh=is_fresh) as ledger:
+            await answer(ledger, name, (one, labeled(one)))
+            await ledger.intend(request(f"{name}-refused", one))
+            no = replace(done(f"{name}-refused"), ending=Ending.REFUSED, usage=Usage())
+            await ledger.settle(no)
+            (found,), states = ledger.totals_of("in.csv")
+            assert ((), {}) == ledger.totals_of("another")
+        assert {"done": counted, "refused": counted} == states
+        single = done(name).usage
+        assert (counted, counted * single.input_tokens) == (
+            found.requests,
+            found.usage.input_tokens,
+        )
