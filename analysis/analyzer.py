@@ -42,6 +42,7 @@ class Estimate:
         least_cost_usd: The cost if all of that is; None like `cost_usd`.
         route: The route that would be used.
         model: The model that would be asked for.
+        is_learned: `duration_s` goes by limits that an earlier run has learned.
     """
 
     chunks: int
@@ -58,6 +59,7 @@ class Estimate:
     least_cost_usd: float | None = None
     route: str = ""
     model: str = ""
+    is_learned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

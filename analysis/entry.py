@@ -86,6 +86,8 @@ def estimate_file(
 ) -> FileEstimate:
     """Tell what labelling a file would take; nothing is sent or written, and no key is needed.
 
+    With a key, its times go by the limits that earlier runs with that key have learned.
+
     Args:
         path_in: As for `analyze_file`.
         topic: For rows without a topic of their own.
@@ -98,7 +100,7 @@ def estimate_file(
     hooks, chosen = hooks or Hooks(), _options(options)
     with contextlib.ExitStack() as held:
         opened = open_run(held, path_in, None, topic, chosen, hooks, is_estimate=True)
-        analyzer = _analyzer(chosen, Endpoint.none(), context=opened.context)
+        analyzer = _analyzer(chosen, _known_endpoint(chosen), context=opened.context)
         opened, per_request, packing = packed(opened, analyzer, chosen, hooks)
         tallies = [
             analyzer.tally(topic=opened.topic, chunks_per_request=per_request, route=route)
@@ -330,6 +332,16 @@ def _endpoint(held: contextlib.ExitStack, options: RunOptions) -> Endpoint:
     if options.routes == ("offline",):
         return Endpoint.none()
     return options.endpoint or Endpoint.find(api_key=options.api_key, base_url=options.base_url)
+
+
+def _known_endpoint(options: RunOptions) -> Endpoint:
+    """Return where a run would ask, for what is known of its limits; nowhere if nobody says."""
+    if not options.local and options.routes != ("offline",):
+        with contextlib.suppress(ConfigurationError):  # the run will name it; figures need no key
+            return options.endpoint or Endpoint.find(
+                api_key=options.api_key, base_url=options.base_url
+            )
+    return Endpoint.none()
 
 
 def _recording(path: str | Path) -> Recording:

@@ -321,7 +321,8 @@ class RoutedAnalyzer:
     def tally(
         self, *, topic: str | None, chunks_per_request: int, route: str | None = None
     ) -> PackTally:
-        """Return a counter for an estimate, by default for the first route."""
+        """Return a counter for an estimate at learned limits, by default for the first route."""
+        self._recall()
         topic = topic or self.topic
         return self._planning.tally(route or self.routes[0], topic, chunks_per_request)
 

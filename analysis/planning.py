@@ -98,6 +98,11 @@ class Planning:
         found = next(one.learned for one in self.routes if one.name == route)
         return None if found is None else Budgets.learned(found, self._settings)
 
+    def _has_learned(self, route: str) -> bool:
+        """Tell whether a limit is known, and not only a latency."""
+        found = next(one.learned for one in self.routes if one.name == route)
+        return found is not None and (found.requests or found.tokens) is not None
+
     def packing(
         self,
         slices: Iterable[Sequence[Chunk]],
@@ -144,6 +149,7 @@ class Planning:
             route=route,
             prices=self._prices,
             budgets=self.learned(route),
+            is_learned=self._has_learned(route),
             settings=self._settings,
             as_choices=route in CHOICE_ROUTES,
             tier=self._tier(route),

@@ -134,8 +134,12 @@ class PackTally:
         route: str = "rest",
         prices: PriceTable | None = None,
         budgets: Budgets | None = None,
+        is_learned: bool = False,
     ) -> None:
-        """Count for one route; `prices` and `budgets` by default as shipped and as assumed."""
+        """Count for one route; `prices` and `budgets` by default as shipped and as assumed.
+
+        `is_learned`: the budgets are those that an earlier run was told.
+        """
         self._builder = builder
         self._as_choices = as_choices
         self._topic = topic
@@ -149,6 +153,7 @@ class PackTally:
         self._settings = settings
         self._route = route
         self._prices = prices or price_table()
+        self._is_learned = is_learned
         self._budgets = budgets or Budgets.assumed(settings)
         self._chunks = self._unsendable = self._too_long = self._requests = self._alone = 0
         self._input_tokens = self._output_tokens = 0
@@ -199,6 +204,7 @@ class PackTally:
             least_cost_usd=self._cost_usd(replace(usage, cached_tokens=cached)),
             route=self._route,
             model=self._model,
+            is_learned=self._is_learned,
         )
 
     def _cost_usd(self, usage: Usage) -> float | None:

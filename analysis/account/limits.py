@@ -62,8 +62,11 @@ class AccountLimits:
     # Between runs
 
     def warm(self, plans: Sequence[RoutePlan]) -> list[RoutePlan]:
-        """Return the plans of an analyzer's routes with what earlier runs learned of each."""
-        place = self._remembering()
+        """Return the plans of an analyzer's routes with what earlier runs learned of each.
+
+        Writes nothing: an estimate asks, too.
+        """
+        place = self._remembering() if self._has_memory() else None
         if place is None:
             return list(plans)
         memory, knobs = self._memory(place[0], self._notify), self._knobs
@@ -164,6 +167,13 @@ class AccountLimits:
                 )
                 self._notify("notice", message, {})
         return self._found
+
+    def _has_memory(self) -> bool:
+        """Tell whether some run has saved anything here, without making the folder or its salt."""
+        from analysis.account.identity import state_folder
+        from analysis.account.memory import FOLDER
+
+        return self._found is not None or (state_folder() / FOLDER).exists()
 
     def _remembering(self) -> tuple[Path, str] | None:
         """Return the place, None also if nothing is to be remembered."""

@@ -24,6 +24,9 @@ from analysis.settings import SETTINGS, Settings
 
 VERSION = 1
 
+FOLDER = "limits"
+"""Below the state folder."""
+
 LARGEST_BYTES = 1 << 20
 """A file of ours has some hundred bytes for each model and route."""
 
@@ -90,7 +93,7 @@ class LimitsMemory:
             notify: Told when a file is of no use.
             settings: Knobs.
         """
-        self._folder = folder / "limits"
+        self._folder = folder / FOLDER
         self._now = now
         self._notify = notify
         self._days = timedelta(days=settings.learned_limits_days)

@@ -93,9 +93,19 @@ def estimate_lines(found: FileEstimate) -> list[str]:
     several = "Each route is counted as if all rows went over it. " if found.routes[1:] else ""
     return [
         *lines,
-        f"{several}Prices of {first.price_date}; times at the limits that are assumed until the "
-        "service states its own. Nothing was sent.",
+        f"{several}Prices of {first.price_date}; times at {_limits(found)}. Nothing was sent.",
     ]
+
+
+def _limits(found: FileEstimate) -> str:
+    """Say which limits the times go by."""
+    assumed = "the limits that are assumed until the service states its own"
+    learned = [one.route for one in found.routes if one.is_learned]
+    if not learned:
+        return assumed
+    if len(learned) == len(found.routes):
+        return "the limits that earlier runs have learned"
+    return f"the limits that earlier runs have learned ({', '.join(learned)}), else {assumed}"
 
 
 def _route_line(one: Estimate) -> str:

@@ -10,7 +10,7 @@ from click.testing import Result
 
 from analysis.analyzer import Estimate, FileEstimate
 from analysis.commands.estimate import estimate_lines
-from tests.commands.running import semfn
+from tests.commands.running import paid_service, semfn
 
 ROUTES = "responses-ws,rest,realtime,decisions"
 
@@ -142,3 +142,28 @@ def test_lines_tell_what_a_cache_may_save_and_which_chunks_go_alone() -> None:
     short = one(cost_usd=0.001, duration_s=600.0)
     line = estimate_lines(FileEstimate(rows=12, packing="10", routes=(short,)))[2]
     assert line.endswith("under 0.01 USD, at least 10 min.")
+
+
+def test_times_go_by_learned_limits_as_those_of_the_run(tmp_path: Path, state_folder: Path) -> None:
+    """A run of 30 requests a minute has left its limits: estimate, dry run and run agree."""
+    source = table_of(tmp_path)
+    given = ("--topic", "t", "--route", "rest,realtime", "--max-chunks-per-request", 1)
+    with paid_service(rpm=600) as paid:
+        env = paid.environment()
+        before = semfn("estimate", source, *given, env=env)
+        assert [] == list(state_folder.rglob("*"))
+        assert 0 == semfn("run", source, *given, "--limit", 2, "--quiet", env=env).exit_code
+        after = semfn("estimate", source, *given, "--json", env=env)
+        words = semfn("estimate", source, *given, env=env).stdout.splitlines()
+        dry = semfn("run", source, *given, "--dry-run", env=env).stdout.splitlines()
+        stranger = semfn("estimate", source, *given, env=paid.environment("another"))
+        run = semfn("run", source, *given, "--fresh", env=env)
+    rest, realtime = json.loads(after.stdout)["routes"]
+    assert (True, False) == (rest["is_learned"], realtime["is_learned"])
+    assert pytest.approx(2.5) == rest["duration_s"]
+    assert words == dry
+    assert "at the limits that earlier runs have learned (rest), else the limits" in words[-1]
+    assert "times at the limits that are assumed until" in before.stdout
+    assert before.stdout == stranger.stdout
+    assert "at least 2 s" in next(line for line in words if line.startswith("Route rest"))
+    assert "at least 2 s" in next(line for line in run.stderr.splitlines() if "Estimate" in line)
