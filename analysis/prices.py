@@ -116,8 +116,13 @@ class PriceTable:
         )
 
     def _price(self, model: str) -> Price | None:
-        known = [name for name in self.prices if model.startswith(f"{name}-20")]
+        known = [name for name in self.prices if is_dated(model, name)]
         return self.prices.get(model) or (self.prices[known[0]] if known else None)
+
+
+def is_dated(model: str, name: str) -> bool:
+    """Tell whether a model is a dated one of a name: `gpt-6-luna-2026-09-22` of `gpt-6-luna`."""
+    return model.startswith(f"{name}-20")
 
 
 @cache

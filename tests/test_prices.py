@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 from analysis.errors import ConfigurationError
-from analysis.prices import LongFactors, Price, PriceTable, own_prices, price_table
+from analysis.prices import LongFactors, Price, PriceTable, is_dated, own_prices, price_table
 from analysis.records import Usage
 from analysis.settings import DEFAULT_MODELS, Settings
 
@@ -178,3 +178,9 @@ def test_a_price_costs_what_the_table_says(model: str, tier: str, expected: bool
     if price is not None:
         usd = (price.input_cost(USAGE) + price.output_cost(USAGE)) / 1e6
         assert pytest.approx(TABLE.cost_usd(model, USAGE, tier=tier)) == usd
+
+
+def test_a_dated_name_is_told_from_another_model() -> None:
+    """Only a year makes it one; no other ending is guessed at."""
+    assert is_dated("gpt-2026-09-22", "gpt")
+    assert not any(is_dated(model, "gpt") for model in ("gpt", "gpt-mini", "gpt-mini-2026-09-22"))

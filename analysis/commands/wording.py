@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.interrupts import INTERRUPTED
 from analysis.pipeline.report import unanswered
+from analysis.prices import is_dated
 from analysis.records import GIVEN_UP, FailureKind
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ def summary_lines(summary: RunSummary) -> list[str]:
         lines.append(review_line(summary, mark))
     lines.extend(f"Not labelled: {line}" for line in failure_lines(summary))
     lines.extend(_route_line(entry, mark) for entry in summary.routes)
+    lines.extend(model_lines(summary))
     lines.extend(copy_lines(summary))
     lines.extend(unknown_lines(summary))
     if summary.other_model_rows:
@@ -186,6 +188,31 @@ def summary_lines(summary: RunSummary) -> list[str]:
             f"{mark}."
         )
     return [*lines, *stop_lines(summary)]
+
+
+def model_lines(summary: RunSummary) -> list[str]:
+    """Return the routes whose service reports another model than was asked for, and what it costs.
+
+    A dated name of the same model is no other model.
+    """
+    if summary.simulated:
+        return []
+    lines = []
+    for entry in summary.routes:
+        model, asked = printable(entry["model"]), entry["asked_model"]
+        if model == asked or is_dated(model, asked):
+            continue
+        cost = (
+            f"its cost is not known by the prices of {summary.price_date}, so name its price in a "
+            "table of your own (--prices FILE)"
+            if entry["cost_usd"] is None
+            else "the cost is by its price"
+        )
+        lines.append(
+            f"Exception: {entry['route']} was asked for {asked} and answered as {model}; {cost}. A "
+            f"budget counts by the price of {asked}."
+        )
+    return lines
 
 
 def unknown_lines(summary: RunSummary) -> list[str]:

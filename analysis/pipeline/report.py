@@ -106,7 +106,8 @@ class RunSummary:
         taken_over: Labelled rows whose label came from another ledger.
         errors: Error kind -> rows of the output.
         examples: Error kind -> `id` and `message` of the first such row.
-        routes: One entry per route and model: rows, requests, billed tokens of this run, cost.
+        routes: One entry per route and model as the service reported it: the model that was asked
+            for, rows, requests, billed tokens of this run, cost by the price of `model`.
         other_model_rows: Labelled rows of routes that ask for another model than the first route.
         by_label: Primary label -> rows.
         usage: Tokens billed in this run.
@@ -216,7 +217,8 @@ def summarize(
     """Put together what a run did; for `max_failed` see `allowed_failures`."""
     facts = analyzer.facts
     usage, cost = _bill(totals.run, facts, analyzer.prices)
-    routes = [_route_entry(entry, counts, facts, analyzer.prices) for entry in totals.run]
+    asked = models_of(analyzer)
+    routes = [_route_entry(entry, counts, facts, analyzer.prices, asked) for entry in totals.run]
     models = {model for _, model in counts.by_route} | {entry.model for entry in totals.run}
     summary = RunSummary(
         run_id=run_id,
@@ -371,12 +373,17 @@ def _cost_usd(entry: RouteTotals, facts: Mapping[str, str], prices: PriceTable) 
 
 
 def _route_entry(
-    entry: RouteTotals, counts: Counts, facts: Mapping[str, str], prices: PriceTable
+    entry: RouteTotals,
+    counts: Counts,
+    facts: Mapping[str, str],
+    prices: PriceTable,
+    asked: Mapping[str, str],
 ) -> dict[str, Any]:
     cost = _cost_usd(entry, facts, prices)
     return {
         "route": entry.route,
         "model": entry.model,
+        "asked_model": asked.get(entry.route, entry.model),
         "rows": counts.by_route.get((entry.route, entry.model), 0),
         "requests": entry.requests,
         **entry.usage.to_dict(),

@@ -52,6 +52,7 @@ SUMMARY = RunSummary(
         {
             "route": "rest",
             "model": "gpt-6-luna",
+            "asked_model": "gpt-6-luna",
             "rows": 1_000,
             "requests": 100,
             "input_tokens": 146_000,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from analysis.labels.label_set import LabelSet
 from analysis.pipeline.output import OUTPUT_COLUMNS
+from analysis.simulator.service import digest_answerer
 from tests.commands.running import (
     HEADER,
     Paid,
@@ -273,3 +276,23 @@ def test_an_unknown_service_tier_is_refused_before_sending(tmp_path: Path, servi
     printed = run(service, table(tmp_path, 3), "--service-tier", "cheap", code=2)
     assert "Use one of auto, default, flex" in printed
     assert 0 == service.chunks
+
+
+def test_a_service_that_answers_with_another_model_is_told_of(tmp_path: Path) -> None:
+    """Cost by the price of the model that is reported, and a line that names both."""
+    own = digest_answerer(LabelSet.load("ten_functions").keys)
+    costs = []
+    for model in ("gpt-6-luna-2026-09-22", "gpt-6.1-sol"):
+        with paid_service(answerer=replace(own, name=model)) as service:
+            result = semfn(
+                *("run", table(tmp_path, 3), "--topic", "T", "--route", "rest", "--json"),
+                *("--fresh",),
+                env=service.environment(),
+            )
+        assert 0 == result.exit_code, result.output
+        (entry,) = json.loads(result.stdout)["routes"]
+        assert (model, "gpt-6-luna") == (entry["model"], entry["asked_model"])
+        told = f"Exception: rest was asked for gpt-6-luna and answered as {model}" in result.stderr
+        assert told == (model == "gpt-6.1-sol")
+        costs.append(entry["cost_usd"])
+    assert costs[1] > 2 * costs[0] > 0

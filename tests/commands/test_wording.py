@@ -11,6 +11,7 @@ from analysis.commands.wording import (
     copy_lines,
     dollars,
     end_lines,
+    model_lines,
     path_lines,
     plan_lines,
     printable,
@@ -275,3 +276,28 @@ def test_stop_says_why_and_how_to_go_on(reason: str, fresh: str, expected: str) 
 def test_control_characters_are_escaped() -> None:
     """Nothing that steers a terminal reaches it; letters of all languages do."""
     assert "a\\x1b[31m\\x07\\u202e\n第я" == printable("a\x1b[31m\x07\u202e\n第я")
+
+
+@pytest.mark.parametrize(
+    ("model", "cost", "part"),
+    [
+        ("gpt-6-luna", 0.1, None),
+        ("gpt-6-luna-2026-09-22", 0.1, None),
+        ("gpt-6-luna-preview", None, "its cost is not known by the prices of 2026-11-21, so name"),
+        ("gpt-6.1-sol", 0.4, "answered as gpt-6.1-sol; the cost is by its price. A budget counts"),
+        ("a\x1b[31m", None, r"answered as a\x1b[31m;"),
+    ],
+)
+def test_a_model_that_was_not_asked_for_is_told(
+    model: str, cost: float | None, part: str | None
+) -> None:
+    """A dated name is the same model; against the local service nothing is said."""
+    entry = {**SUMMARY.routes[0], "model": model, "cost_usd": cost}
+    summary = replace(SUMMARY, routes=[entry])
+    found = model_lines(summary)
+    assert (part is not None) == bool(found)
+    assert all(line in summary_lines(summary) for line in found)
+    if part is not None:
+        assert found[0].startswith("Exception: rest was asked for gpt-6-luna and ")
+        assert part in found[0]
+    assert [] == model_lines(replace(summary, simulated=True))
