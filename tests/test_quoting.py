@@ -45,10 +45,10 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 def pack(*texts: str, topic: str | None = None, title: str | None = None) -> Pack:
     """Return a pack of these texts."""
     items = tuple(
-        Item(ticket=number, chunk=Chunk(id=str(number), text=text), tokens=1)
+        Item(ticket=number, chunk=Chunk(id=str(number), text=text, title=title), tokens=1)
         for number, text in enumerate(texts)
     )
-    return Pack(items=items, topic=topic, title=title)
+    return Pack(items=items, topic=topic)
 
 
 def shared(one: str, other: str, length: int) -> list[str]:
@@ -123,8 +123,8 @@ def test_odd_escapes_never_raise(said: str) -> None:
 def test_all_that_a_request_says_of_its_chunks_is_looked_at() -> None:
     """Texts, neighbours, title and topic."""
     place = Place(number=2, before=("before",), after=("after",))
-    chunk = Chunk(id="1", text="text", place=place)
-    one = Pack(items=(Item(ticket=1, chunk=chunk, tokens=1),), topic="topic", title="title")
+    chunk = Chunk(id="1", text="text", title="title", place=place)
+    one = Pack(items=(Item(ticket=1, chunk=chunk, tokens=1),), topic="topic")
     assert ["text", "before", "after", "topic", "title"] == list(texts_of(one))
     assert ["text"] == list(texts_of(pack("text")))
 
