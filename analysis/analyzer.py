@@ -31,8 +31,8 @@ class Estimate:
         requests: Requests at the packing that would be used.
         input_tokens: Estimated; instructions and schema are counted in every request.
         output_tokens: Estimated.
-        cost_usd: By the price table for the route's model, nothing read from the prompt cache; None
-            if the model is not listed.
+        cost_usd: By the price table for the route's model, nothing read from the prompt cache, and
+            written to it by every request what can be; None if the model is not listed.
         duration_s: At the limits that an earlier run has learned, else at assumed ones.
         price_date: Day of the price table.
         alone: Chunks kept apart from their neighbours, in requests of their own: their text looks
@@ -168,6 +168,7 @@ class Analyzer(Protocol):
         budget_usd: float | None = None,
         stop_after_s: float | None = None,
         max_failed: int | None = None,
+        requests: int = 0,
     ) -> AsyncIterator[tuple[Chunk, Verdict]]:
         """Yield (chunk, verdict) for every chunk that the journal does not hold yet.
 
@@ -179,6 +180,7 @@ class Analyzer(Protocol):
             budget_usd: What requests sent from now on may cost.
             stop_after_s: Seconds from now on after which nothing is sent.
             max_failed: Failed chunks above which nothing is sent; None: any number.
+            requests: That it will take, as estimated; 0: nobody has counted.
         """
         ...
 

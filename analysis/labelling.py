@@ -296,6 +296,7 @@ class RoutedAnalyzer:
         budget_usd: float | None = None,
         stop_after_s: float | None = None,
         max_failed: int | None = None,
+        requests: int = 0,
     ) -> Results:
         """Yield (chunk, verdict) for every chunk that the journal does not hold yet.
 
@@ -305,12 +306,9 @@ class RoutedAnalyzer:
             self.check_budget(budget_usd)
         dispatcher, failed = self._ready(), 0
         dispatcher.cap(budget_usd=budget_usd, seconds=stop_after_s)
-        found = dispatcher.run(
-            slices,
-            topic=topic or self.topic,
-            packing=fixed(chunks_per_request),
-            journal=journal,
-        )
+        dispatcher.scheduler.foresee(requests)
+        topic, packing = topic or self.topic, fixed(chunks_per_request)
+        found = dispatcher.run(slices, topic=topic, packing=packing, journal=journal)
         async with aclosing(found):
             async for result in found:
                 failed += (error := result[1].error) is not None and error.kind.is_failure

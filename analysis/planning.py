@@ -19,13 +19,24 @@ from analysis.labels.prompt import PromptBuilder
 from analysis.prices import DEFAULT_TIER, PriceTable
 from analysis.records import Chunk
 from analysis.settings import CHOICE_ROUTES, UNSTATED_LIMITS, Settings
-from analysis.tally import JobSizer, PackTally
+from analysis.tally import (
+    CACHE_PREFIX_TOKENS,
+    CACHE_ROUTES,
+    JobSizer,
+    PackTally,
+    prefix_tokens,
+)
 
 SAMPLED_CHUNKS = 256
 """So many chunks of a list at least are measured to plan its packs; all of a shorter one."""
 
 FLEX = "flex"
 """The service tier whose answers may take minutes, so that a late one is nothing to act on."""
+
+
+ESTIMATED_TOO_HIGH = 1.18
+"""Estimated tokens of instructions and schema by those of the vocabulary o200k_base, at most, in
+all shipped sets. Source: the table in docs/reference/label-sets.md."""
 
 
 class Planning:
@@ -62,6 +73,7 @@ class Planning:
                 prompt="choices" if route in CHOICE_ROUTES else "text",
                 may_copy=not (service_tier == FLEX and route in TIER_ROUTES),
                 rates=self._rates(route, model),
+                cached_prefix_tokens=_surely_cached(builder, route),
             )
             for route, model in models.items()
         ]
@@ -173,6 +185,16 @@ class Planning:
             answer_tokens=knobs.output_tokens_per_request * is_text,
             answer_tokens_each=knobs.output_tokens_per_chunk * is_text,
         )
+
+
+def _surely_cached(builder: PromptBuilder, route: str) -> int:
+    """Return the tokens of the instructions where a service caches them for all requests, else 0.
+
+    So many by the estimate that there are enough if it is too high: a run that waits for a cache
+    that will not be filled loses time and saves nothing.
+    """
+    tokens = prefix_tokens(builder, route) if route in CACHE_ROUTES else 0
+    return tokens if tokens >= ESTIMATED_TOO_HIGH * CACHE_PREFIX_TOKENS else 0
 
 
 def _in_flight(route: str, most: int | None, settings: Settings) -> int:

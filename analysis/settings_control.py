@@ -226,6 +226,27 @@ class ControlSettings:
         30.0, unit="s", low=1.0, high=86_400.0, reason="so late: the machine slept, no outage"
     )
 
+    # One request before the crowd, for the prompt cache
+    warm_least_usd: float = knob(
+        0.001, unit="USD", low=0.0, high=1e6, reason="saved by a wait; for less nobody waits"
+    )
+    warm_share: float = knob(
+        0.05, unit="share", low=0.0, high=1.0, reason="most of a run's time for it; 0: never"
+    )
+    warm_crowd: int = knob(
+        15, unit="requests/min", low=2, high=1_000, reason="one cache serves about so many"
+    )
+    warm_patience: float = knob(
+        2.0,
+        unit="times",
+        low=0.1,
+        high=100.0,
+        reason="the expected latency; then the others go anyway",
+    )
+    warm_life_s: float = knob(
+        1_800.0, unit="s", low=1.0, high=86_400.0, reason="a cache lives so long after its last use"
+    )
+
     # Choice among equal routes
     spill_below_per_s: float = knob(
         1_000.0, unit="chunks/s", low=0.0, high=1e6, reason="above it this machine is the limit"

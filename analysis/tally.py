@@ -18,7 +18,7 @@ from analysis.labels.prompt import CONTENT_TOKENS, PromptBuilder, around_tokens
 from analysis.labels.tokens import estimate as estimate_tokens
 from analysis.prices import DEFAULT_TIER, PriceTable, price_table
 from analysis.records import Chunk, FailureKind, Item, Pack, Usage
-from analysis.settings import Settings
+from analysis.settings import CHOICE_ROUTES, Settings
 
 ANSWER_TOKENS = 12
 """Expected output tokens per chunk, for estimates: short id, one label, JSON marks."""
@@ -31,6 +31,9 @@ REQUEST_S = 1.0
 
 SESSION_ROUTES = frozenset({"realtime"})
 """Routes on which a session reads what it has in common with its last request."""
+
+CACHE_ROUTES = frozenset({"responses-ws", "rest", "decisions"})
+"""Routes on which all requests of a run share what is cached."""
 
 SESSION_STEP = 64
 CACHE_STEP = 128
@@ -116,6 +119,16 @@ def _alone(chunk: Chunk, tokens: int) -> Pack:
     return Pack(items=(Item(ticket=0, chunk=chunk, tokens=tokens),))
 
 
+def prefix_tokens(builder: PromptBuilder, route: str) -> int:
+    """Return the estimated tokens of a request that a service may cache; 0 if there are too few."""
+    if route in CHOICE_ROUTES:
+        tokens = builder.choice_prefix_tokens
+    else:
+        tokens = builder.request_tokens - CONTENT_TOKENS
+    least = SESSION_STEP if route in SESSION_ROUTES else CACHE_PREFIX_TOKENS
+    return 0 if tokens < least else tokens
+
+
 class PackTally:
     """Counts packs, tokens, cost and time of chunks that stream by; see `analyzer.Tally`."""
 
@@ -184,14 +197,17 @@ class PackTally:
         budgets = self._budgets
         usage = Usage(input_tokens=self._input_tokens, output_tokens=self._output_tokens)
         tokens = usage.input_tokens + usage.output_tokens
-        cached = min(usage.input_tokens, max(0, self._requests - 1) * self._shared_tokens())
+        step = SESSION_STEP if self._route in SESSION_ROUTES else CACHE_STEP
+        shared = prefix_tokens(self._builder, self._route)
+        cached = min(usage.input_tokens, max(0, self._requests - 1) * (shared - shared % step))
+        kept = shared if self._route in CACHE_ROUTES else 0
         return Estimate(
             chunks=self._chunks,
             unsendable=self._unsendable,
             requests=self._requests,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            cost_usd=self._cost_usd(usage),
+            cost_usd=self._cost_usd(replace(usage, written_tokens=self._requests * kept)),
             duration_s=max(
                 self._requests / budgets.requests.per_second,
                 tokens / budgets.tokens.per_second,
@@ -201,7 +217,9 @@ class PackTally:
             alone=self._alone,
             too_long=self._too_long,
             cached_tokens=cached,
-            least_cost_usd=self._cost_usd(replace(usage, cached_tokens=cached)),
+            least_cost_usd=self._cost_usd(
+                replace(usage, cached_tokens=cached, written_tokens=kept if cached else 0)
+            ),
             route=self._route,
             model=self._model,
             is_learned=self._is_learned,
@@ -211,16 +229,6 @@ class PackTally:
         return self._prices.cost_usd(
             self._model, usage, tier=self._tier, requests=max(1, self._requests)
         )
-
-    def _shared_tokens(self) -> int:
-        """Return how many tokens of a request a service may read from its prompt cache."""
-        if self._as_choices:
-            shared = self._builder.choice_prefix_tokens
-        else:
-            shared = self._builder.request_tokens - CONTENT_TOKENS
-        step = SESSION_STEP if self._route in SESSION_ROUTES else CACHE_STEP
-        least = step if self._route in SESSION_ROUTES else CACHE_PREFIX_TOKENS
-        return 0 if shared < least else shared - shared % step
 
     def _count(self, window: Window) -> None:
         """Count the requests that a window makes."""

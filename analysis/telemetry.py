@@ -17,8 +17,8 @@ class Event:
 
     Attributes:
         name: `route_down`, `route_up`, `route_closed`, `route_preferred`, `rate_limited`,
-            `in_flight_limit`, `packs_reduced`, `packs_replanned`, `limits_shared`, `suspended`,
-            `stopped` or `notice`.
+            `in_flight_limit`, `cache_awaited`, `packs_reduced`, `packs_replanned`,
+            `limits_shared`, `suspended`, `stopped` or `notice`.
         at: Monotonic seconds of the run's clock.
         message: One sentence for people.
         fields: The same as values: route names, codes, seconds.

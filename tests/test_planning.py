@@ -108,3 +108,29 @@ def test_an_estimate_takes_the_learned_limits() -> None:
     tally = planning.tally("rest", None, 1)
     tally.add([Chunk(id=str(place), text="One.") for place in range(3)])
     assert 30.0 == tally.estimate().duration_s
+
+
+def cached(told: str, models: Mapping[str, str]) -> dict[str, int]:
+    """Return route -> tokens that count as cached, with every label explained so."""
+    labels = LabelSet.load("ten_functions")
+    longer = tuple(replace(one, definition=told, not_this="") for one in labels.labels)
+    planning = Planning(
+        PromptBuilder(replace(labels, labels=longer), rng=random.Random(1)),
+        models=models,
+        account="a",
+        max_concurrent=None,
+        service_tier=None,
+        prices=price_table(),
+        settings=SETTINGS,
+    )
+    return {one.name: one.cached_prefix_tokens for one in planning.routes}
+
+
+def test_a_prompt_counts_as_cached_where_all_requests_share_the_cache() -> None:
+    """Not in sessions, nor below what services keep, nor where only a high estimate is above it."""
+    models = dict.fromkeys(("responses-ws", "rest", "decisions", "realtime"), "gpt-6-luna")
+    found = cached("First, second, third. " * 18, models)
+    assert found["responses-ws"] == found["rest"] > found["decisions"] > 1_200
+    assert 0 == found["realtime"]
+    assert {0} == set(cached("Short.", models).values())
+    assert {0} == set(cached("A definition that is long enough, just about. " * 6, models).values())

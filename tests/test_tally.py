@@ -11,7 +11,12 @@ import pytest
 from analysis.control.planner import Budget, Budgets, JobSize
 from analysis.labels import neighbours
 from analysis.labels.label_set import LabelSet
-from analysis.labels.prompt import CONTEXT_TOKENS, POSITION_TOKENS, PromptBuilder
+from analysis.labels.prompt import (
+    CONTENT_TOKENS,
+    CONTEXT_TOKENS,
+    POSITION_TOKENS,
+    PromptBuilder,
+)
 from analysis.labels.tokens import estimate
 from analysis.prices import price_table
 from analysis.records import Chunk, Item, Pack, Usage
@@ -248,12 +253,16 @@ def test_limits_that_an_earlier_run_has_learned_count() -> None:
 def test_what_a_prompt_cache_may_read_is_no_part_of_the_cost(
     route: str, definition: str, is_read: bool
 ) -> None:
-    """Short instructions are read within sessions only; the first request reads nothing."""
+    """Short instructions are read within sessions only; the first request reads nothing.
+
+    At most every request writes what can be cached outside of sessions, at least one does.
+    """
     labels = LabelSet.load("ten_functions")
     told = tuple(replace(one, definition=definition, not_this="") for one in labels.labels)
     longer = replace(labels, labels=told)
+    builder = PromptBuilder(longer, rng=random.Random(1))
     tally = PackTally(
-        PromptBuilder(longer, rng=random.Random(1)),
+        builder,
         topic=None,
         chunks_per_request=1,
         model="gpt-6-luna",
@@ -268,7 +277,10 @@ def test_what_a_prompt_cache_may_read_is_no_part_of_the_cost(
     assert is_read == (found.cached_tokens > 0)
     assert found.cost_usd is not None
     assert found.least_cost_usd is not None
-    saved = found.cached_tokens * (0.10 - 0.01) / 1e6
+    writes = builder.request_tokens - CONTENT_TOKENS if is_read and route == "rest" else 0
+    dollars = found.input_tokens * 0.10 + found.output_tokens * 0.50 + 3 * writes * 0.025
+    assert pytest.approx(dollars / 1e6) == found.cost_usd
+    saved = (found.cached_tokens * (0.10 - 0.01) + 2 * writes * 0.025) / 1e6
     assert pytest.approx(found.cost_usd - saved) == found.least_cost_usd
     assert (route, "gpt-6-luna") == (found.route, found.model)
     assert 0 == found.cached_tokens % (64 if route == "realtime" else 128)

@@ -160,7 +160,7 @@ class Display:
         match event.name:
             case "rate_limited":
                 self._tick(None)
-            case "in_flight_limit" | "route_preferred":
+            case "in_flight_limit" | "route_preferred" | "cache_awaited":
                 pass  # for who watches a run by events
             case "route_closed":
                 self._pending.append(event.message)

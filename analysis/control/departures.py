@@ -69,6 +69,8 @@ class Departures:
         run.flights[request_id] = route.flights[request_id] = flight
         if run.purse is not None:
             caps.reserve(run, route, flight)
+        if run.warming is not None and not is_probe:
+            run.warming.sent(route, request_id, len(pack.items), now)
         return Send(request_id, plan.name, plan.model, pack, parcel.attempts, is_probe, is_copy)
 
 

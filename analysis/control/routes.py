@@ -43,6 +43,7 @@ class RoutePlan:
         learned: Limits of its model at its account that an earlier run ended with, or None.
         latency_s: Usual seconds of an answer in an earlier run, or None.
         rates: What its tokens cost; None: nobody knows.
+        cached_prefix_tokens: Of the instructions, which its service caches; 0: it does not.
     """
 
     name: str
@@ -56,6 +57,7 @@ class RoutePlan:
     learned: Learned | None = None
     latency_s: float | None = None
     rates: Rates | None = None
+    cached_prefix_tokens: int = 0
 
     def asks_like(self, other: RoutePlan) -> bool:
         """Tell whether both ask the same model the same question, so that no label differs."""

@@ -14,6 +14,7 @@ from analysis.control.parcels import Flight
 from analysis.control.queues import Queues
 from analysis.control.routes import RouteState
 from analysis.control.spending import Purse
+from analysis.control.warming import Warming
 from analysis.errors import AnalysisError
 from analysis.records import StopCause
 from analysis.settings import Settings
@@ -44,6 +45,7 @@ class RunState:
         purse: What may be spent; None: any amount.
         ends_at: When nothing is sent any more, monotonic seconds; None: that is not limited.
         seconds: How long that was from the beginning.
+        warming: Who waits for a request that fills a cache; None: no route has one to fill.
     """
 
     routes: Sequence[RouteState]
@@ -66,6 +68,7 @@ class RunState:
     purse: Purse | None = None
     ends_at: float | None = None
     seconds: float = 0.0
+    warming: Warming | None = None
 
     def statistics(self) -> dict[str, object]:
         """Return counters of the run and of each route."""

@@ -19,6 +19,7 @@ last two cases a parcel leaves only when the later route can send it at once: wh
 queue when a route returns stays there, and keeps probing it until then.
 
 A request that takes too long may be sent a second time (`copies`); the first answer counts.
+Where the instructions are cached, one request may go before the others (`warming`).
 
     poll() ->                 meaning
     Send                      hand this pack to that route now
@@ -65,6 +66,7 @@ from analysis.control.routes import (
 from analysis.control.runstate import RunState
 from analysis.control.scouts import scout_of
 from analysis.control.sharing import Known, known_of, load_of, routes_on
+from analysis.control.warming import Warming
 from analysis.control.watch import Watch, is_word_due
 from analysis.errors import AnalysisError, LocalProtocolError, RequestTooLarge
 from analysis.records import Pack, RateLimit, StopCause, Usage
@@ -110,6 +112,7 @@ class Scheduler:
             settings=settings,
             now=now,
             busy_since=now,
+            warming=Warming(self._routes, notify=notify, settings=settings) or None,
         )
         self._are_all_peers = len(self._routes[0].peers) == len(self._routes) - 1
         self._budget = RetryBudget(settings=settings)
@@ -150,6 +153,11 @@ class Scheduler:
         """Hear how many requests will be offered later, beyond what is queued: how long work is."""
         self._advance(now)
         self._run.ahead = requests
+
+    def foresee(self, requests: int) -> None:
+        """Hear how many requests a run will take: what pays only in a long one depends on it."""
+        if self._run.warming is not None:
+            self._run.warming.foreseen = requests
 
     def on_limits(
         self,
@@ -204,6 +212,8 @@ class Scheduler:
             refused: Tickets of chunks that the service declined, each by itself.
         """
         flight, route = self._end(request_id, now)
+        if self._run.warming is not None:
+            self._run.warming.answered(route, now)
         what = f"{defect}: {note}" if defect else note
         return self._aftermath.answered(
             flight, route, labels, confidences, refused, what, usage, model, latency_s
@@ -374,6 +384,10 @@ class Scheduler:
             self._aftermath.too_large(route.queue.popleft(), error)
             return None
         if ready_at <= now:
+            if run.warming is not None:
+                held_until = run.warming.held_until(route, over, run.ahead, now)
+                if held_until > now:
+                    return held_until
             if over is route:
                 over = scout_of(route, self._routes, now, run.ahead)
                 if over is not route:
@@ -390,6 +404,10 @@ class Scheduler:
         )
         if exit_at <= now:
             other = self._routes[parcel.order[stage]]
+            if run.warming is not None:
+                held_until = run.warming.held_until(route, other, run.ahead, now)
+                if held_until > now:
+                    return held_until
             if not caps.affords(run, other, parcel):
                 return NEVER
             parcel = head_of(route, other, now)
@@ -448,6 +466,8 @@ class Scheduler:
         route.pacer.end(flight.call)
         if flight.is_probe:
             route.is_probed = False
+        if self._run.warming is not None:
+            self._run.warming.ended(route, request_id, now)
         return flight, route
 
     def _route(self, name: str) -> RouteState:

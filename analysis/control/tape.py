@@ -192,6 +192,10 @@ class Recorder:
             requests=requests,
         )
 
+    def foresee(self, requests: int) -> None:
+        """See Scheduler."""
+        self._call("foresee", lambda: self.scheduler.foresee(requests), requests=requests)
+
     def on_limits(
         self,
         route: str,

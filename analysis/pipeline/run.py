@@ -161,7 +161,7 @@ class TableRun:
         self._started_at = utc_now()
         self._label_s = 0.0
         self._most_failed: int | None = None
-        self._settled = 0
+        self._settled = self._requests = 0
         self.run_id = f"{self._started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
     # Before anything is sent
@@ -194,6 +194,7 @@ class TableRun:
         self._selection = selection
         share = selection.look_back(self._all_slices, reuse)
         estimate = self._count_wanted(selection, share, everything, copies=firsts.copies)
+        self._requests = estimate.requests
         unknown = self._ledger.unknown_requests()
         return Plan(
             rows=rows,
@@ -295,6 +296,7 @@ class TableRun:
             budget_usd=choices.budget_usd,
             stop_after_s=choices.stop_after_s,
             max_failed=self._most_failed,
+            requests=self._requests,
         )
         try:
             async for _, verdict in verdicts:

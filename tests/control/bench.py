@@ -36,6 +36,7 @@ class Bench:
         may_copy: bool = False,
         rates: Rates | None = None,
         learned: Learned | None = None,
+        prefixes: Sequence[int] = (),
     ) -> None:
         ids = itertools.count(1)
         self.now = 0.0
@@ -53,6 +54,7 @@ class Bench:
                     may_copy=may_copy,
                     rates=rates,
                     learned=learned,
+                    cached_prefix_tokens=prefixes[place] if prefixes else 0,
                 )
                 for place, model in enumerate(models)
             ],
