@@ -215,6 +215,7 @@ def _analyzer(
         prices=None if options.prices is None else read_prices(Path(options.prices)),
         context=context,
         logprobs=options.logprobs,
+        examples=options.examples,
     )
 
 
@@ -306,6 +307,8 @@ def _label_names(labels: LabelSet, options: RunOptions) -> dict[str, str]:
 
 def _label_notes(labels: LabelSet, options: RunOptions) -> Iterator[str]:
     """Yield what is to be said of the labels before anything is sent."""
+    if options.examples:
+        yield "the model is told examples of the labels; what they do to labels is unmeasured"
     if options.local or "offline" in options.routes:
         from analysis.labels.rules import has_rules
 
@@ -393,4 +396,6 @@ def _record(
     }
     if labels.definition_language != "en":
         found["definitions"] = f"{labels.definition_language} (unmeasured)"
+    if labels.shows_examples:
+        found["examples"] = "yes (unmeasured)"
     return found

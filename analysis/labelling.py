@@ -84,11 +84,13 @@ class RoutedAnalyzer:
         prices: PriceTable | None = None,
         context: int = 0,
         logprobs: bool = False,
+        examples: bool = False,
     ) -> None:
         check_count("max_concurrent", max_concurrent)
         self._context = check_context(context)
         self.topic = check_topic(topic)
-        self.label_set = LabelSet.load(label_set) if isinstance(label_set, str) else label_set
+        labels = LabelSet.load(label_set) if isinstance(label_set, str) else label_set
+        self.label_set = labels.with_examples() if examples else labels
         self.language = check_language(language)
         self.routes = tuple(routes)
         self.models = {route: models.get(route) or DEFAULT_MODELS[route] for route in routes}
@@ -373,6 +375,7 @@ class RoutedAnalyzer:
         """Run chunks and sort their verdicts back into input order."""
         places = {id(chunk): place for place, chunk in enumerate(chunks)}
         verdicts: list[Verdict | None] = [None] * len(chunks)
+        self._ready().scheduler.foresee(len(chunks) // packing.plan.chunks_per_request)
         whole = self._run(one_slice(chunks), topic, packing, order, is_whole=True)
         async with aclosing(whole) as found:
             async for chunk, verdict in found:

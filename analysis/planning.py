@@ -34,9 +34,10 @@ FLEX = "flex"
 """The service tier whose answers may take minutes, so that a late one is nothing to act on."""
 
 
-ESTIMATED_TOO_HIGH = 1.18
-"""Estimated tokens of instructions and schema by those of the vocabulary o200k_base, at most, in
-all shipped sets. Source: the table in docs/reference/label-sets.md."""
+ESTIMATED_TOO_HIGH = 1.1
+"""Estimated tokens of instructions and schema by those of the vocabulary o200k_base, for the
+shipped sets with their examples: 1.05 to 1.13. Source: the tables in docs/reference/label-sets.md.
+Where it is more, a run waits once in vain."""
 
 
 class Planning:
@@ -190,8 +191,8 @@ class Planning:
 def _surely_cached(builder: PromptBuilder, route: str) -> int:
     """Return the tokens of the instructions where a service caches them for all requests, else 0.
 
-    So many by the estimate that there are enough if it is too high: a run that waits for a cache
-    that will not be filled loses time and saves nothing.
+    So many by the estimate that there are enough although it is too high: a run that waits for a
+    cache that will not be filled loses time and saves nothing.
     """
     tokens = prefix_tokens(builder, route) if route in CACHE_ROUTES else 0
     return tokens if tokens >= ESTIMATED_TOO_HIGH * CACHE_PREFIX_TOKENS else 0

@@ -36,6 +36,8 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
             without one that follow each other count as one document.
         logprobs: Ask for the log probability of each token, so that labels have a confidence where
             model and server state it; elsewhere it stays None.
+        examples: Tell the model the examples of the labels, too; a longer prompt, which services
+            cache from 1,024 tokens on. What it does to the labels is unmeasured.
 
     Raises:
         ConfigurationError: If an argument cannot be used; nothing was sent.
@@ -59,6 +61,7 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
         service_tier: str | None = None,
         context: int = 0,
         logprobs: bool = False,
+        examples: bool = False,
     ) -> None:
         super().__init__(
             routes=("rest",),
@@ -75,4 +78,5 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
             service_tier=service_tier,
             context=context,
             logprobs=logprobs,
+            examples=examples,
         )

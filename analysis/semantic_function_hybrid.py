@@ -38,6 +38,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         prices: What tokens cost; by default the table of the package.
         context: See `SemanticRestAnalyzer`.
         logprobs: The same, on the routes `responses-ws` and `rest`.
+        examples: See `SemanticRestAnalyzer`.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         prices: PriceTable | None = None,
         context: int = 0,
         logprobs: bool = False,
+        examples: bool = False,
     ) -> None:
         checked = check_routes(routes)
         if endpoint is None:
@@ -88,6 +90,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             prices=prices,
             context=context,
             logprobs=logprobs,
+            examples=examples,
         )
 
     async def analyze_batch(

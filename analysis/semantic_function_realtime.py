@@ -181,6 +181,7 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
         settings: Settings = SETTINGS,
         endpoint: Endpoint | None = None,
         context: int = 0,
+        examples: bool = False,
     ) -> None:
         super().__init__(
             routes=("realtime",),
@@ -196,6 +197,7 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
             settings=settings,
             dialect=dialect,
             context=context,
+            examples=examples,
         )
         self._own_topic = self.topic
         self._config = RealtimeSessionConfig()

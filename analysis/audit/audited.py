@@ -291,6 +291,7 @@ def _analyzer(
         language=facts.language,
         service_tier=tier,
         context=facts.context,
+        examples=facts.examples,
     )
 
 

@@ -36,6 +36,7 @@ class RunFacts:
         context: Texts before and after a request that were sent along.
         service_tier: As asked for, or None.
         input: The table that was labelled, as the user named it.
+        examples: The model was told the examples of the labels.
     """
 
     routes: tuple[str, ...]
@@ -50,6 +51,7 @@ class RunFacts:
     context: int
     service_tier: str | None
     input: Path
+    examples: bool = False
 
 
 def topic_digest(topic: str | None) -> str:
@@ -103,6 +105,7 @@ def _facts(document: Any, path: Path, output: Path) -> RunFacts:
             context=int(record.get("context", 0)),
             service_tier=record["service_tier"] or None,
             input=Path(document["inputs"][names.index(output.name)]),
+            examples="examples" in record,
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ConfigurationError(

@@ -55,8 +55,9 @@ def label_sets(context: click.Context) -> None:
     show_default=True,
     help="Language of the names; definitions are English, as the model gets them.",
 )
+@click.option("--examples", is_flag=True, help="Print the examples of each label, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole set as one JSON document.")
-def show(name: str, language: str, as_json: bool) -> None:
+def show(name: str, language: str, examples: bool, as_json: bool) -> None:
     """Print key, name and definition of every label of a set.
 
     Example: semfn label-sets show ten_functions --json
@@ -68,6 +69,9 @@ def show(name: str, language: str, as_json: bool) -> None:
     rows = [("key", "name", "definition")]
     rows += [(one.key, label_set.name_of(one.key, language), one.told) for one in label_set.labels]
     click.echo(_table(rows))
+    if examples:
+        told = [(one.key, text) for one in label_set.labels for text in one.examples or ("none",)]
+        click.echo("\n" + _table([("key", "example"), *told]))
     if unnamed := label_set.unnamed(language):
         click.echo(_note_unnamed(language, unnamed), err=True)
 
@@ -124,6 +128,12 @@ def check(file: str) -> None:
         f"Instructions and schema: about {tokens} tokens a request, "
         f"{share} a chunk beside its text with {_PACKED} chunks a request."
     )
+    if all(label.examples for label in label_set.labels):
+        shown = PromptBuilder(label_set.with_examples(), rng=Random(0)).request_tokens
+        click.echo(
+            f"With --examples: about {shown} tokens a request; services cache from 1,024 of their "
+            "own count on."
+        )
     for language in _NAME_LANGUAGES:
         if unnamed := label_set.unnamed(language):
             click.echo(_note_unnamed(language, unnamed))
@@ -165,6 +175,7 @@ def _document(label_set: LabelSet) -> dict[str, Any]:
                 "definition": label.definition,
                 "not_this": label.not_this,
                 "definitions": dict(label.definitions),
+                "examples": list(label.examples),
             }
             for label in label_set.labels
         ],

@@ -76,6 +76,12 @@ def asking_options(command: _Command) -> _Command:
                 help="Name of a label set, or path of a .toml file.",
             ),
             click.option(
+                "--examples",
+                is_flag=True,
+                help="Tell the model examples of each label, too: a longer prompt, which services "
+                "cache from 1,024 tokens on. What it does to the labels is unmeasured.",
+            ),
+            click.option(
                 "--language", default="auto", help="Language of the texts: auto, en, ru, fr, zh."
             ),
             click.option(

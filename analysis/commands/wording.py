@@ -318,13 +318,20 @@ def _route_line(entry: Mapping[str, Any], mark: str) -> str:
     head = f"Route {entry['route']}, {entry['model']}{mark}: {_count(entry['requests'], 'request')}"
     if not entry["input_tokens"] and not entry["output_tokens"]:
         return f"{head}, no tokens reported."
-    cached = f" (of them {entry['cached_tokens']:,} cached)" if entry["cached_tokens"] else ""
+    cached = _cached(entry["cached_tokens"], entry["written_tokens"])
     asked, answered = f"{entry['input_tokens']:,}", f"{entry['output_tokens']:,}"
     tokens = f"{asked} input{cached} and {answered} output tokens"
     if mark:
         return f"{head}, {tokens}."
     cost = "cost unknown" if entry["cost_usd"] is None else dollars(entry["cost_usd"])
     return f"{head}, {tokens}, {cost}."
+
+
+def _cached(read: int, written: int) -> str:
+    """Return which part of the input the service's prompt cache took part in; "" if none."""
+    parts = [f"{read:,} cached"] if read else []
+    parts += [f"{written:,} written to the cache"] if written else []
+    return f" (of them {', '.join(parts)})" if parts else ""
 
 
 def _count(number: int, noun: str) -> str:

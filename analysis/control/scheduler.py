@@ -157,7 +157,7 @@ class Scheduler:
     def foresee(self, requests: int) -> None:
         """Hear how many requests a run will take: what pays only in a long one depends on it."""
         if self._run.warming is not None:
-            self._run.warming.foreseen = requests
+            self._run.warming.foresee(requests)
 
     def on_limits(
         self,

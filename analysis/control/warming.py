@@ -101,6 +101,10 @@ class Warming:
         """Whether any route has a prefix that can be cached."""
         return bool(self._by_index)
 
+    def foresee(self, requests: int) -> None:
+        """Hear how many requests will go; of jobs that run at once the longest counts."""
+        self.foreseen = max(self.foreseen, requests)
+
     def held_until(self, home: RouteState, over: RouteState, ahead: int, now: float) -> float:
         """Return up to when the head of a queue waits for the first request; `now`: it may go.
 

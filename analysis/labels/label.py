@@ -25,6 +25,10 @@ MOST_KEY_SIZE = 40
 MOST_DEFINITION_SIZE = 400
 """Characters of what the model is told of a label. The longest of the shipped sets has 205."""
 
+MOST_EXAMPLES = 5
+MOST_EXAMPLE_SIZE = 300
+"""Examples of a label, and characters of one. The longest of the shipped sets has 181."""
+
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
 _BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -41,6 +45,7 @@ class Label:
             definition.
         aliases: Other spellings under which labelled tables may hold it.
         definitions: Language -> definition with all that belongs to it; see `in_language`.
+        examples: Texts that do what the label says; told only where that is asked for.
     """
 
     key: str
@@ -49,6 +54,7 @@ class Label:
     not_this: str = ""
     aliases: tuple[str, ...] = ()
     definitions: Mapping[str, str] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -95,6 +101,35 @@ def check_labels(labels: Sequence[Label]) -> None:
                 f"label {label.key!r} occurs twice. Rename or remove one.", label=place, field="key"
             )
         _check_texts(label, place)
+    _check_examples(labels)
+
+
+def _check_examples(labels: Sequence[Label]) -> None:
+    """Raise Flaw on the first example that is too long, one too many, or that of another label."""
+    owners: dict[str, str] = {}
+    for place, label in enumerate(labels):
+        for text in label.examples:
+            _check_line(label, place, "examples", text)
+            owner = owners.setdefault(text.strip(), label.key)
+            problem = ""
+            if not text.strip() or len(text) > MOST_EXAMPLE_SIZE:
+                problem = (
+                    f"an example of label {label.key!r} has {len(text)} characters, and 1 to "
+                    f"{MOST_EXAMPLE_SIZE} can be used: {text[:MOST_KEY_SIZE]!r}. Take a shorter "
+                    "text; it is paid for in every request that tells it."
+                )
+            elif owner != label.key:
+                problem = (
+                    f"labels {owner!r} and {label.key!r} have the same example "
+                    f"{text[:MOST_KEY_SIZE]!r}. Remove it from one of them."
+                )
+            elif len(label.examples) > MOST_EXAMPLES:
+                problem = (
+                    f"label {label.key!r} has {len(label.examples)} examples, more than "
+                    f"{MOST_EXAMPLES}. Keep the clearest ones."
+                )
+            if problem:
+                raise Flaw(problem, label=place, field="examples")
 
 
 def _check_texts(label: Label, place: int) -> None:

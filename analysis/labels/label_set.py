@@ -60,6 +60,7 @@ class LabelSet:
             one is the main label.
         forbidden: Pairs of keys that may not stand together.
         definition_language: Language of the definitions.
+        shows_examples: The model is told the examples of the labels, too; see `with_examples`.
         digest: See `_digest`.
     """
 
@@ -75,6 +76,7 @@ class LabelSet:
     pairs: tuple[tuple[str, str], ...] = ()
     forbidden: frozenset[frozenset[str]] = frozenset()
     definition_language: str = "en"
+    shows_examples: bool = False
     digest: str = field(init=False)
     _keys: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _by_key: Mapping[str, Label] = field(init=False, repr=False, compare=False)
@@ -202,6 +204,22 @@ class LabelSet:
         )
         return replace(self, labels=tuple(labels), definition_language=language)
 
+    def with_examples(self) -> LabelSet:
+        """Return the set whose labels are told with their examples, for the model to read.
+
+        How examples change the labels was not measured. The digest is another one, so no answer of
+        the one is taken for an answer of the other; examples that are not told are in no digest.
+
+        Raises:
+            ConfigurationError: If a label has none.
+        """
+        if missing := [label.key for label in self.labels if not label.examples]:
+            raise ConfigurationError(
+                f"Label set {self.name} has no examples for {', '.join(missing)}. Add them to the "
+                'file as examples = ["..."], or leave the option examples out.'
+            )
+        return self if self.shows_examples else replace(self, shows_examples=True)
+
     def key_of(self, spelling: str) -> str | None:
         """Return the key that a spelling stands for, or None; never guesses.
 
@@ -266,7 +284,11 @@ def _read(text: str) -> LabelSet:
 def _refuse_shipped_name(label_set: LabelSet) -> None:
     """Raise Flaw if the set has the name of a shipped one and is another one."""
     name = label_set.name
-    if name in LabelSet.available() and _load(name).digest != label_set.digest:
+    if name not in LabelSet.available():
+        return
+    shipped, texts = _load(name), [label.examples for label in label_set.labels]
+    has_others = any(texts) and texts != [label.examples for label in shipped.labels]
+    if shipped.digest != label_set.digest or has_others:
         raise Flaw(
             f"the set calls itself {name!r}, as a set of this package does, and differs from it. "
             "Give it a name of its own.",
@@ -349,7 +371,8 @@ def _digest(label_set: LabelSet) -> str:
 
     All of these reach the model or the check of its answer. Names, aliases and version do not, so a
     corrected translation does not void the answers that are already paid for. What the model is
-    merely advised, such as pairs, is in the digest of the prompt.
+    merely advised, such as pairs, is in the digest of the prompt. Examples are in it where they are
+    told.
     """
     shape: dict[str, object] = {
         "labels": [[label.key, label.told] for label in label_set.labels],
@@ -359,5 +382,7 @@ def _digest(label_set: LabelSet) -> str:
     }
     if label_set.forbidden:
         shape["forbidden"] = sorted(map(sorted, label_set.forbidden))
+    if label_set.shows_examples:
+        shape["examples"] = [label.examples for label in label_set.labels]
     text = json.dumps(shape, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

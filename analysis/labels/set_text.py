@@ -20,7 +20,10 @@ _POLICY_FIELDS = (
     *("max_labels", "default", "alone", "residual", "rules"),
     *("kinds", "pairs", "forbidden"),
 )
-_LABEL_FIELDS = ("key", "names", "aliases", "definition", "not_this", "definitions")
+_LABEL_FIELDS = (
+    *("key", "names", "aliases", "definition", "not_this"),
+    *("definitions", "examples"),
+)
 _PAIR = 2
 
 
@@ -82,6 +85,7 @@ def _label(entry: object, place: int) -> dict[str, Any]:
         "not_this": _optional(entry, "not_this", str, where, "", place),
         "aliases": _strings(entry, "aliases", where, place),
         "definitions": _texts(entry, "definitions", where, place),
+        "examples": _strings(entry, "examples", where, place),
     }
 
 

@@ -57,6 +57,7 @@ SUMMARY = RunSummary(
             "requests": 100,
             "input_tokens": 146_000,
             "cached_tokens": 0,
+            "written_tokens": 0,
             "output_tokens": 11_000,
             "cost_usd": 0.0201,
         }

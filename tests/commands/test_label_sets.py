@@ -69,6 +69,18 @@ def test_json_holds_the_whole_set() -> None:
     assert "Шум" == document["labels"][4]["names"]["ru"]
 
 
+def test_examples_are_shown_on_demand() -> None:
+    """Below the table, each with its label; the JSON document always has them."""
+    first = TEN.labels[0].examples[0]
+    shown = printed("show", "ten_functions", "--examples")
+    assert "" == shown.partition(printed("show", "ten_functions"))[0]
+    (line,) = (line for line in shown.splitlines() if first in line)
+    assert line.startswith("topic_development ")
+    assert first not in printed("show", "ten_functions")
+    document = json.loads(printed("show", "ten_functions", "--json"))
+    assert first == document["labels"][0]["examples"][0]
+
+
 def test_an_unknown_set_is_a_usage_error() -> None:
     """A mistyped name exits with 2, names the nearest set and leaves stdout empty."""
     for command in ("show", "export"):
@@ -99,7 +111,8 @@ def test_an_exported_set_becomes_an_own_one(tmp_path: Path) -> None:
     assert f"{path}: the set my_argument can be used." == lines[0]
     assert lines[1].startswith("8 labels, at most 2 for a chunk, default non_argument; digest ")
     assert lines[2].startswith("Instructions and schema: about ")
-    assert 3 == len(lines)
+    assert lines[3].startswith("With --examples: about ")
+    assert 4 == len(lines)
     assert "Answers an attack." in printed("show", str(path))
 
 

@@ -152,6 +152,9 @@ def test_cached_tokens_are_named_where_there_are_any() -> None:
         "Route rest, gpt-6-luna: 100 requests, 146,000 input (of them 96,000 cached) and 11,000 "
         "output tokens, 0.02 USD."
     ) == summary_lines(cached)[2]
+    first = replace(SUMMARY, routes=[{**entry, "cached_tokens": 96_000, "written_tokens": 1_200}])
+    part = "146,000 input (of them 96,000 cached, 1,200 written to the cache) and"
+    assert part in summary_lines(first)[2]
 
 
 def test_simulated_summary_marks_every_figure_and_shows_no_cost() -> None:

@@ -9,6 +9,8 @@ import pytest
 from analysis.errors import ConfigurationError
 from analysis.labels.label import (
     MOST_DEFINITION_SIZE,
+    MOST_EXAMPLE_SIZE,
+    MOST_EXAMPLES,
     Label,
     check_count,
     check_labels,
@@ -18,7 +20,13 @@ from analysis.labels.label import (
 )
 from analysis.labels.set_text import Flaw
 
-ONE = Label(key="one", names={"en": "One"}, definition="First.", not_this="The second is two.")
+ONE = Label(
+    key="one",
+    names={"en": "One"},
+    definition="First.",
+    not_this="The second is two.",
+    examples=("One by one.",),
+)
 TWO = Label(key="two", names={}, definition="Second.", aliases=("zwei",))
 
 
@@ -50,6 +58,11 @@ def test_keys_are_small_latin_words(key: str, expected: bool) -> None:
         (replace(TWO, definition="a\u2028b"), "definition"),
         (replace(TWO, not_this="a\x00"), "not_this"),
         (replace(TWO, not_this="x" * (MOST_DEFINITION_SIZE - len("Second."))), "definition"),
+        (replace(TWO, examples=("Fine.", "Not\nfine.")), "examples"),
+        (replace(TWO, examples=("Fine.", " ")), "examples"),
+        (replace(TWO, examples=("x" * (MOST_EXAMPLE_SIZE + 1),)), "examples"),
+        (replace(TWO, examples=tuple("abcdef")), "examples"),
+        (replace(TWO, examples=("One by one. ",)), "examples"),
     ],
 )
 def test_a_flaw_names_label_and_field(changed: Label, field: str) -> None:
@@ -96,3 +109,9 @@ def test_an_unknown_language_of_names_is_refused() -> None:
     check_language("zh")
     with pytest.raises(ConfigurationError, match=r"'auto' is unknown\. Pass one of: en, ru, fr"):
         check_language("auto")
+
+
+def test_examples_within_the_bounds_are_taken() -> None:
+    """As many and as long as the bounds say; the same text twice at one label is harmless."""
+    texts = tuple(f"{place}".ljust(MOST_EXAMPLE_SIZE, ".") for place in range(MOST_EXAMPLES - 1))
+    check_labels((ONE, replace(TWO, examples=(*texts, texts[0]))))

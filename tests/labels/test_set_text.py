@@ -41,7 +41,7 @@ def test_all_fields_arrive() -> None:
     """Whatever the layout, with defaults for what is left out."""
     one = {"key": "one", "definition": "First.", "names": {"en": "One"}, "not_this": ""}
     two = {"key": "two", "definition": "Second.", "names": {"en": "Two", "ru": "Два"}}
-    rest: dict[str, object] = {"aliases": (), "definitions": {}}
+    rest: dict[str, object] = {"aliases": (), "definitions": {}, "examples": ()}
     expected = {
         "name": "odd",
         "version": "1",
