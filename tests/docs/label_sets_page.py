@@ -11,8 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.labels.label import FEWEST_LABELS, MOST_DEFINITION_SIZE, MOST_KEY_SIZE, MOST_LABELS
+from analysis.labels.label import (
+    FEWEST_LABELS,
+    MOST_DEFINITION_SIZE,
+    MOST_EXAMPLE_SIZE,
+    MOST_EXAMPLES,
+    MOST_KEY_SIZE,
+    MOST_LABELS,
+)
 from analysis.labels.label_set import NAME_LANGUAGES, LabelSet
+from analysis.tally import CACHE_PREFIX_TOKENS
 from tests.docs.prompt_tokens import TARGET, estimated
 
 SOURCE = Path(__file__).with_name("label_sets.toml")
@@ -30,6 +38,7 @@ def label_sets_page(note: str) -> str:
         definition_size=MOST_DEFINITION_SIZE,
     )
     parts = ["# Label sets\n", note, intro, _overview(), rules, _tokens(exact), words["answers"]]
+    parts += [words["examples"].format(**_bounds()), _shown(exact)]
     parts += [_set(LabelSet.load(name)) for name in LabelSet.available()]
     return "\n".join(parts)
 
@@ -56,6 +65,30 @@ def _tokens(exact: Mapping[str, Mapping[str, Any]]) -> str:
         once += f"({guess['instructions'] + guess['schema']:.0f})"
         cells = [f"{count[key]} ({guess[key]})" for key in ("envelope", "overhead", "answer")]
         lines.append(f"| `{name}` | {once} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _bounds() -> dict[str, int]:
+    return {
+        "most": MOST_EXAMPLES,
+        "size": MOST_EXAMPLE_SIZE,
+        "least": CACHE_PREFIX_TOKENS,
+    }
+
+
+def _shown(exact: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what is told once with examples, by set, and where that is cached."""
+    lines = [
+        "| set | without | with examples | cached | with examples, on `decisions` | cached |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in LabelSet.available():
+        count, guess = exact[name], estimated(LabelSet.load(name))
+        cells = [f"{count['instructions'] + count['schema']}"]
+        for key in ("shown", "shown_choices"):
+            is_cached = "yes" if count[key] >= CACHE_PREFIX_TOKENS else "no"
+            cells += [f"{count[key]} ({guess[key]:.0f})", is_cached]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

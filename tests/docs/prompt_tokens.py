@@ -55,9 +55,29 @@ def counts(label_set: LabelSet, count: Count) -> dict[str, float]:
     }
 
 
+def shown_counts(label_set: LabelSet, count: Count) -> dict[str, float]:
+    """Return tokens of what is told once with examples, by a counter.
+
+    Returns:
+        `shown`: instructions and schema; `shown_choices`: instructions of the choice form.
+    """
+    builder = PromptBuilder(label_set.with_examples(), rng=random.Random(1))
+    schema = count(json.dumps(builder.schema, separators=(",", ":")))
+    return {
+        "shown": count(builder.instructions) + schema,
+        "shown_choices": count(builder.choice_instructions),
+    }
+
+
 def estimated(label_set: LabelSet) -> dict[str, float]:
     """Return the counts by the estimate that the package works with."""
-    return counts(label_set, estimate)
+    return counts(label_set, estimate) | shown_counts(label_set, estimate)
+
+
+def digests(label_set: LabelSet) -> dict[str, str]:
+    """Return the digests of the prompts that are counted: without and with examples."""
+    sets = {"prompt": label_set, "shown_prompt": label_set.with_examples()}
+    return {key: PromptBuilder(one, rng=random.Random(1)).digest for key, one in sets.items()}
 
 
 def write(count: Count) -> None:
@@ -65,9 +85,10 @@ def write(count: Count) -> None:
     parts = ["# Made by `python -m tests.docs.prompt_tokens`; vocabulary o200k_base.\n"]
     for name in LabelSet.available():
         label_set = LabelSet.load(name)
-        digest = PromptBuilder(label_set, rng=random.Random(1)).digest
-        lines = [f"{key} = {value}" for key, value in counts(label_set, count).items()]
-        parts.append(f'[{name}]\nprompt = "{digest}"\n' + "\n".join(lines) + "\n")
+        found = counts(label_set, count) | shown_counts(label_set, count)
+        lines = [f'{key} = "{digest}"' for key, digest in digests(label_set).items()]
+        lines += [f"{key} = {value}" for key, value in found.items()]
+        parts.append(f"[{name}]\n" + "\n".join(lines) + "\n")
     TARGET.write_text("\n".join(parts), encoding="utf-8")
 
 
