@@ -162,9 +162,9 @@ class RunOptions:
         if not stating:
             who = "--local labels by rules" if self.local else f"the run has {', '.join(routes)}"
             raise ConfigurationError(
-                f"--min-confidence can mark nothing: {who}, and only a service's route "
-                "decisions, or rest and responses-ws with --logprobs, state a confidence. Add "
-                f"one of them{' and leave --local out' if self.local else ''}, or leave "
+                f"--min-confidence can mark nothing: {who}, and only the route decisions of a "
+                "service states a confidence, or its rest and responses-ws with --logprobs. Add "
+                f"--route decisions{' and leave --local out' if self.local else ''}, or leave "
                 "--min-confidence out."
             )
         silent = tuple(route for route in routes if route not in stating)

@@ -53,6 +53,7 @@ def test_a_bound_out_of_range_is_refused(tmp_path: Path, bound: str) -> None:
     [
         ((), "the run has responses-ws, rest"),
         (("--route", "realtime,offline"), "the run has realtime, offline"),
+        (("--route", "realtime", "--logprobs"), "the run has realtime"),
         (("--local", "--route", "decisions"), "--local labels by rules"),
     ],
 )
@@ -263,3 +264,15 @@ def test_a_frame_gets_the_column_and_keeps_index_and_types(tmp_path: Path) -> No
     assert list(doubtful) == [mark == "uncertain" for mark in labeled["semfn_review"]]
     assert labeled["semfn_review"].isna().sum() == 20 - doubtful.sum()
     assert doubtful.sum() == labeled.attrs["semfn"]["uncertain"] > 0
+
+
+def test_token_probabilities_are_marked_too(tmp_path: Path) -> None:
+    """With --logprobs the default routes state a confidence; those below the bound are marked."""
+    chunks = table(tmp_path)
+    with paid_service() as service:
+        given = ("run", chunks, "--logprobs", "--min-confidence", "0.5")
+        assert 0 == semfn(*given, env=service.environment()).exit_code
+    rows = read(tmp_path / "chunks.labeled.csv")
+    below = [float(row["semfn_confidence"]) < 0.5 for row in rows]
+    assert {True, False} == set(below)
+    assert ["uncertain" if each else "" for each in below] == [row["semfn_review"] for row in rows]
