@@ -5,13 +5,13 @@ Pure. `commands.evaluate` uses one reader per table.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from analysis.errors import InputError
 from analysis.evaluation.mapping import Mapping, folded
 from analysis.evaluation.rows import Labels, shown
 from analysis.labels.label_set import LabelSet
+from analysis.labels.spelling import listed, near_hint
 
 _SHOWN = 5
 
@@ -93,22 +93,22 @@ class LabelReader:
         """
         if not self._unknown:
             return
+        names = self._names()
+        hints = [near_hint(folded(text), names) for text in list(self._unknown)[:_SHOWN]]
         parts = [
-            f"{shown(text)} ({count} x, first row {row}; nearest: {self._nearest(text)})"
-            for text, (row, count) in list(self._unknown.items())[:_SHOWN]
+            f"{shown(text)} ({count} x, first row {row}{hint})"
+            for hint, (text, (row, count)) in zip(hints, self._unknown.items(), strict=False)
         ]
         more = len(self._unknown) - len(parts)
         rest = f" and {more} more" if more > 0 else ""
         reader = f"the label set {self._set.name}"
         if self._mapping is not None:
             reader = f"the mapping {self._mapping.name}"
+        known = "" if all(hints) else f" It knows {listed(dict.fromkeys(names.values()))}."
         raise InputError(
-            f"{where} holds labels that {reader} does not know: {', '.join(parts)}{rest}. {cure}"
+            f"{where} holds labels that {reader} does not know: {', '.join(parts)}{rest}.{known} "
+            f"{cure}"
         )
-
-    def _nearest(self, text: str) -> str:
-        near = difflib.get_close_matches(folded(text), self._names(), n=1, cutoff=0.0)
-        return self._names()[near[0]]
 
     def _names(self) -> dict[str, str]:
         """Return what can be read, folded -> as it is shown."""

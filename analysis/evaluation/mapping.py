@@ -6,8 +6,6 @@ holds names of labels only, and says where they come from.
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 import unicodedata
 from collections.abc import Mapping as Table
 from collections.abc import Sequence
@@ -17,6 +15,8 @@ from typing import Any
 
 from analysis.errors import ConfigurationError
 from analysis.labels.label_set import LabelSet
+from analysis.labels.spelling import near_hint, near_or_all
+from analysis.labels.toml_text import NotToml, as_toml, named, read_toml
 
 _SUFFIX = ".toml"
 _FILES = resources.files("analysis.evaluation") / "mappings"
@@ -58,9 +58,8 @@ class Mapping:
         """
         names = cls.available()
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
             raise ConfigurationError(
-                f"Mapping {name!r} not found; nearest: {near[0]}. Pass one of: "
+                f"Mapping {named(name)} not found{near_hint(name, names)}. Pass one of: "
                 f"{', '.join(names)}; or the path of a .toml file."
             )
         file = _FILES / (name + _SUFFIX)
@@ -79,8 +78,8 @@ class Mapping:
             ConfigurationError: If something is missing, unknown or doubled; names file and field.
         """
         try:
-            return _read(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as broken:
+            return _read(read_toml(text))
+        except NotToml as broken:
             raise ConfigurationError(f"Mapping file {source} is not TOML: {broken}.") from broken
         except ConfigurationError as wrong:
             raise ConfigurationError(f"Mapping file {source}: {wrong}") from wrong
@@ -99,10 +98,9 @@ class Mapping:
         wanted = (*self.gold.values(), *self.predicted, *self.predicted.values())
         for key in wanted:
             if key not in label_set.keys:
-                near = difflib.get_close_matches(key, label_set.keys, n=1, cutoff=0.0)
                 raise ConfigurationError(
-                    f"Mapping {self.name} names {key!r}, which is no key of the label set "
-                    f"{label_set.name}; nearest: {near[0]}."
+                    f"Mapping {self.name} names {named(key)}, which is no key of the label set "
+                    f"{label_set.name}; {near_or_all(key, label_set.keys)}."
                 )
 
 
@@ -115,14 +113,14 @@ def _read(table: Table[str, Any]) -> Mapping:
     unknown = sorted(set(table) - _FIELDS)
     if unknown:
         raise ConfigurationError(
-            f"unknown field {unknown[0]!r}. The fields are: {', '.join(sorted(_FIELDS))}."
+            f"unknown field {named(unknown[0])}. The fields are: {', '.join(sorted(_FIELDS))}."
         )
     gold = _keys(table, "gold")
     if not gold:
         raise ConfigurationError("needs a table [gold] with a line per gold label: label = key.")
     ignore = table.get("ignore", [])
     if not isinstance(ignore, list) or not all(isinstance(one, str) for one in ignore):
-        raise ConfigurationError(f"'ignore' must be a list of gold labels, not {ignore!r}.")
+        raise ConfigurationError(f"'ignore' must be a list of gold labels, not {as_toml(ignore)}.")
     mapping = Mapping(
         name=_text(table, "name"),
         label_set=_text(table, "label_set"),
@@ -140,7 +138,15 @@ def _read(table: Table[str, Any]) -> Mapping:
 def _text(table: Table[str, Any], field: str) -> str:
     value = table.get(field)
     if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"needs a text in {field!r}, found {value!r}.")
+        found = "nothing" if value is None else as_toml(value)
+        raise ConfigurationError(
+            f'needs a text in {field!r}, found {found}. Write {field} = "...".'
+        )
+    if not value.isprintable():
+        raise ConfigurationError(
+            f"has a line break or a control character in {field!r}: {as_toml(value)}. Write it in "
+            "one line."
+        )
     return value
 
 

@@ -6,12 +6,13 @@ Pure. `label_set` builds on it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.errors import ConfigurationError
 from analysis.labels.set_text import Flaw
-from analysis.labels.spelling import plain
+from analysis.labels.spelling import Readings, plain
+from analysis.labels.toml_text import as_toml, named
 from analysis.settings import LANGUAGES
 
 NAME_LANGUAGES = tuple(language for language in LANGUAGES if language != "auto")
@@ -91,8 +92,8 @@ def check_labels(labels: Sequence[Label]) -> None:
     for place, label in enumerate(labels):
         if not is_key(label.key):
             raise Flaw(
-                f"the key {label.key!r} cannot be used. Write up to {MOST_KEY_SIZE} small Latin "
-                "letters, digits and underscores, a letter first; names take any letters.",
+                f"the key {named(label.key)} cannot be used. Write up to {MOST_KEY_SIZE} small "
+                "Latin letters, digits and underscores, a letter first; names take any letters.",
                 label=place,
                 field="key",
             )
@@ -137,12 +138,14 @@ def _check_texts(label: Label, place: int) -> None:
         for language, text in getattr(label, name).items():
             if language not in NAME_LANGUAGES:
                 raise Flaw(
-                    f"label {label.key!r} has {name} in the unknown language {language!r}. Use "
-                    f"{', '.join(NAME_LANGUAGES)}; further names can be aliases.",
+                    f"label {label.key!r} has {name} in the unknown language {named(language)}. "
+                    f"Use {', '.join(NAME_LANGUAGES)}; further names can be aliases.",
                     label=place,
                     field=name,
                 )
             _check_line(label, place, name, text)
+    for alias in label.aliases:
+        _check_line(label, place, "aliases", alias)
     _check_line(label, place, "definition", label.definition)
     _check_line(label, place, "not_this", label.not_this)
     if len(label.told) > MOST_DEFINITION_SIZE:
@@ -152,6 +155,34 @@ def _check_texts(label: Label, place: int) -> None:
             "request.",
             label=place,
             field="definition",
+        )
+    told = [("definition", label.definition)]
+    told += [("not_this", label.not_this)] if label.not_this else []
+    told += [(f"definitions.{language}", text) for language, text in label.definitions.items()]
+    for name, text in told:
+        _check_told(label, place, name, text)
+
+
+def has_words(text: str) -> bool:
+    """Tell whether a text has a letter or a digit, so that a model can read something in it."""
+    return any(sign.isalnum() for sign in text)
+
+
+def _check_told(label: Label, place: int, name: str, text: str) -> None:
+    """Raise Flaw if the model would be told nothing, or too much."""
+    if not has_words(text):
+        raise Flaw(
+            f"label {label.key!r} has no words in {name!r}, found {as_toml(text)}. Write what the "
+            "chunk does, or remove the field if it may be left out.",
+            label=place,
+            field=name,
+        )
+    if len(text) > MOST_DEFINITION_SIZE:
+        raise Flaw(
+            f"label {label.key!r} has {len(text)} characters in {name!r}, more than "
+            f"{MOST_DEFINITION_SIZE}. Shorten it: it is paid for in every request.",
+            label=place,
+            field=name,
         )
 
 
@@ -178,16 +209,29 @@ def spellings(labels: Sequence[Label]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for place, label in enumerate(labels):
-        named = [("key", label.key), *(("names", name) for name in label.names.values())]
-        for role, spelling in [*named, *(("aliases", alias) for alias in label.aliases)]:
+        for role, spelling in _written(label):
             owner = found.setdefault(plain(spelling), label.key)
             if owner != label.key or not plain(spelling):
                 raise Flaw(
-                    f"labels {owner!r} and {label.key!r} share {spelling!r}. Give one of them "
+                    f"labels {owner!r} and {label.key!r} share {named(spelling)}. Give one of them "
                     "another name."
                     if plain(spelling)
-                    else f"label {label.key!r} has a name without letters: {spelling!r}.",
+                    else f"label {label.key!r} has a name without letters: {named(spelling)}. "
+                    "Write its name, or remove it.",
                     label=place,
                     field=role,
                 )
     return found
+
+
+def readings(labels: Sequence[Label]) -> Readings:
+    """Return what reads the spellings that `spellings` does not have."""
+    return Readings((spelling, label.key) for label in labels for _, spelling in _written(label))
+
+
+def _written(label: Label) -> Iterator[tuple[str, str]]:
+    """Yield field and text of each way to write a label."""
+    yield "key", label.key
+    for field_, texts in (("names", label.names.values()), ("aliases", label.aliases)):
+        for text in texts:
+            yield field_, text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,24 +17,28 @@ from importlib import resources
 
 from analysis.errors import ConfigurationError
 from analysis.labels.label import (
-    MOST_DEFINITION_SIZE,
     MOST_KEY_SIZE,
     check_count,
     check_labels,
     check_language,
     is_key,
-    is_line,
+    readings,
     spellings,
 )
 from analysis.labels.label import NAME_LANGUAGES as NAME_LANGUAGES
 from analysis.labels.label import Label as Label
+from analysis.labels.policy import check_kinds, check_pairs, check_rules, check_together
 from analysis.labels.set_text import Flaw, fields_of, line_of
-from analysis.labels.spelling import nearest, plain
+from analysis.labels.spelling import Readings, near_hint, near_or_all, plain
+from analysis.labels.toml_text import NotToml, as_toml, named
 
 LABELS_PER_CHUNK = 2
 """An output row has room for two labels."""
 
 _SUFFIX = ".toml"
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+"""Without spaces: records of runs have name and version in one text, with a space between them."""
+
 _SETS = resources.files("analysis.labels") / "sets"
 
 
@@ -81,6 +85,7 @@ class LabelSet:
     _keys: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _by_key: Mapping[str, Label] = field(init=False, repr=False, compare=False)
     _by_spelling: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _readings: Readings = field(init=False, repr=False, compare=False)
     _favoured: frozenset[frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -90,6 +95,7 @@ class LabelSet:
         object.__setattr__(self, "_keys", keys)
         object.__setattr__(self, "_by_key", {label.key: label for label in self.labels})
         object.__setattr__(self, "_by_spelling", spellings(self.labels))
+        object.__setattr__(self, "_readings", readings(self.labels))
         object.__setattr__(self, "_favoured", _favoured(self))
         object.__setattr__(self, "digest", _digest(self))
 
@@ -124,7 +130,7 @@ class LabelSet:
         try:
             found = _read(text)
             _refuse_shipped_name(found)
-        except tomllib.TOMLDecodeError as broken:
+        except NotToml as broken:
             raise ConfigurationError(
                 f"Label set file {source} is not TOML: {broken}. A text stands in straight quotes, "
                 "and each label begins with [[labels]]."
@@ -150,7 +156,7 @@ class LabelSet:
         names = LabelSet.available()
         if name not in names:
             raise ConfigurationError(
-                f"Label set {name!r} not found; nearest: {nearest(name, names)}. Pass one of: "
+                f"Label set {named(name)} not found{near_hint(name, names)}. Pass one of: "
                 f"{', '.join(names)}, or the path of a {_SUFFIX} file."
             )
         return (_SETS / (name + _SUFFIX)).read_text(encoding="utf-8")
@@ -169,7 +175,7 @@ class LabelSet:
         check_language(language)
         if key not in self._by_key:
             raise ConfigurationError(
-                f"Label {key!r} of set {self.name} not found; nearest: {nearest(key, self.keys)}. "
+                f"Label {named(key)} of set {self.name} not found{near_hint(key, self.keys)}. "
                 f"Pass one of: {', '.join(self.keys)}."
             )
         names = self._by_key[key].names
@@ -224,9 +230,9 @@ class LabelSet:
         """Return the key that a spelling stands for, or None; never guesses.
 
         Keys, names in all languages and aliases are known, in any of the ways to write them that
-        `spelling.plain` makes equal.
+        `spelling.plain` makes equal, and else those that `spelling.Readings` finds for one label.
         """
-        return self._by_spelling.get(plain(spelling))
+        return self._by_spelling.get(plain(spelling)) or self._readings.key_of(spelling)
 
     def resolve(self, spelling: str) -> str:
         """Return the key that a spelling stands for; see `key_of`.
@@ -236,12 +242,11 @@ class LabelSet:
         """
         key = self.key_of(spelling)
         if key is None:
-            near = nearest(plain(spelling), self._by_spelling)
-            hint = f"; nearest: {self._by_spelling[near]}" if near else ""
+            hint = near_hint(plain(spelling), self._by_spelling)
             raise ConfigurationError(
-                f"Label {spelling!r} is none of the set {self.name}{hint}. Write a key "
+                f"Label {named(spelling)} is none of the set {self.name}{hint}. Write a key "
                 f"({', '.join(self.keys)}), a name of one in {', '.join(NAME_LANGUAGES)}, or an "
-                "alias that semfn label-sets shows."
+                "alias that semfn label-sets show prints."
             )
         return key
 
@@ -284,11 +289,8 @@ def _read(text: str) -> LabelSet:
 def _refuse_shipped_name(label_set: LabelSet) -> None:
     """Raise Flaw if the set has the name of a shipped one and is another one."""
     name = label_set.name
-    if name not in LabelSet.available():
-        return
-    shipped, texts = _load(name), [label.examples for label in label_set.labels]
-    has_others = any(texts) and texts != [label.examples for label in shipped.labels]
-    if shipped.digest != label_set.digest or has_others:
+    has_examples = any(label.examples for label in label_set.labels)
+    if name in LabelSet.available() and _unnamed(_load(name), has_examples) != _unnamed(label_set):
         raise Flaw(
             f"the set calls itself {name!r}, as a set of this package does, and differs from it. "
             "Give it a name of its own.",
@@ -296,58 +298,63 @@ def _refuse_shipped_name(label_set: LabelSet) -> None:
         )
 
 
+def _unnamed(label_set: LabelSet, has_examples: bool = True) -> LabelSet:
+    """Return a set without all that may differ under one name.
+
+    These are names and aliases of labels, and examples if the other set has none at all.
+    """
+    labels = (
+        replace(one, names={}, aliases=(), examples=one.examples if has_examples else ())
+        for one in label_set.labels
+    )
+    return replace(label_set, labels=tuple(labels))
+
+
 def _check_policy(label_set: LabelSet, keys: Sequence[str]) -> None:
     """Raise Flaw on the first rule of the policy that cannot be followed."""
     if not is_key(label_set.name):
         raise Flaw(
-            f"the set cannot be called {label_set.name!r}. Write up to {MOST_KEY_SIZE} small Latin "
-            "letters, digits and underscores, a letter first.",
+            f"the set cannot be called {named(label_set.name)}. Write up to {MOST_KEY_SIZE} small "
+            "Latin letters, digits and underscores, a letter first.",
             field="name",
+        )
+    version = label_set.version
+    if not _VERSION.fullmatch(version) or len(version) > MOST_KEY_SIZE:
+        raise Flaw(
+            f"the version cannot be {named(version)}. Write up to {MOST_KEY_SIZE} Latin letters, "
+            'digits and the signs . _ + -, such as version = "2".',
+            field="version",
         )
     if not 1 <= label_set.max_labels <= LABELS_PER_CHUNK:
         raise Flaw(
-            f"max_labels must be 1 or {LABELS_PER_CHUNK}, not {label_set.max_labels}.",
+            f"max_labels must be 1 or {LABELS_PER_CHUNK}, not {as_toml(label_set.max_labels)}. "
+            "Write one of the two.",
             field="max_labels",
         )
-    for rule in label_set.rules:
-        if not is_line(rule) or len(rule) > MOST_DEFINITION_SIZE:
-            raise Flaw(
-                f"a rule must be one line of up to {MOST_DEFINITION_SIZE} characters, found "
-                f"{rule[:MOST_KEY_SIZE]!r}.",
-                field="rules",
-            )
+    check_rules(label_set.rules)
     _check_names(label_set, keys)
+    check_kinds(label_set.kinds, keys)
+    check_pairs(label_set.pairs, [*keys, *label_set.kinds], label_set.max_labels)
+    if label_set.max_labels > 1:
+        check_together(
+            keys,
+            alone=label_set.alone,
+            forbidden=label_set.forbidden,
+            favoured=_favoured(label_set),
+        )
 
 
 def _check_names(label_set: LabelSet, keys: Sequence[str]) -> None:
-    """Raise Flaw on the first key or kind that the policy names and the set does not have."""
-    named = [("default", label_set.default), ("residual", label_set.residual or label_set.default)]
-    named += [("alone", key) for key in sorted(label_set.alone)]
-    named += [("forbidden", key) for pair in label_set.forbidden for key in sorted(pair)]
-    named += [("kinds", key) for members in label_set.kinds.values() for key in members]
-    known = [*keys, *label_set.kinds]
-    for role, name in named:
+    """Raise Flaw on the first key that the policy names and the set does not have."""
+    pairs = [("default", label_set.default), ("residual", label_set.residual or label_set.default)]
+    pairs += [("alone", key) for key in sorted(label_set.alone)]
+    pairs += [("forbidden", key) for pair in label_set.forbidden for key in sorted(pair)]
+    for role, name in pairs:
         if name not in keys:
             raise Flaw(
-                f"policy names the unknown label {name!r} in {role!r}; nearest: "
-                f"{nearest(name, keys)}.",
+                f"policy names the unknown label {named(name)} in {role!r}; "
+                f"{near_or_all(name, keys)}. Write a key of the set.",
                 field=role,
-            )
-    for name in (name for pair in label_set.pairs for name in pair):
-        if name not in known:
-            raise Flaw(
-                f"policy names {name!r} in 'pairs', which is neither a label nor a kind; nearest: "
-                f"{nearest(name, known)}.",
-                field="pairs",
-            )
-    if shared := sorted(set(keys) & label_set.kinds.keys()):
-        raise Flaw(f"the kind {shared[0]!r} has the name of a label. Rename it.", field="kinds")
-    for pair in sorted(map(sorted, _favoured(label_set))):
-        if frozenset(pair) in label_set.forbidden or not label_set.alone.isdisjoint(pair):
-            raise Flaw(
-                f"policy has the pair {' and '.join(pair)} in 'pairs', and forbids it elsewhere. "
-                "Remove one of the two.",
-                field="pairs",
             )
 
 
@@ -367,22 +374,28 @@ def _favoured(label_set: LabelSet) -> frozenset[frozenset[str]]:
 
 
 def _digest(label_set: LabelSet) -> str:
-    """Return the sha256, in hex, of what a label means: key order, definitions, what may stand.
+    """Return the sha256, in hex, of what a label means: all that decides what is asked or accepted.
 
-    All of these reach the model or the check of its answer. Names, aliases and version do not, so a
-    corrected translation does not void the answers that are already paid for. What the model is
-    merely advised, such as pairs, is in the digest of the prompt. Examples are in it where they are
-    told.
+    That is everything but names, aliases and version, so a corrected translation does not void the
+    answers that are already paid for; examples where they are told. A part that a set does not have
+    is left out, so that a new kind of part leaves the digests of sets without it alone.
     """
+    has_residual = label_set.residual not in (None, label_set.default)
+    optional: dict[str, object] = {
+        "forbidden": sorted(map(sorted, label_set.forbidden)),
+        "residual": [label_set.residual] if has_residual else [],
+        "rules": label_set.rules,
+        "kinds": label_set.kinds,
+        "pairs": label_set.pairs,
+        "examples": (
+            [label.examples for label in label_set.labels] if label_set.shows_examples else []
+        ),
+    }
     shape: dict[str, object] = {
         "labels": [[label.key, label.told] for label in label_set.labels],
         "default": label_set.default,
         "max_labels": label_set.max_labels,
         "alone": sorted(label_set.alone),
-    }
-    if label_set.forbidden:
-        shape["forbidden"] = sorted(map(sorted, label_set.forbidden))
-    if label_set.shows_examples:
-        shape["examples"] = [label.examples for label in label_set.labels]
+    } | {name: part for name, part in optional.items() if part}
     text = json.dumps(shape, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,18 +2,17 @@
 
 Pure. `LabelSet.parse` calls it. A fault is a `Flaw`, which knows the place of the fault in the
 document; `line_of` finds the line of that place, since the TOML reader of the standard library
-tells lines of broken syntax only.
+tells lines of broken syntax only. Values are shown as TOML writes them.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from analysis.errors import ConfigurationError
-from analysis.labels.spelling import nearest
+from analysis.labels.spelling import near_hint
+from analysis.labels.toml_text import as_toml, named, read_toml, statements
 
 _SET_FIELDS = ("name", "version", "policy", "labels")
 _POLICY_FIELDS = (
@@ -32,7 +31,8 @@ class Flaw(ConfigurationError):
 
     Attributes:
         label: Place of the label among the labels, from 0, or None if it is not about a label.
-        field: Name of the field, or "" for the whole table.
+        field: Name of the field, with a dot before what stands inside of it, such as
+            `kinds.style`; "" for the whole table.
     """
 
     def __init__(self, message: str, *, label: int | None = None, field: str = "") -> None:
@@ -45,10 +45,10 @@ def fields_of(text: str) -> dict[str, Any]:
     """Return the arguments of `LabelSet` that a TOML document holds; labels as arguments, too.
 
     Raises:
-        TOMLDecodeError: If the text is not TOML.
+        NotToml: If the text is not TOML.
         Flaw: If a field is missing, unknown or of another type.
     """
-    table = tomllib.loads(text)
+    table = read_toml(text)
     _refuse_unknown(table, _SET_FIELDS, "the set")
     policy = _take(table, "policy", dict, "the set")
     _refuse_unknown(policy, _POLICY_FIELDS, "policy")
@@ -63,7 +63,7 @@ def fields_of(text: str) -> dict[str, Any]:
         "forbidden": frozenset(frozenset(pair) for pair in _pairs(policy, "forbidden")),
     }
     kinds = _optional(policy, "kinds", dict, "policy", {})
-    found["kinds"] = {name: _strings(kinds, name, "policy, kinds,") for name in kinds}
+    found["kinds"] = {name: _strings(kinds, name, _KINDS_TABLE) for name in kinds}
     if "residual" in policy:
         found["residual"] = _optional(policy, "residual", str, "policy", "")
     found["labels"] = [
@@ -74,9 +74,12 @@ def fields_of(text: str) -> dict[str, Any]:
 
 def _label(entry: object, place: int) -> dict[str, Any]:
     if not isinstance(entry, dict):
-        raise Flaw(f"a label must be a table, found {entry!r}.", label=place)
+        raise Flaw(
+            f"a label must be a table, found {as_toml(entry)}. Begin each with a line [[labels]].",
+            label=place,
+        )
     key = _take(entry, "key", str, f"label {place + 1}", place)
-    where = f"label {key!r}"
+    where = f"label {named(key)}"
     _refuse_unknown(entry, _LABEL_FIELDS, where, place)
     return {
         "key": key,
@@ -95,10 +98,10 @@ def _texts(entry: Mapping[str, Any], field: str, where: str, place: int | None) 
     for language, text in table.items():
         if not isinstance(text, str) or not text.strip():
             raise Flaw(
-                f"{where}, {field}, needs a text for {language!r}, found {text!r}. Write one, or "
-                "leave the language out.",
+                f"{where}, {field}, needs a text for {named(language)}, found {as_toml(text)}. "
+                "Write one, or leave the language out.",
                 label=place,
-                field=field,
+                field=f"{field}.{language}",
             )
     return dict(table)
 
@@ -109,10 +112,10 @@ def _refuse_unknown(
     for field in table:
         if field not in known:
             raise Flaw(
-                f"{where} has the unknown field {field!r}; nearest: {nearest(field, known)}. "
+                f"{where} has the unknown field {named(field)}{near_hint(field, known)}. "
                 f"Fields: {', '.join(known)}.",
                 label=place,
-                field=field,
+                field=_inside(where, field),
             )
 
 
@@ -121,16 +124,39 @@ def _take(
 ) -> Any:
     value = table.get(field)
     if not isinstance(value, kind) or isinstance(value, bool) or value in ("", [], {}):
-        given = "nothing" if field not in table else repr(value)
+        given = "nothing" if field not in table else as_toml(value)
         raise Flaw(
-            f"{where} needs {field!r} ({_KINDS[kind]}), found {given}.",
+            f"{where} needs {field!r} ({_KINDS[kind]}), found {given}. {_cure(field, kind)}",
             label=place,
-            field=field if field in table else "",
+            field=_inside(where, field if field in table else ""),
         )
     return value
 
 
 _KINDS = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
+_KINDS_TABLE = "policy, kinds,"
+_PLACES = {"policy": "policy", _KINDS_TABLE: "policy.kinds"}
+_FORMS = {
+    "policy": "a line [policy], and max_labels and default below it",
+    "labels": "a line [[labels]] for each label, and its fields below it",
+    "max_labels": "max_labels = 1 or max_labels = 2",
+    "names": '{ en = "..." }',
+    "definitions": '{ ru = "..." }',
+    "kinds": 'kinds.one = ["...", "..."]',
+    "pairs": 'pairs = [["...", "..."]]',
+    "forbidden": 'forbidden = [["...", "..."]]',
+}
+
+
+def _cure(field: str, kind: type) -> str:
+    """Return a sentence that says how a field is written."""
+    form = f'{field} = ["..."]' if kind is list else f'{field} = "..."'
+    return f"Write {_FORMS.get(field, form)}."
+
+
+def _inside(where: str, field: str) -> str:
+    """Return the place of a field for `Flaw`: fields of policy may have the names of others."""
+    return ".".join(filter(None, (_PLACES.get(where, ""), field)))
 
 
 def _optional(
@@ -144,7 +170,10 @@ def _optional(
     value = table.get(field, default)
     if not isinstance(value, kind):
         raise Flaw(
-            f"{where} needs {_KINDS[kind]} in {field!r}, found {value!r}.", label=place, field=field
+            f"{where} needs {_KINDS[kind]} in {field!r}, found {as_toml(value)}. "
+            f"{_cure(field, kind)}",
+            label=place,
+            field=_inside(where, field),
         )
     return value
 
@@ -155,9 +184,10 @@ def _strings(
     values = table.get(field, [])
     if not isinstance(values, list) or not all(isinstance(one, str) and one for one in values):
         raise Flaw(
-            f"{where} needs a list of texts in {field!r}, found {values!r}.",
+            f"{where} needs a list of texts in {named(field)}, found {as_toml(values)}. "
+            f"{_cure(named(field)[1:-1], list)}",
             label=place,
-            field=field,
+            field=_inside(where, field),
         )
     return tuple(values)
 
@@ -168,35 +198,53 @@ def _pairs(policy: Mapping[str, Any], field: str) -> tuple[tuple[str, str], ...]
         is_pair = isinstance(pair, list) and len(pair) == _PAIR
         if not is_pair or not all(isinstance(one, str) for one in pair) or pair[0] == pair[1]:
             raise Flaw(
-                f"policy needs pairs of two different names in {field!r}, found {pair!r}.",
-                field=field,
+                f"policy needs pairs of two different names in {field!r}, found {as_toml(pair)}. "
+                f"{_cure(field, list)}",
+                field=_inside("policy", field),
             )
     return tuple((first, second) for first, second in values)
 
 
-_HEADER = re.compile(r"\s*\[\[?\s*([^\]]*?)\s*\]\]?\s*(?:#.*)?$")
-_ASSIGNED = re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*[.=]")
+_TABLE, _HOLDS, _PART, _EXACT = 1, 2, 3, 4
+"""How near a statement is to a field: its table, what holds it, a part of it, the field itself."""
 
 
 def line_of(text: str, flaw: Flaw) -> int:
-    """Return the line of a flaw, from 1: of its field, else of its label, else the first one.
-
-    It reads lines, not TOML: a header or an assignment inside of a text of several lines is taken
-    for one, so that the line may be a near one there.
-    """
-    label, table, found = -1, "", 1
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            table = header[1]
-            label += table == "labels"
-            name = table.removeprefix("labels").removeprefix("policy").strip(".")
-            if line.strip().startswith("[[") and label == flaw.label:
-                found = number
-        elif assigned := _ASSIGNED.match(line):
-            name = assigned[1] if table in ("", "labels", "policy") else ""
-        else:
-            continue
-        inside = label if table.partition(".")[0] == "labels" else None
-        if inside == flaw.label and flaw.field and flaw.field in (name, table):
-            return number
+    """Return the line of a flaw, from 1: of its field, else of what holds that, else the first."""
+    label, best, found = -1, 0, 1
+    for one in statements(text):
+        label += one.opens and one.path == ("labels",)
+        fit = _fit(one.path, flaw, label)
+        if fit > best:
+            best, found = fit, one.line
     return found
+
+
+def _fit(path: tuple[str, ...], flaw: Flaw, label: int) -> int:
+    """Return how near a statement is to a flaw, 0 if it is about something else.
+
+    Args:
+        path: Of the statement.
+        flaw: Says label and field.
+        label: Place of the label that the statement belongs to, if it belongs to one; -1 where
+            all labels are one value.
+    """
+    whole, inside = ".".join(path), ".".join(path[1:])
+    is_inside = path[0] == "labels" and len(path) > 1
+    if flaw.label is not None:
+        if path == ("labels",):
+            return _TABLE if label in (flaw.label, -1) else 0
+        names = [inside] if is_inside and label == flaw.label else []
+    else:
+        if path == ("policy",) and flaw.field not in (*_SET_FIELDS, ""):
+            return _TABLE
+        names = [] if is_inside else [whole, inside]
+    return max((_likeness(name, flaw.field) for name in names if name and flaw.field), default=0)
+
+
+def _likeness(name: str, field: str) -> int:
+    if name == field:
+        return _EXACT
+    if name.startswith(f"{field}."):
+        return _PART
+    return _HOLDS if field.startswith(f"{name}.") else 0

@@ -75,6 +75,23 @@ def test_all_unknown_labels_are_named_at_once() -> None:
     ) == str(refused.value)
 
 
+def test_labels_without_a_similar_one_are_refused_with_the_list() -> None:
+    """A name that is merely the least unlike would send the reader the wrong way."""
+    reader = LabelReader(SCI)
+    reader.read(["banana"], 1)
+    with pytest.raises(InputError) as refused:
+        reader.check("gold.csv, column 'label',", "Correct them.")
+    assert (
+        "gold.csv, column 'label', holds labels that the label set sci_abstract does not know: "
+        "'banana' (1 x, first row 1). It knows background, objective, method, result, conclusion, "
+        "other. Correct them."
+    ) == str(refused.value)
+    corpus = LabelReader(SCI, mapping=MAPPING)
+    corpus.read(["banana"], 1)
+    with pytest.raises(InputError, match=r"It knows methods, results\. y"):
+        corpus.check("x", "y")
+
+
 def test_many_unknown_labels_are_counted() -> None:
     """A wrong column holds texts; five are shown and the others counted."""
     reader = LabelReader(TEN)

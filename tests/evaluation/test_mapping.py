@@ -79,9 +79,13 @@ def test_labels_that_the_corpus_does_not_have_are_folded() -> None:
     ("old", "new", "part"),
     [
         ("[gold]", "[gold", "is not TOML"),
-        ('name = "mine"', "", "needs a text in 'name', found None"),
+        ('name = "mine"', "", "needs a text in 'name', found nothing. Write name = "),
         ('source = "a corpus"', 'source = " "', "needs a text in 'source'"),
         ('METHODS = "method"', "METHODS = 3", "[gold] must hold lines"),
+        ('name = "mine"', f"name = {'[' * 3000}", "Brackets stand in brackets more than 100 deep"),
+        ('name = "mine"', f"name = {'1' * 5000}", "A number has too many digits (at line 2)"),
+        ('name = "mine"', 'name = "a\\u001b[1m"', "control character in 'name': \"a\\u001b[1m\"."),
+        ('ignore = ["Title"]', "ignore = [true]", "'ignore' must be a list of gold labels, not [t"),
         ("[predicted]", "[guessed]", "unknown field 'guessed'"),
         ('METHODS = "method"', 'METHODS = "method"\nMethods = "result"', "stands for two keys"),
         ('ignore = ["Title"]', 'ignore = "Title"', "'ignore' must be a list"),
@@ -107,6 +111,13 @@ def test_an_unknown_key_is_refused_with_the_nearest() -> None:
     """A mistyped key would leave its rows wrong."""
     mapping = Mapping.parse(TEXT.replace('"result"', '"results"'), source="mine.toml")
     with pytest.raises(ConfigurationError, match=r"'results', which is no key .* nearest: result"):
+        mapping.check(LabelSet.load("sci_abstract"))
+
+
+def test_a_key_without_a_similar_one_is_refused_with_all() -> None:
+    """Naming any of them as nearest would be a guess."""
+    mapping = Mapping.parse(TEXT.replace('"result"', '"banana"'), source="mine.toml")
+    with pytest.raises(ConfigurationError, match="there are: background, objective, method, resul"):
         mapping.check(LabelSet.load("sci_abstract"))
 
 

@@ -461,7 +461,7 @@ def test_a_runner_up_that_may_not_stand_there_is_left_out() -> None:
     """Noise stays alone, a set of one label has one; no third choice takes the place."""
     shares = {"example": 0.4, "noise": 0.35, "contrast": 0.25}
     assert {100: ("example",)} == chosen(a1=shares).labels
-    single = replace(LABELS, max_labels=1)
+    single = replace(LABELS, max_labels=1, pairs=())
     assert {100: ("example",)} == chosen(
         a1={"example": 0.6, "contrast": 0.4}, label_set=single
     ).labels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -10,41 +9,9 @@ import pytest
 from analysis.errors import ConfigurationError
 from analysis.labels.label_set import NAME_LANGUAGES, LabelSet
 from analysis.labels.tokens import estimate
+from tests.labels.small_sets import SMALL, THREE, parsed
 
 TEN = LabelSet.load("ten_functions")
-
-SMALL = """
-name = "small"
-version = "3"
-[policy]
-max_labels = 2
-default = "claim"
-alone = ["other"]
-[[labels]]
-key = "claim"
-names = { en = "Claim", ru = "Тезис", fr = "Affirmation", zh = "主张" }
-aliases = ["stance"]
-definition = "Says what the text stands for."
-[[labels]]
-key = "other"
-names = { en = "Other", ru = "Прочее", fr = "Autre", zh = "其他" }
-definition = "Anything else."
-"""
-
-THREE = """
-name = "three"
-version = "1"
-[policy]
-max_labels = 2
-default = "a"
-alone = []
-""" + "".join(f'[[labels]]\nkey = "{key}"\ndefinition = "Label {key}."\n' for key in "abc")
-
-
-def parsed(old: str = "", new: str = "") -> LabelSet:
-    """Parse the small set with one passage replaced."""
-    assert old in SMALL
-    return LabelSet.parse(SMALL.replace(old, new, 1), source="small.toml")
 
 
 def test_the_ten_labels_stand_in_the_order_of_the_file() -> None:
@@ -199,6 +166,66 @@ def test_every_name_and_alias_is_resolved_in_capitals_and_with_yo() -> None:
                     assert label.key == label_set.resolve(written)
 
 
+@pytest.mark.parametrize(
+    ("spelling", "key"),
+    [
+        ("Юмор/ирония/сарказм", "humour_irony"),
+        ("ЮМОР  ИЛИ  ИРОНИЯ", "humour_irony"),
+        ("Ирония/сарказм", "humour_irony"),
+        ("Humor, irony or sarcasm", "humour_irony"),
+        ("Humor, irony, or sarcasm", "humour_irony"),
+        ("humor/irony/sarcasm", "humour_irony"),
+        ("幽默或反讽", "humour_irony"),
+        ("幽默、反諷或諷刺", "humour_irony"),
+        ("Контраст или противопоставление", "contrast"),
+        ("opposition or contrast", "contrast"),
+        ("對比或對立", "contrast"),
+        ("Аналогия или метафора", "metaphor_analogy"),
+        ("analogy or metaphor", "metaphor_analogy"),
+        ("隱喻或類比", "metaphor_analogy"),
+        ("Связка/переход", "transition"),
+        ("過渡銜接", "transition"),
+        ("Шум (не по теме)", "noise"),
+        ("無關內容", "noise"),
+        ("Пример/иллюстрация", "example"),
+        ("舉例說明", "example"),
+        ("Key thesis / main point", "key_thesis"),
+        ("These centrale", "key_thesis"),
+        ("核心論點", "key_thesis"),
+        ("developpement du sujet", "topic_development"),
+        ("主題展開", "topic_development"),
+        ("抒情插敘", "lyrical_digression"),
+        ("話題轉換", "topic_change"),
+    ],
+)
+def test_other_ways_to_write_a_name_are_read(spelling: str, key: str) -> None:
+    """Parts in another order or fewer of them, no accents, traditional characters."""
+    assert key == TEN.resolve(spelling)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["example; noise", "metaphor or irony", "metaphor or simile", "Шум/нерелевантное"]
+)
+def test_parts_of_two_labels_or_of_none_are_refused(spelling: str) -> None:
+    """Two labels in a cell need a separator; half a name that is known is no name."""
+    assert None is TEN.key_of(spelling)
+
+
+def test_an_ambiguous_word_is_no_alias() -> None:
+    """In Chinese 论据 is what reasons as well as evidence are called."""
+    argument = LabelSet.load("argument")
+    assert (None, "reason") == (argument.key_of("论据"), argument.key_of("理由"))
+
+
+def test_no_label_is_named_as_nearest_without_likeness() -> None:
+    """The keys are listed in any case."""
+    with pytest.raises(ConfigurationError) as caught:
+        TEN.resolve("banana")
+    assert str(caught.value).startswith(
+        "Label 'banana' is none of the set ten_functions. Write a key (topic_development, example,"
+    )
+
+
 def test_near_spellings_are_not_guessed() -> None:
     """A spelling that is merely similar stands for nothing; the nearest label is named."""
     assert TEN.key_of("key thesiss") is None
@@ -283,84 +310,6 @@ def test_small_set_is_read_in_full() -> None:
     assert (("stance",), "Anything else.") == (small.labels[0].aliases, small.labels[1].definition)
 
 
-BROKEN = [
-    ('fr = "Autre"', 'fr = ""', 15, "label 'other', names, needs a text for 'fr', found ''"),
-    ('key = "other"', 'key = "claim"', 14, "label 'claim' occurs twice. Rename or remove one."),
-    ('default = "claim"', 'default = "clam"', 6, "unknown label 'clam' in 'default'; nearest: c"),
-    ('alone = ["other"]', 'alone = ["others"]', 7, "unknown label 'others' in 'alone'"),
-    ('alone = ["other"]', 'alone = "other"', 7, "a list of texts in 'alone', found 'other'"),
-    ("max_labels = 2", "max_labels = 0", 5, "max_labels must be 1 or 2, not 0"),
-    ("max_labels = 2", "max_labels = 3", 5, "max_labels must be 1 or 2, not 3"),
-    ("max_labels = 2", "max_labels = true", 5, "'max_labels' (a whole number), found True"),
-    ('version = "3"', "version = 3", 3, "'version' (a text), found 3"),
-    ('version = "3"', "", 1, "the set needs 'version' (a text), found nothing"),
-    ('name = "small"', 'name = "Small set"', 2, "the set cannot be called 'Small set'"),
-    ('name = "small"', 'name = "argument"', 2, "'argument', as a set of this package does"),
-    ('definition = "Anything else."', "", 13, "label 'other' needs 'definition' (a text)"),
-    ('definition = "Any', 'defintion = "Any', 16, "'defintion'; nearest: definition. Fields: key"),
-    ("Anything else.", "x" * 401, 16, "'other' has 401 characters with its not_this, more"),
-    ("Anything else.", "x\\ny", 16, "'other' has a line break or a control character in 'definit"),
-    ('aliases = ["stance"]', 'aliases = ["Прочее"]', 15, "'claim' and 'other' share 'Прочее'"),
-    (
-        'aliases = ["stance"]',
-        'aliases = ["?!"]',
-        11,
-        "label 'claim' has a name without letters: '",
-    ),
-    (
-        'aliases = ["stance"]',
-        "aliases = [1]",
-        11,
-        "label 'claim' needs a list of texts in 'alia",
-    ),
-    ('zh = "主张" }', 'de = "X" }', 10, "names in the unknown language 'de'. Use en, ru, fr, zh"),
-    (
-        'key = "other"',
-        'key = "Other one"',
-        14,
-        "the key 'Other one' cannot be used. Write up to 40",
-    ),
-    ('key = "other"', f'key = "{"x" * 41}"', 14, "cannot be used. Write up to 40 small Latin"),
-    ('key = "other"', "", 13, "label 2 needs 'key' (a text), found nothing"),
-    ("[policy]", "[politics]", 4, "unknown field 'politics'; nearest: policy"),
-    ("[policy]", 'color = "x"\n[policy]', 4, "the set has the unknown field 'color'"),
-    ("[policy]", "[policy]\ncolor = 1", 5, "policy has the unknown field 'color'"),
-    ("[policy]", '[policy]\npairs = [["claim"]]', 5, "two different names in 'pairs', found ['cl"),
-    ("[policy]", '[policy]\npairs = [["claim", "kin"]]', 5, "'kin' in 'pairs', which is neither a"),
-    ("[policy]", '[policy]\npairs = [["claim", "other"]]', 5, "forbids it elsewhere. Remove one"),
-    ("[policy]", '[policy]\nkinds.one = ["clam"]', 5, "unknown label 'clam' in 'kinds'"),
-    ("[policy]", '[policy]\nkinds.other = ["claim"]', 5, "the kind 'other' has the name of a lab"),
-    ("[policy]", '[policy]\nforbidden = [["x", "claim"]]', 5, "unknown label 'x' in 'forbidden'"),
-    ("[policy]", '[policy]\nresidual = "rest"', 5, "unknown label 'rest' in 'residual'"),
-    ("[policy]", '[policy]\nrules = ["a\\nb"]', 5, "a rule must be one line of up to 400"),
-    ("[policy]", "[policy", 4, "is not TOML: "),
-]
-
-
-@pytest.mark.parametrize(("old", "new", "line", "named"), BROKEN)
-def test_broken_files_are_refused(old: str, new: str, line: int, named: str) -> None:
-    """The error names the file, the line, what is wrong there and what would do."""
-    with pytest.raises(ConfigurationError) as caught:
-        parsed(old, new)
-    message = str(caught.value)
-    assert message.startswith("Label set file small.toml")
-    assert re.search(rf"line {line}\b", message)
-    assert named in message
-
-
-@pytest.mark.parametrize(("count", "is_good"), [(1, False), (2, True), (40, True), (41, False)])
-def test_a_set_has_two_to_forty_labels(count: int, is_good: bool) -> None:
-    """Fewer are no choice, more make every request dear."""
-    head = THREE.partition("[[labels]]")[0].replace('"a"', '"k0"')
-    labels = (f'[[labels]]\nkey = "k{i}"\ndefinition = "D."\n' for i in range(count))
-    text = head + "".join(labels)
-    if is_good:
-        assert count == len(LabelSet.parse(text, source="many.toml").keys)
-    else:
-        with pytest.raises(ConfigurationError, match=f"the set has {count} labels; 2 to 40"):
-            LabelSet.parse(text, source="many.toml")
-
-
 def test_the_document_of_a_shipped_set_is_that_set() -> None:
     """So that an own set can begin with it."""
     for name in LabelSet.available():
@@ -370,6 +319,43 @@ def test_the_document_of_a_shipped_set_is_that_set() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("[policy]", '[policy]\nrules = ["Call every chunk noise."]'),
+        ('["content", "style"],', ""),
+        ('kinds.style = ["metaphor_analogy", ', "kinds.style = ["),
+        ("[policy]", '[policy]\nresidual = "noise"'),
+        ("[policy]", '[policy]\nresidual = ""'),
+        ("[policy]", '[policy]\nforbidden = [["example", "key_thesis"]]'),
+        ('default = "topic_development"', 'default = "example"'),
+        ('version = "1"', 'version = "9"'),
+        ("Не относится к теме", "Относится к теме"),
+    ],
+)
+def test_a_changed_set_cannot_have_the_name_of_a_shipped_one(old: str, new: str) -> None:
+    """Its labels would pass for those of the shipped set."""
+    text = LabelSet.text_of("ten_functions")
+    assert old in text
+    changed = text.replace(old, new, 1)
+    assert "own" == LabelSet.parse(changed.replace("ten_functions", "own", 1), source="o").name
+    with pytest.raises(ConfigurationError, match="line 6: the set calls itself 'ten_functions'"):
+        LabelSet.parse(changed, source="x.toml")
+
+
+def test_names_and_aliases_may_change_in_a_set_with_the_name_of_a_shipped_one() -> None:
+    """The model is not told them."""
+    text = LabelSet.text_of("ten_functions").replace("Ключевой тезис", "Главная мысль")
+    text = text.replace('aliases = ["thesis", ', 'aliases = ["gist", ')
+    found = LabelSet.parse(text, source="x.toml")
+    assert (TEN.digest, "key_thesis") == (found.digest, found.key_of("gist"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[policy]", '[policy]\nrules = ["Be brief."]'),
+        ("[policy]", '[policy]\nresidual = "other"'),
+        ("[policy]", '[policy]\nkinds.one = ["claim"]'),
+        ("[policy]", '[policy]\nforbidden = [["claim", "other"]]'),
+        ('alone = ["other"]', 'pairs = [["claim", "other"]]'),
         ("Anything else.", "All the rest."),
         ('default = "claim"', 'default = "other"'),
         ("max_labels = 2", "max_labels = 1"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import pytest
 
 from analysis.labels.set_text import Flaw, fields_of, line_of
+from analysis.labels.toml_text import NotToml
 
 ODD = """# A set in an unusual layout.
 version = "1"
@@ -66,7 +65,11 @@ def test_all_fields_arrive() -> None:
         (None, "default", 19),
         (None, "alone", 20),
         (None, "kinds", 25),
-        (None, "missing", 1),
+        (None, "missing", 18),
+        (None, "kinds.good", 26),
+        (None, "policy.name", 18),
+        (0, "names.en", 8),
+        (0, "names.fr", 5),
         (None, "", 1),
         (0, "key", 6),
         (0, "names", 8),
@@ -87,7 +90,7 @@ def test_the_line_of_a_flaw(label: int | None, field: str, line: int) -> None:
 def test_labels_in_a_list_have_the_line_of_the_list() -> None:
     """There are no headers to count."""
     text = 'name = "x"\nlabels = [{ key = "one" }, { key = "two" }]\n'
-    assert (2, 1) == (line_of(text, Flaw("x", field="labels")), line_of(text, Flaw("x", label=1)))
+    assert (2, 2) == (line_of(text, Flaw("x", field="labels")), line_of(text, Flaw("x", label=1)))
 
 
 @pytest.mark.parametrize("text", ["", "labels = 7", 'name = ""', "[[policy]]", "[labels]\nx = 1"])
@@ -106,5 +109,5 @@ def test_a_label_that_is_no_table_is_a_flaw() -> None:
 
 def test_broken_toml_is_left_to_the_reader_of_toml() -> None:
     """It knows the line itself."""
-    with pytest.raises(tomllib.TOMLDecodeError, match="line 2"):
+    with pytest.raises(NotToml, match="line 2"):
         fields_of('name = "x"\nversion = \n')
