@@ -98,6 +98,9 @@ def estimate_file(
         ConfigurationError: If the input or an option cannot be used.
     """
     hooks, chosen = hooks or Hooks(), _options(options)
+    chosen = replace(chosen, label_set=_label_set(chosen))
+    if (notes := tuple(_definition_notes(_label_set(chosen)))) and hooks.on_notes is not None:
+        hooks.on_notes(notes)
     with contextlib.ExitStack() as held:
         opened = open_run(held, path_in, None, topic, chosen, hooks, is_estimate=True)
         analyzer = _analyzer(chosen, _known_endpoint(chosen), context=opened.context)
@@ -296,7 +299,8 @@ def _run_tables(
 
 def _label_set(options: RunOptions) -> LabelSet:
     chosen = options.label_set
-    return LabelSet.load(chosen) if isinstance(chosen, str) else chosen
+    found = LabelSet.load(chosen) if isinstance(chosen, str) else chosen
+    return found if options.definitions is None else found.in_language(options.definitions)
 
 
 def _label_names(labels: LabelSet, options: RunOptions) -> dict[str, str]:
@@ -309,6 +313,7 @@ def _label_notes(labels: LabelSet, options: RunOptions) -> Iterator[str]:
     """Yield what is to be said of the labels before anything is sent."""
     if options.examples:
         yield "the model is told examples of the labels; what they do to labels is unmeasured"
+    yield from _definition_notes(labels)
     if options.local or "offline" in options.routes:
         from analysis.labels.rules import has_rules
 
@@ -322,6 +327,15 @@ def _label_notes(labels: LabelSet, options: RunOptions) -> Iterator[str]:
         yield (
             f"the label set {labels.name} has no name in {language} for {', '.join(unnamed)}: the "
             "English name stands in the output, else the key"
+        )
+
+
+def _definition_notes(labels: LabelSet) -> Iterator[str]:
+    """Yield a word on definitions whose effect nobody knows."""
+    if labels.definition_language != "en":
+        yield (
+            f"the model gets the definitions of {labels.name} in {labels.definition_language} "
+            "(unmeasured): how that changes the labels is not known"
         )
 
 

@@ -39,6 +39,9 @@ class RunOptions:
         encoding: By default UTF-8.
         delimiter: By default the comma, or what the header shows alone.
         label_set: Name of a label set, path of a `.toml` file, or a `LabelSet`.
+        definitions: Language of the definitions that the model gets: `en`, `ru`, `fr` or `zh`; by
+            default as the label set has them, which is English for names and files. What other
+            languages change in the labels was not measured.
         label_names: The output has the labels' names in `en`, `ru`, `fr` or `zh` in place of their
             keys; the ledger keeps the keys.
         examples: Tell the model the examples of the labels, too; a longer prompt, which services
@@ -88,6 +91,7 @@ class RunOptions:
     encoding: str | None = None
     delimiter: str | None = None
     label_set: str | LabelSet = DEFAULT_LABEL_SET
+    definitions: str | None = None
     label_names: str | None = None
     examples: bool = False
     language: str = "auto"
@@ -125,8 +129,9 @@ class RunOptions:
         allowed_failures(self.max_failed or 0, 0)
         check_formulas(self.csv_formulas)
         check_context(self.context or 0)
-        if self.label_names is not None:
-            check_names(self.label_names)
+        for language in (self.label_names, self.definitions):
+            if language is not None:
+                check_names(language)
         check_count("limit", self.limit)
         check_count("sample", self.sample)
         _check_amount("budget", self.budget, "US dollars")

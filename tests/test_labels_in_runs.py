@@ -119,6 +119,67 @@ def test_definitions_in_another_language_are_marked(tmp_path: Path) -> None:
     assert "ru (unmeasured)" == found["definitions"]
 
 
+def test_definitions_are_chosen_by_option_and_asked_anew(tmp_path: Path) -> None:
+    """Noted before the run and in the record; an answer to English ones is none to Russian ones."""
+    chunks, out = table(tmp_path), tmp_path / "out.csv"
+    said: list[str] = []
+    hooks = Hooks(on_notes=said.extend)
+    note = "the model gets the definitions of ten_functions in ru (unmeasured): how that changes "
+    with paid_service() as service:
+        env = service.environment()
+        assert 0 == semfn("run", chunks, "-o", out, env=env).exit_code
+        english = service.chunks
+        result = semfn("run", chunks, "-o", out, "--definitions", "ru", env=env)
+        assert 0 == result.exit_code, result.output
+        assert note in result.stderr
+        assert (30, 60) == (english, service.chunks)
+        assert 0 == semfn("run", chunks, "-o", out, "--definitions", "ru", env=env).exit_code
+        assert 60 == service.chunks
+    found = json.loads((tmp_path / "out.csv.run-results.json").read_bytes())["record"]
+    russian = LabelSet.load("ten_functions").in_language("ru")
+    expected = ("ru (unmeasured)", russian.digest, "ten_functions 1")
+    assert expected == tuple(
+        found[name] for name in ("definitions", "label_set_digest", "label_set")
+    )
+    analyze_file(chunks, tmp_path / "b.csv", definitions="ru", route="offline", hooks=hooks)
+    assert 1 == len([one for one in said if one.startswith(note)])
+
+
+def test_a_set_in_another_language_stays_so_without_the_option(tmp_path: Path) -> None:
+    """The option changes only what it is given for."""
+    russian = LabelSet.load("ten_functions").in_language("ru")
+    for definitions in (None, "ru"):
+        out = tmp_path / f"{definitions}.csv"
+        options: dict[str, Any] = {"label_set": russian, "definitions": definitions}
+        found = analyze_file(table(tmp_path), out, route="offline", **options).record
+        assert russian.digest == found["label_set_digest"]
+
+
+def test_definitions_that_a_set_does_not_have_are_refused(tmp_path: Path) -> None:
+    """Before anything is sent or written, by run and by estimate, with what to add."""
+    chunks, sets = table(tmp_path), mood(tmp_path)
+    part = "Label set mood has no definitions in 'fr' for calm, angry, sad. Add them to the file"
+    with paid_service() as service:
+        for command in ("run", "estimate"):
+            given = (command, chunks, "--label-set", sets, "--definitions", "fr")
+            result = semfn(*given, env=service.environment())
+            assert_refused(result, tmp_path, part, files=["chunks.csv", "mood.toml"])
+        assert [] == service.records
+    with pytest.raises(ConfigurationError, match=r"'de' is unknown\. Pass one of: en, ru, fr, zh"):
+        analyze_file(chunks, definitions="de", route="offline")
+
+
+def test_an_estimate_counts_the_definitions_that_would_be_sent(tmp_path: Path) -> None:
+    """Russian takes more tokens than English, and the estimate says that it is unmeasured."""
+    tokens = []
+    for language in ("en", "ru"):
+        result = semfn("estimate", table(tmp_path), "--definitions", language, "--json")
+        assert 0 == result.exit_code, result.output
+        assert ("ru" == language) == ("(unmeasured)" in result.stderr)
+        tokens.append(json.loads(result.stdout)["routes"][0]["input_tokens"])
+    assert tokens[0] < tokens[1]
+
+
 def test_a_set_that_rules_do_not_know_is_said_once(tmp_path: Path) -> None:
     """Before the run, and in its summary; a route with a model needs no such word."""
     said: list[str] = []

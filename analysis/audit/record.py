@@ -28,6 +28,7 @@ class RunFacts:
         models: Route -> model that was asked for.
         endpoint: Host as runs name it; `embedded` for the local service.
         label_set: Name of the label set, or its file.
+        definitions: Language of the definitions.
         language: Of the texts, or `auto`.
         prompt: Digest of the prompt, or empty where the results do not say it.
         topic_digest: See `topic_digest`; None where the results do not say it.
@@ -43,6 +44,7 @@ class RunFacts:
     models: Mapping[str, str]
     endpoint: str
     label_set: str
+    definitions: str
     language: str
     prompt: str
     topic_digest: str | None
@@ -97,6 +99,7 @@ def _facts(document: Any, path: Path, output: Path) -> RunFacts:
             models=models,
             endpoint=record["endpoint"],
             label_set=record.get("label_set_file") or record["label_set"].rpartition(" ")[0],
+            definitions=record.get("definitions", "en").partition(" ")[0],
             language=record["language"],
             prompt=record.get("prompt", ""),
             topic_digest=record.get("topic_digest"),

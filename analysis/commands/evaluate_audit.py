@@ -148,6 +148,7 @@ def run_audit(options: Options) -> Report:
     output: Path = options["output"]
     facts = facts_of(output)
     label_set = LabelSet.load(options["label_set"] or facts.label_set)
+    label_set = label_set.in_language(facts.definitions)
     opened = open_labelled(
         output,
         id_column=options["id_column"],

@@ -53,27 +53,37 @@ def label_sets(context: click.Context) -> None:
     type=click.Choice(_NAME_LANGUAGES),
     default="en",
     show_default=True,
-    help="Language of the names; definitions are English, as the model gets them.",
+    help="Language of the names.",
+)
+@click.option(
+    "--definitions",
+    type=click.Choice(_NAME_LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of the definitions; the model gets English ones unless a run has this option.",
 )
 @click.option("--examples", is_flag=True, help="Print the examples of each label, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole set as one JSON document.")
-def show(name: str, language: str, examples: bool, as_json: bool) -> None:
-    """Print key, name and definition of every label of a set.
+def show(name: str, language: str, definitions: str, examples: bool, as_json: bool) -> None:
+    """Print the labels of a set, what they mean, their aliases, and its policy.
 
     Example: semfn label-sets show ten_functions --json
     """
-    label_set = _loaded(name)
+    label_set = _loaded(name, definitions)
     if as_json:
         click.echo(json.dumps(_document(label_set), ensure_ascii=False, indent=2))
         return
     rows = [("key", "name", "definition")]
     rows += [(one.key, label_set.name_of(one.key, language), one.told) for one in label_set.labels]
     click.echo(_table(rows))
+    if unnamed := label_set.unnamed(language):
+        click.echo(_note_unnamed(language, unnamed), err=True)
+    if aliases := [(one.key, ", ".join(one.aliases)) for one in label_set.labels if one.aliases]:
+        click.echo("\n" + _table([("key", "also read as"), *aliases]))
+    click.echo("\n" + "\n".join(_policy_lines(label_set)))
     if examples:
         told = [(one.key, text) for one in label_set.labels for text in one.examples or ("none",)]
         click.echo("\n" + _table([("key", "example"), *told]))
-    if unnamed := label_set.unnamed(language):
-        click.echo(_note_unnamed(language, unnamed), err=True)
 
 
 @label_sets.command("export", context_settings=_HELP)
@@ -139,14 +149,34 @@ def check(file: str) -> None:
             click.echo(_note_unnamed(language, unnamed))
 
 
-def _loaded(name: str) -> LabelSet:
+def _loaded(name: str, definitions: str = "en") -> LabelSet:
     from analysis.errors import ConfigurationError
     from analysis.labels.label_set import LabelSet
 
     try:
-        return LabelSet.load(name)
+        return LabelSet.load(name).in_language(definitions)
     except ConfigurationError as unusable:
         raise click.UsageError(str(unusable)) from unusable
+
+
+def _policy_lines(label_set: LabelSet) -> list[str]:
+    """Return what may stand together and what else the model is told, in plain lines."""
+    residual = label_set.default if label_set.residual is None else label_set.residual
+    kinds = [f"{name} ({', '.join(keys)})" for name, keys in label_set.kinds.items()]
+    pairs = [f"{first} with {second}" for first, second in label_set.pairs]
+    forbidden = [" with ".join(pair) for pair in sorted(map(sorted, label_set.forbidden))]
+    named = [
+        ("Without a second label", ", ".join(sorted(label_set.alone))),
+        ("Kinds", "; ".join(kinds)),
+        ("Pairs that the model is told", "; ".join(pairs)),
+        ("Pairs that are asked again", "; ".join(forbidden)),
+        *(("Also told", rule) for rule in label_set.rules),
+    ]
+    return [
+        f"At most {label_set.max_labels} for a chunk, default {label_set.default}; headings, "
+        f"captions and lone numbers: {residual or 'no rule'}.",
+        *(f"{what}: {text}" for what, text in named if text),
+    ]
 
 
 def _note_unnamed(language: str, keys: Sequence[str]) -> str:
@@ -159,6 +189,7 @@ def _document(label_set: LabelSet) -> dict[str, Any]:
         "name": label_set.name,
         "version": label_set.version,
         "digest": label_set.digest,
+        "definition_language": label_set.definition_language,
         "default": label_set.default,
         "max_labels": label_set.max_labels,
         "alone": sorted(label_set.alone),

@@ -82,6 +82,12 @@ def asking_options(command: _Command) -> _Command:
                 "cache from 1,024 tokens on. What it does to the labels is unmeasured.",
             ),
             click.option(
+                "--definitions",
+                type=click.Choice(["en", "ru", "fr", "zh"]),
+                default="en",
+                help="Language of the definitions that the model gets; all but en are unmeasured.",
+            ),
+            click.option(
                 "--language", default="auto", help="Language of the texts: auto, en, ru, fr, zh."
             ),
             click.option(

@@ -31,7 +31,8 @@ MOST_EXAMPLE_SIZE = 300
 """Examples of a label, and characters of one. The longest of the shipped sets has 181."""
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
-_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Also signs that turn the direction of writing: a terminal shows something else than is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from analysis.labels.spelling import near_or_all
 from analysis.labels.toml_text import as_toml, named
 
 MOST_RULES = 10
-"""Every rule is sent with every request. No shipped set has one."""
+"""Every rule is sent with every request. No shipped set has more than one."""
 
 Pairs = Collection[frozenset[str]]
 

@@ -139,6 +139,7 @@ _PLACES = {"policy": "policy", _KINDS_TABLE: "policy.kinds"}
 _FORMS = {
     "policy": "a line [policy], and max_labels and default below it",
     "labels": "a line [[labels]] for each label, and its fields below it",
+    "version": 'version = "1"',
     "max_labels": "max_labels = 1 or max_labels = 2",
     "names": '{ en = "..." }',
     "definitions": '{ ru = "..." }',

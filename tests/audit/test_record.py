@@ -83,9 +83,13 @@ def test_everything_that_was_asked_with_is_read(tmp_path: Path) -> None:
     found = facts_of(tmp_path / "b.csv")
     assert (("responses-ws", "rest"), "a=b") == (found.routes, found.models["rest"])
     assert ("ten_functions", 7, 2) == (found.label_set, found.chunks_per_request, found.context)
+    assert "en" == found.definitions
     assert (Path("in-b.csv"), None) == (found.input, found.service_tier)
     results(tmp_path, "b.csv.run-results.json", RECORD | {"label_set_file": "x.toml"}, ["b.csv"])
     assert "x.toml" == facts_of(tmp_path / "b.csv").label_set
+    marked = RECORD | {"definitions": "ru (unmeasured)"}
+    results(tmp_path, "b.csv.run-results.json", marked, ["b.csv"])
+    assert "ru" == facts_of(tmp_path / "b.csv").definitions
 
 
 def test_a_digest_tells_topics_apart_and_does_not_name_them() -> None:

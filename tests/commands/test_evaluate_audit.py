@@ -72,6 +72,20 @@ def test_an_output_that_lost_its_results_is_refused(output: Path) -> None:
     assert_refused(audit(output, "--local"), "is not there", "run the same command again")
 
 
+def test_an_audit_asks_with_the_definitions_of_the_run(tmp_path: Path) -> None:
+    """Else it would refuse the run, or compare two prompts."""
+    given = ("--topic", "Trains", "--local", "--quiet", "--definitions", "ru")
+    assert 0 == semfn("run", table(tmp_path, 30), *given).exit_code
+    path = tmp_path / "chunks.labeled.csv"
+    result = audit(path, "--local")
+    assert 0 == result.exit_code, result.output
+    results = path.with_name(f"{path.name}.run-results.json")
+    text = results.read_text(encoding="utf-8")
+    assert "ru (unmeasured)" in text
+    results.write_text(text.replace("ru (unmeasured)", "fr (unmeasured)"), encoding="utf-8")
+    assert_refused(audit(path, "--local"), "was made with another prompt or label set")
+
+
 def test_a_forgotten_topic_is_refused(output: Path) -> None:
     """The topic is part of each question."""
     assert_refused(semfn("evaluate", output, "--audit", 20, "--local"), "Pass the --topic")

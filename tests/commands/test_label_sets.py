@@ -46,7 +46,8 @@ def test_without_argument_the_sets_are_listed() -> None:
 @pytest.mark.parametrize("language", ["en", "ru", "fr", "zh"])
 def test_definitions_start_in_the_same_column(language: str) -> None:
     """The table is aligned in every language, Chinese characters counted as two columns."""
-    header, *lines = printed("show", "ten_functions", "--language", language).splitlines()
+    table = printed("show", "ten_functions", "--language", language).partition("\n\n")[0]
+    header, *lines = table.splitlines()
     starts = [
         columns_before(line, label.told) for line, label in zip(lines, TEN.labels, strict=True)
     ]
@@ -79,6 +80,56 @@ def test_examples_are_shown_on_demand() -> None:
     assert first not in printed("show", "ten_functions")
     document = json.loads(printed("show", "ten_functions", "--json"))
     assert first == document["labels"][0]["examples"][0]
+
+
+def test_aliases_and_policy_are_shown() -> None:
+    """A refused label points here, so everything that is read must stand here."""
+    table, aliases, policy = printed("show", "ten_functions").split("\n\n")
+    assert len(TEN.labels) + 1 == len(table.splitlines())
+    shown = [line.split(maxsplit=1) for line in aliases.splitlines()]
+    assert ["key", "also read as"] == shown[0]
+    assert [[one.key, ", ".join(one.aliases)] for one in TEN.labels] == shown[1:]
+    assert [
+        "At most 2 for a chunk, default topic_development; headings, captions and lone numbers: "
+        "topic_development.",
+        "Without a second label: noise",
+        "Kinds: content (topic_development, example, key_thesis, contrast); style "
+        "(metaphor_analogy, humour_irony, lyrical_digression)",
+        "Pairs that the model is told: content with style; example with contrast; key_thesis with "
+        "contrast; transition with topic_change; humour_irony with metaphor_analogy",
+    ] == policy.splitlines()
+
+
+def test_rules_and_forbidden_pairs_are_shown(tmp_path: Path) -> None:
+    """And that there is no rule for headings."""
+    path = tmp_path / "own.toml"
+    text = LabelSet.text_of("argument").replace('name = "argument"', 'name = "own"')
+    policy = '[policy]\nresidual = ""\nrules = ["Be strict."]\nforbidden = [["reason", "claim"]]'
+    path.write_text(text.replace("[policy]", policy), encoding="utf-8")
+    assert [
+        "At most 2 for a chunk, default non_argument; headings, captions and lone numbers: no "
+        "rule.",
+        "Without a second label: non_argument",
+        "Pairs that are asked again: claim with reason",
+        "Also told: Be strict.",
+    ] == printed("show", str(path)).split("\n\n")[2].splitlines()
+
+
+@pytest.mark.parametrize("language", ["ru", "fr", "zh"])
+def test_definitions_in_another_language_are_shown(language: str) -> None:
+    """With names in English unless the other option says so; the JSON has them, too."""
+    text = printed("show", "ten_functions", "--definitions", language)
+    assert "Key thesis" in text
+    assert TEN.labels[3].definitions[language] in text
+    document = json.loads(printed("show", "ten_functions", "--definitions", language, "--json"))
+    expected = language, TEN.in_language(language).digest
+    assert expected == (document["definition_language"], document["digest"])
+
+
+def test_definitions_that_a_set_does_not_have_are_refused() -> None:
+    """With what to add to a file."""
+    said = refused("show", "argument", "--definitions", "fr")
+    assert "Label set argument has no definitions in 'fr' for central_claim, claim, " in said
 
 
 def test_an_unknown_set_is_a_usage_error() -> None:
@@ -146,7 +197,9 @@ def test_labels_without_name_are_told(tmp_path: Path) -> None:
     outcome = CliRunner().invoke(label_sets, ["show", str(path), "--language", "ru"])
     assert 0 == outcome.exit_code
     rows = [["key", "name", "definition"], ["a", "Alpha", "First."], ["b", "b", "Second."]]
-    assert rows == [line.split() for line in outcome.stdout.splitlines()]
+    table, _, policy = outcome.stdout.partition("\n\n")
+    assert rows == [line.split() for line in table.splitlines()]
+    assert ("At most 1 for a chunk, default a; headings, captions and lone numbers: a.\n") == policy
     assert (
         "Without name in ru, where the English name or the key stands instead: a, b.\n"
     ) == outcome.stderr

@@ -20,6 +20,7 @@ from analysis.labels.label import (
     MOST_LABELS,
 )
 from analysis.labels.label_set import NAME_LANGUAGES, LabelSet
+from analysis.labels.policy import MOST_RULES
 from analysis.tally import CACHE_PREFIX_TOKENS
 from tests.docs.prompt_tokens import TARGET, estimated
 
@@ -34,12 +35,14 @@ def label_sets_page(note: str) -> str:
     rules = words["rules"].format(
         fewest=FEWEST_LABELS,
         most=MOST_LABELS,
+        most_rules=MOST_RULES,
         key_size=MOST_KEY_SIZE,
         definition_size=MOST_DEFINITION_SIZE,
     )
     parts = ["# Label sets\n", note, intro, _overview(), rules, _tokens(exact), words["answers"]]
     parts += [words["examples"].format(**_bounds()), _shown(exact)]
-    parts += [_set(LabelSet.load(name)) for name in LabelSet.available()]
+    notes = words["notes"]
+    parts += [_set(LabelSet.load(name), notes.get(name)) for name in LabelSet.available()]
     return "\n".join(parts)
 
 
@@ -96,9 +99,8 @@ def _listed(keys: Sequence[str]) -> str:
     return ", ".join(f"`{key}`" for key in keys) or "none"
 
 
-def _set(label_set: LabelSet) -> str:
+def _set(label_set: LabelSet, note: str | None) -> str:
     """Return the section of one set."""
-
     residual = label_set.default if label_set.residual is None else label_set.residual
     pairs = [f"`{first}` with `{second}`" for first, second in label_set.pairs]
     kinds = [f"{kind}: {_listed(keys)}" for kind, keys in label_set.kinds.items()]
@@ -112,6 +114,7 @@ def _set(label_set: LabelSet) -> str:
     lines += [f"Pairs: {', '.join(pairs)}."] if pairs else []
     lines += [f"Kinds: {'; '.join(kinds)}."] if kinds else []
     lines += [f"Also told: {rule}" for rule in label_set.rules]
+    lines += [note] if note else []
     columns = " | ".join(NAME_LANGUAGES)
     lines += ["", f"| key | {columns} | definition | not this |", "| --- " * 7 + "|"]
     for label in label_set.labels:

@@ -25,7 +25,12 @@ BROKEN = [
         "'max_labels' (a whole number), found true. Write max_l",
     ),
     ('version = "3"', "version = 3", 3, "'version' (a text), found 3"),
-    ('version = "3"', "", 1, "the set needs 'version' (a text), found nothing"),
+    (
+        'version = "3"',
+        "",
+        1,
+        "the set needs 'version' (a text), found nothing. Write version = \"1\".",
+    ),
     ('name = "small"', 'name = "Small set"', 2, "the set cannot be called 'Small set'"),
     ('name = "small"', 'name = "argument"', 2, "'argument', as a set of this package does"),
     ('definition = "Anything else."', "", 13, "label 'other' needs 'definition' (a text)"),
