@@ -334,7 +334,7 @@ def _check_policy(label_set: LabelSet, keys: Sequence[str]) -> None:
     check_rules(label_set.rules)
     _check_names(label_set, keys)
     check_kinds(label_set.kinds, keys)
-    check_pairs(label_set.pairs, [*keys, *label_set.kinds], label_set.max_labels)
+    check_pairs(label_set.pairs, keys, label_set.kinds, label_set.max_labels)
     if label_set.max_labels > 1:
         check_together(
             keys,

@@ -66,8 +66,14 @@ def check_kinds(kinds: Mapping[str, Sequence[str]], keys: Sequence[str]) -> None
             raise Flaw(problem, field=f"kinds.{kind}")
 
 
-def check_pairs(pairs: Sequence[tuple[str, str]], known: Sequence[str], max_labels: int) -> None:
+def check_pairs(
+    pairs: Sequence[tuple[str, str]],
+    keys: Sequence[str],
+    kinds: Mapping[str, Sequence[str]],
+    max_labels: int,
+) -> None:
     """Raise Flaw if a pair names neither labels nor kinds, occurs twice, or is of no use."""
+    known = [*keys, *kinds]
     for name in (name for pair in pairs for name in pair):
         if name not in known:
             raise Flaw(
@@ -89,6 +95,12 @@ def check_pairs(pairs: Sequence[tuple[str, str]], known: Sequence[str], max_labe
                 field="pairs",
             )
         seen.add(frozenset(pair))
+        if len({key for name in pair for key in kinds.get(name, (name,))}) < len(pair):
+            raise Flaw(
+                f"policy has the pair {' and '.join(pair)} in 'pairs', and both are the same "
+                "label. Remove it, or give a kind more labels.",
+                field="pairs",
+            )
 
 
 def check_together(

@@ -53,16 +53,17 @@ def test_a_kind_has_a_name_of_its_own_and_labels(
         ([("a", "x")], 2, "'x' in 'pairs', which is neither a label nor a kind"),
         ([("a", "b")], 1, "max_labels = 1 lets no chunk have two labels"),
         ([("a", "b"), ("b", "a")], 2, "the pair b and a twice"),
+        ([("a", "kind")], 2, "the pair a and kind in 'pairs', and both are the same label"),
     ],
 )
 def test_pairs_are_known_used_and_there_once(
     pairs: list[tuple[str, str]], most: int, part: str
 ) -> None:
     """Pairs that nothing can come of are refused, not ignored."""
-    check_pairs([("a", "b"), ("b", "c")], KEYS, 2)
-    check_pairs([], KEYS, 1)
+    check_pairs([("a", "b"), ("b", "c"), ("b", "kind")], KEYS, {"kind": ["a"]}, 2)
+    check_pairs([], KEYS, {}, 1)
     with pytest.raises(Flaw) as caught:
-        check_pairs(pairs, KEYS, most)
+        check_pairs(pairs, KEYS, {"kind": ["a"]}, most)
     assert part in str(caught.value)
     assert "pairs" == caught.value.field
 
