@@ -115,7 +115,8 @@ def estimate_file(
             for tally in tallies:
                 tally.add(chunks)
 
-        rows = sum(scan(job.table, count).rows for job in opened.jobs)
+        is_needed = analyzer.label_set.needs_topic
+        rows = sum(scan(job.table, count, needs_topic=is_needed).rows for job in opened.jobs)
         estimates = tuple(tally.estimate() for tally in tallies)
         return FileEstimate(rows=rows, packing=packing, routes=estimates)
 
@@ -283,6 +284,7 @@ def _run_tables(
             stop_after_s=options.stop_after,
             csv_formulas=options.csv_formulas,
             record=record,
+            needs_topic=labels.needs_topic,
             label_names=_label_names(labels, options),
             notes=notes,
             review=options.review,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from analysis.entry import analyze_file
+from analysis.entry import analyze_file, estimate_file
 from analysis.errors import ConfigurationError
 from analysis.hooks import Hooks
 from analysis.labels.label_set import LabelSet
@@ -137,7 +138,7 @@ def test_definitions_are_chosen_by_option_and_asked_anew(tmp_path: Path) -> None
         assert 60 == service.chunks
     found = json.loads((tmp_path / "out.csv.run-results.json").read_bytes())["record"]
     russian = LabelSet.load("ten_functions").in_language("ru")
-    expected = ("ru (unmeasured)", russian.digest, "ten_functions 1")
+    expected = ("ru (unmeasured)", russian.digest, "ten_functions 2")
     assert expected == tuple(
         found[name] for name in ("definitions", "label_set_digest", "label_set")
     )
@@ -220,3 +221,33 @@ async def test_the_offline_route_of_an_analyzer_takes_places_too() -> None:
         async with HybridSemanticAnalyzer(context=context, **options) as analyzer:
             found.append({verdict.labels for verdict in await analyzer.analyze_batch(chunks)})
     assert [1, True] == [len(found[0]), len(found[1]) > 1]
+
+
+@pytest.mark.parametrize(("topic", "told"), [("needed", True), ("optional", False)])
+def test_a_set_says_whether_rows_need_a_topic(tmp_path: Path, topic: str, told: bool) -> None:
+    """For a run and for its estimate, before anything is sent; the cure is named."""
+    sets = tmp_path / "mood.toml"
+    sets.write_text(MOOD.replace("[policy]", f'[policy]\ntopic = "{topic}"'), encoding="utf-8")
+    path = written(tmp_path, [("id", "text"), ("1", "It rains."), ("2", "It is your fault.")])
+    asks: list[Callable[[], object]] = [
+        lambda: analyze_file(path, label_set=str(sets), route="offline"),
+        lambda: estimate_file(path, label_set=str(sets)),
+    ]
+    for ask in asks:
+        if told:
+            with pytest.raises(ConfigurationError, match=r"Rows without a topic: 2.*Pass --topic"):
+                ask()
+        else:
+            ask()
+    assert told != (tmp_path / "chunks.labeled.csv").exists()
+
+
+def test_an_abstract_is_labelled_without_a_topic(tmp_path: Path) -> None:
+    """Through the command and a socket; a topic of single rows is sent with those rows."""
+    rows = [("id", "text", "topic"), ("1", "We measured sleep.", ""), ("2", "It fell.", "sleep")]
+    path = written(tmp_path, rows)
+    with paid_service(answerer=digest_answerer(LabelSet.load("sci_abstract").keys)) as service:
+        result = semfn("run", path, "--label-set", "sci_abstract", env=service.environment())
+        assert 0 == result.exit_code, result.output
+        assert 2 == service.chunks
+    assert all(column(tmp_path / "chunks.labeled.csv", "semantic_function"))

@@ -161,6 +161,8 @@ def _loaded(name: str, definitions: str = "en") -> LabelSet:
 
 def _policy_lines(label_set: LabelSet) -> list[str]:
     """Return what may stand together and what else the model is told, in plain lines."""
+    from analysis.labels.label_set import REMOVAL
+
     residual = label_set.default if label_set.residual is None else label_set.residual
     kinds = [f"{name} ({', '.join(keys)})" for name, keys in label_set.kinds.items()]
     pairs = [f"{first} with {second}" for first, second in label_set.pairs]
@@ -170,11 +172,13 @@ def _policy_lines(label_set: LabelSet) -> list[str]:
         ("Kinds", "; ".join(kinds)),
         ("Pairs that the model is told", "; ".join(pairs)),
         ("Pairs that are asked again", "; ".join(forbidden)),
+        ("Main label", "" if label_set.criterion == REMOVAL else label_set.criterion),
         *(("Also told", rule) for rule in label_set.rules),
     ]
+    topic = "needed" if label_set.needs_topic else "optional"
     return [
         f"At most {label_set.max_labels} for a chunk, default {label_set.default}; headings, "
-        f"captions and lone numbers: {residual or 'no rule'}.",
+        f"captions and very short chunks: {residual or 'no rule'}; topic {topic}.",
         *(f"{what}: {text}" for what, text in named if text),
     ]
 
@@ -195,6 +199,8 @@ def _document(label_set: LabelSet) -> dict[str, Any]:
         "alone": sorted(label_set.alone),
         "residual": label_set.residual,
         "rules": list(label_set.rules),
+        "criterion": label_set.criterion,
+        "topic": "needed" if label_set.needs_topic else "optional",
         "kinds": {name: list(keys) for name, keys in label_set.kinds.items()},
         "pairs": [list(pair) for pair in label_set.pairs],
         "forbidden": sorted(map(sorted, label_set.forbidden)),

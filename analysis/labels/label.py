@@ -24,7 +24,7 @@ MOST_LABELS = 40
 
 MOST_KEY_SIZE = 40
 MOST_DEFINITION_SIZE = 400
-"""Characters of what the model is told of a label. The longest of the shipped sets has 205."""
+"""Characters of what the model is told of a label. The longest of the shipped sets has 215."""
 
 MOST_EXAMPLES = 5
 MOST_EXAMPLE_SIZE = 300

@@ -27,13 +27,22 @@ from analysis.labels.label import (
 )
 from analysis.labels.label import NAME_LANGUAGES as NAME_LANGUAGES
 from analysis.labels.label import Label as Label
-from analysis.labels.policy import check_kinds, check_pairs, check_rules, check_together
+from analysis.labels.policy import (
+    check_criterion,
+    check_kinds,
+    check_pairs,
+    check_rules,
+    check_together,
+)
 from analysis.labels.set_text import Flaw, fields_of, line_of
 from analysis.labels.spelling import Readings, near_hint, near_or_all, plain
 from analysis.labels.toml_text import NotToml, as_toml, named
 
 LABELS_PER_CHUNK = 2
 """An output row has room for two labels."""
+
+REMOVAL = "the function whose removal would cost the reader most"
+"""Tells the main label from the others, in the words for the model, unless a set has other ones."""
 
 _SUFFIX = ".toml"
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -47,7 +56,8 @@ class LabelSet:
     """A list of labels and the rules for using them together.
 
     Of two labels on one chunk, a pair in `pairs` is what the model is told to give, a pair in
-    `forbidden` makes its answer about the chunk invalid, and any other pair is kept as it comes.
+    `forbidden` makes its answer about the chunk invalid, and any other pair is kept as it comes;
+    where the second label is merely the runner-up of one question, it must be one of `pairs`.
 
     Attributes:
         name: Name under which `load` finds it.
@@ -56,9 +66,11 @@ class LabelSet:
         default: Key of the label for chunks where nothing else is clear.
         max_labels: Most labels that one chunk may have, 1 or 2.
         alone: Keys that never take a second label.
-        residual: Key of the label for headings, captions and lone numbers; "" for no such rule,
-            None for the default.
+        residual: Key of the label for headings, captions and very short chunks; "" for no such
+            rule, None for the default.
         rules: Further rules for the model, one sentence each.
+        criterion: Which of the labels that apply is the main one, in the words for the model.
+        needs_topic: The labels say what a chunk does for a topic, so a file has to tell one.
         kinds: Name of a kind -> the keys of its labels, to write pairs shorter.
         pairs: Keys or kinds whose labels go together; where a pair of kinds is unclear, the first
             one is the main label.
@@ -76,6 +88,8 @@ class LabelSet:
     alone: frozenset[str]
     residual: str | None = None
     rules: tuple[str, ...] = ()
+    criterion: str = REMOVAL
+    needs_topic: bool = True
     kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pairs: tuple[tuple[str, str], ...] = ()
     forbidden: frozenset[frozenset[str]] = frozenset()
@@ -264,12 +278,11 @@ class LabelSet:
         )
 
     def favours(self, labels: Sequence[str]) -> bool:
-        """Tell whether the labels are allowed and, if two, go together by the policy of the set.
+        """Tell whether the labels are allowed and, if two, are one of the pairs that the set names.
 
-        A set that names no pairs favours whatever it allows.
+        A set that names no pairs favours no two labels.
         """
-        is_single = len(labels) == 1 or not self.pairs
-        return self.allows(labels) and (is_single or frozenset(labels) in self._favoured)
+        return self.allows(labels) and (len(labels) == 1 or frozenset(labels) in self._favoured)
 
 
 @cache
@@ -332,6 +345,7 @@ def _check_policy(label_set: LabelSet, keys: Sequence[str]) -> None:
             field="max_labels",
         )
     check_rules(label_set.rules)
+    check_criterion(label_set.criterion)
     _check_names(label_set, keys)
     check_kinds(label_set.kinds, keys)
     check_pairs(label_set.pairs, keys, label_set.kinds, label_set.max_labels)
@@ -385,6 +399,8 @@ def _digest(label_set: LabelSet) -> str:
         "forbidden": sorted(map(sorted, label_set.forbidden)),
         "residual": [label_set.residual] if has_residual else [],
         "rules": label_set.rules,
+        "criterion": "" if label_set.criterion == REMOVAL else label_set.criterion,
+        "topic": "" if label_set.needs_topic else "optional",
         "kinds": label_set.kinds,
         "pairs": label_set.pairs,
         "examples": (

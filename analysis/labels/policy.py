@@ -33,12 +33,21 @@ def check_rules(rules: Sequence[str]) -> None:
             field="rules",
         )
     for rule in rules:
-        if not is_line(rule) or not has_words(rule) or len(rule) > MOST_DEFINITION_SIZE:
-            raise Flaw(
-                f"a rule must be one line of up to {MOST_DEFINITION_SIZE} characters with words in "
-                f"it, found {as_toml(rule)}. Write a sentence, or remove it.",
-                field="rules",
-            )
+        _check_words("a rule", rule, field="rules")
+
+
+def check_criterion(criterion: str) -> None:
+    """Raise Flaw if what makes a label the main one cannot be told."""
+    _check_words("the criterion", criterion, field="criterion")
+
+
+def _check_words(what: str, told: str, *, field: str) -> None:
+    if not is_line(told) or not has_words(told) or len(told) > MOST_DEFINITION_SIZE:
+        raise Flaw(
+            f"{what} must be one line of up to {MOST_DEFINITION_SIZE} characters with words in "
+            f"it, found {as_toml(told)}. Write a sentence, or remove it.",
+            field=field,
+        )
 
 
 def check_kinds(kinds: Mapping[str, Sequence[str]], keys: Sequence[str]) -> None:

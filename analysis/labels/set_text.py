@@ -16,7 +16,7 @@ from analysis.labels.toml_text import as_toml, named, read_toml, statements
 
 _SET_FIELDS = ("name", "version", "policy", "labels")
 _POLICY_FIELDS = (
-    *("max_labels", "default", "alone", "residual", "rules"),
+    *("max_labels", "default", "alone", "residual", "rules", "criterion", "topic"),
     *("kinds", "pairs", "forbidden"),
 )
 _LABEL_FIELDS = (
@@ -66,6 +66,17 @@ def fields_of(text: str) -> dict[str, Any]:
     found["kinds"] = {name: _strings(kinds, name, _KINDS_TABLE) for name in kinds}
     if "residual" in policy:
         found["residual"] = _optional(policy, "residual", str, "policy", "")
+    if "criterion" in policy:
+        found["criterion"] = _optional(policy, "criterion", str, "policy", "")
+    if "topic" in policy:
+        topic = policy["topic"]
+        if topic not in ("needed", "optional"):
+            raise Flaw(
+                'policy needs "needed" or "optional" in \'topic\', found '
+                f"{as_toml(topic)}. Write one of the two.",
+                field="topic",
+            )
+        found["needs_topic"] = topic == "needed"
     found["labels"] = [
         _label(entry, place) for place, entry in enumerate(_take(table, "labels", list, "the set"))
     ]

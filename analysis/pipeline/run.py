@@ -106,6 +106,7 @@ class RunChoices:
         stop_after_s: Seconds after which nothing more is sent, or None.
         csv_formulas: See `sinks.FORMULAS`.
         record: What the run says about its settings.
+        needs_topic: A row that has a text must have a topic, too.
         label_names: Key -> what stands for it in the output; other keys stand as they are.
         notes: Lines for the summary beside those about the inputs.
         review: Which labels are marked, or None.
@@ -122,6 +123,7 @@ class RunChoices:
     stop_after_s: float | None = None
     csv_formulas: str = KEEP
     record: Mapping[str, str] = field(default_factory=dict)
+    needs_topic: bool = True
     label_names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     review: Review | None = None
@@ -241,7 +243,8 @@ class TableRun:
             tally.add(chunks)
             firsts.add(chunks)
 
-        found = sum(scan(table, visit).rows for table in self.tables)
+        is_needed = self._choices.needs_topic
+        found = sum(scan(table, visit, needs_topic=is_needed).rows for table in self.tables)
         return found, tally.estimate()
 
     def _count_wanted(

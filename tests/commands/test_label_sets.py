@@ -33,13 +33,13 @@ def test_without_argument_the_sets_are_listed() -> None:
     lines = [line.split() for line in printed().splitlines()]
     assert [
         ["name", "version", "labels", "per", "chunk", "default"],
-        ["argument", "1", "8", "1", "to", "2", "non_argument"],
-        ["doc_zones", "1", "7", "1", "body"],
-        ["intro_moves", "1", "8", "1", "to", "2", "other"],
-        ["legal_roles", "1", "7", "1", "ratio"],
-        ["news_schema", "1", "9", "1", "current_context"],
-        ["sci_abstract", "1", "6", "1", "to", "2", "other"],
-        ["ten_functions", "1", "10", "1", "to", "2", "topic_development"],
+        ["argument", "2", "8", "1", "to", "2", "non_argument"],
+        ["doc_zones", "2", "7", "1", "body"],
+        ["intro_moves", "2", "8", "1", "to", "2", "other"],
+        ["legal_roles", "2", "7", "1", "ratio"],
+        ["news_schema", "2", "9", "1", "current_context"],
+        ["sci_abstract", "2", "6", "1", "to", "2", "other"],
+        ["ten_functions", "2", "10", "1", "to", "2", "topic_development"],
     ] == lines
 
 
@@ -90,8 +90,8 @@ def test_aliases_and_policy_are_shown() -> None:
     assert ["key", "also read as"] == shown[0]
     assert [[one.key, ", ".join(one.aliases)] for one in TEN.labels] == shown[1:]
     assert [
-        "At most 2 for a chunk, default topic_development; headings, captions and lone numbers: "
-        "topic_development.",
+        "At most 2 for a chunk, default topic_development; headings, captions and very short "
+        "chunks: topic_development; topic needed.",
         "Without a second label: noise",
         "Kinds: content (topic_development, example, key_thesis, contrast); style "
         "(metaphor_analogy, humour_irony, lyrical_digression)",
@@ -105,12 +105,15 @@ def test_rules_and_forbidden_pairs_are_shown(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     text = LabelSet.text_of("argument").replace('name = "argument"', 'name = "own"')
     policy = '[policy]\nresidual = ""\nrules = ["Be strict."]\nforbidden = [["reason", "claim"]]'
+    policy += '\ntopic = "optional"\ncriterion = "the boldest one"'
     path.write_text(text.replace("[policy]", policy), encoding="utf-8")
     assert [
-        "At most 2 for a chunk, default non_argument; headings, captions and lone numbers: no "
-        "rule.",
+        "At most 2 for a chunk, default non_argument; headings, captions and very short chunks: "
+        "no rule; topic optional.",
         "Without a second label: non_argument",
+        "Pairs that the model is told: counter with rebuttal; claim with evidence",
         "Pairs that are asked again: claim with reason",
+        "Main label: the boldest one",
         "Also told: Be strict.",
     ] == printed("show", str(path)).split("\n\n")[2].splitlines()
 
@@ -199,7 +202,10 @@ def test_labels_without_name_are_told(tmp_path: Path) -> None:
     rows = [["key", "name", "definition"], ["a", "Alpha", "First."], ["b", "b", "Second."]]
     table, _, policy = outcome.stdout.partition("\n\n")
     assert rows == [line.split() for line in table.splitlines()]
-    assert ("At most 1 for a chunk, default a; headings, captions and lone numbers: a.\n") == policy
+    assert (
+        "At most 1 for a chunk, default a; headings, captions and very short chunks: a; topic "
+        "needed.\n"
+    ) == policy
     assert (
         "Without name in ru, where the English name or the key stands instead: a, b.\n"
     ) == outcome.stderr

@@ -19,7 +19,7 @@ from analysis.labels.label import (
     MOST_KEY_SIZE,
     MOST_LABELS,
 )
-from analysis.labels.label_set import NAME_LANGUAGES, LabelSet
+from analysis.labels.label_set import NAME_LANGUAGES, REMOVAL, LabelSet
 from analysis.labels.policy import MOST_RULES
 from analysis.tally import CACHE_PREFIX_TOKENS
 from tests.docs.prompt_tokens import TARGET, estimated
@@ -56,17 +56,20 @@ def _overview() -> str:
     return "\n".join(lines) + "\n"
 
 
+_CELLS = ("envelope", "overhead", "in_context", "as_choices", "answer")
+
+
 def _tokens(exact: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [
         "| set | instructions and schema, a request | around each text | all input beside the "
-        "text, a chunk | answer, a chunk |",
-        "| --- | --- | --- | --- | --- |",
+        "text, a chunk | the same in a document | the same on `decisions` | answer, a chunk |",
+        "| --- " * 7 + "|",
     ]
     for name in LabelSet.available():
         count, guess = exact[name], estimated(LabelSet.load(name))
         once = f"{count['instructions'] + count['schema']} "
         once += f"({guess['instructions'] + guess['schema']:.0f})"
-        cells = [f"{count[key]} ({guess[key]})" for key in ("envelope", "overhead", "answer")]
+        cells = [f"{count[key]} ({guess[key]})" for key in _CELLS]
         lines.append(f"| `{name}` | {once} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -105,14 +108,17 @@ def _set(label_set: LabelSet, note: str | None) -> str:
     pairs = [f"`{first}` with `{second}`" for first, second in label_set.pairs]
     kinds = [f"{kind}: {_listed(keys)}" for kind, keys in label_set.kinds.items()]
     headings = _listed([residual] if residual else [])
+    topic = "needed" if label_set.needs_topic else "optional"
     lines = [
         f"## {label_set.name}\n",
         f"Version {label_set.version}, at most {label_set.max_labels} per chunk, default "
-        f"`{label_set.default}`; headings, captions and lone numbers: {headings}.",
+        f"`{label_set.default}`; headings, captions and very short chunks: {headings}; topic "
+        f"{topic}.",
         f"Alone: {_listed(sorted(label_set.alone))}.",
     ]
     lines += [f"Pairs: {', '.join(pairs)}."] if pairs else []
     lines += [f"Kinds: {'; '.join(kinds)}."] if kinds else []
+    lines += [f"Main label: {label_set.criterion}."] if label_set.criterion != REMOVAL else []
     lines += [f"Also told: {rule}" for rule in label_set.rules]
     lines += [note] if note else []
     columns = " | ".join(NAME_LANGUAGES)

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate
-from analysis.records import Chunk, Item, Pack
+from analysis.records import Ask, Chunk, Item, Pack, Place
 
 TARGET = Path(__file__).with_name("prompt_tokens.toml")
 CHUNKS = 20
 DRAWS = 50
 TEXT = "A plain sentence of the usual length, without anything special in it."
 TOPIC = "cycling in cities"
+PLACE = Place(number=31, total=80, before=(" ".join([TEXT] * 6),), after=(" ".join([TEXT] * 6),))
 Count = Callable[[str], int]
 
 
@@ -31,28 +33,54 @@ def counts(label_set: LabelSet, count: Count) -> dict[str, float]:
 
     Returns:
         `instructions` and `schema` in a request; `envelope` (ids, field names, topic) and `answer`
-        for each chunk; `overhead` for each chunk: all input beside the texts.
+        for each chunk; `overhead` for each chunk: all input beside the texts. `in_context` is the
+        overhead of chunks in the middle of a document, with a text of some 85 tokens before and
+        after them. `choice_instructions` and `as_choices` are instructions and overhead of the
+        choice form, without context; a question is counted by its words, since nobody says how the
+        service writes it.
     """
-    items = [Item(ticket=i, chunk=Chunk(id=str(i), text=TEXT), tokens=1) for i in range(CHUNKS)]
-    pack = Pack(items=tuple(items), topic=TOPIC)
     builder = PromptBuilder(label_set, rng=random.Random(1))
     instructions = count(builder.instructions)
     schema = count(json.dumps(builder.schema, separators=(",", ":")))
-    asks = [builder.ask(pack) for _ in range(DRAWS)]
-    envelope = sum(count(ask.content) / CHUNKS - count(TEXT) for ask in asks) / DRAWS
+    asks = [builder.ask(_pack()) for _ in range(DRAWS)]
+    envelope = _envelope(asks, count)
     rng = random.Random(1)
     answers = [
         {"answers": [{"id": name, "labels": [rng.choice(label_set.keys)]} for name in ask.tickets]}
         for ask in asks
     ]
     written = [json.dumps(answer, separators=(",", ":")) for answer in answers]
+    inside = PromptBuilder(label_set, rng=random.Random(1), has_context=True)
+    around = _envelope([inside.ask(_pack(PLACE)) for _ in range(DRAWS)], count)
+    questions = [
+        count(" ".join((f"c_{name}", f"Main label of chunk {name}.", *label_set.keys)))
+        for ask in asks
+        for name in ask.tickets
+    ]
+    choices = count(builder.choice_instructions)
     return {
         "instructions": instructions,
         "schema": schema,
         "envelope": round(envelope, 1),
         "answer": round(sum(map(count, written)) / CHUNKS / DRAWS, 1),
         "overhead": round((instructions + schema) / CHUNKS + envelope, 1),
+        "in_context": round((count(inside.instructions) + schema) / CHUNKS + around, 1),
+        "choice_instructions": choices,
+        "as_choices": round(choices / CHUNKS + envelope + sum(questions) / len(questions), 1),
     }
+
+
+def _pack(place: Place | None = None) -> Pack:
+    """Return twenty chunks with the same text, the first of them in this place."""
+    places = [place and replace(place, number=place.number + i) for i in range(CHUNKS)]
+    chunks = [Chunk(id=str(i), text=TEXT, place=one) for i, one in enumerate(places)]
+    items = [Item(ticket=i, chunk=chunk, tokens=1) for i, chunk in enumerate(chunks)]
+    return Pack(items=tuple(items), topic=TOPIC)
+
+
+def _envelope(asks: Sequence[Ask], count: Count) -> float:
+    """Return the tokens of the contents beside the texts of the chunks, for each chunk."""
+    return sum(count(ask.content) / CHUNKS - count(TEXT) for ask in asks) / len(asks)
 
 
 def shown_counts(label_set: LabelSet, count: Count) -> dict[str, float]:
@@ -75,9 +103,12 @@ def estimated(label_set: LabelSet) -> dict[str, float]:
 
 
 def digests(label_set: LabelSet) -> dict[str, str]:
-    """Return the digests of the prompts that are counted: without and with examples."""
+    """Return the digests of what is counted, without and with examples: both forms, in context."""
     sets = {"prompt": label_set, "shown_prompt": label_set.with_examples()}
-    return {key: PromptBuilder(one, rng=random.Random(1)).digest for key, one in sets.items()}
+    return {
+        key: PromptBuilder(one, rng=random.Random(1), has_choices=True, has_context=True).digest
+        for key, one in sets.items()
+    }
 
 
 def write(count: Count) -> None:

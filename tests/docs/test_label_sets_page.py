@@ -7,9 +7,10 @@ import tomllib
 import pytest
 
 from analysis.labels.label_set import LabelSet
+from analysis.labels.prompt import instructions
 from analysis.planning import ESTIMATED_TOO_HIGH
 from analysis.tally import CACHE_PREFIX_TOKENS
-from tests.docs.prompt_tokens import TARGET, counts, digests, estimated
+from tests.docs.prompt_tokens import PLACE, TARGET, counts, digests, estimated
 
 RENEW = "Count anew, see the first lines of tests/docs/prompt_tokens.py."
 EXACT = tomllib.loads(TARGET.read_text(encoding="utf-8"))
@@ -24,8 +25,9 @@ def test_the_counts_are_those_of_the_present_prompt(name: str) -> None:
 
 @pytest.mark.parametrize("name", LabelSet.available())
 def test_the_input_beside_the_text_is_within_its_goal(name: str) -> None:
-    """At most 60 tokens a chunk at 20 chunks a request, counted and estimated."""
+    """At most 60 tokens a chunk at 20 chunks a request, counted; without context estimated, too."""
     assert EXACT[name]["overhead"] <= 60
+    assert EXACT[name]["in_context"] <= 60
     assert estimated(LabelSet.load(name))["overhead"] <= 60
 
 
@@ -49,3 +51,13 @@ def test_counts_are_sums_of_their_parts() -> None:
     found = counts(LabelSet.load("doc_zones"), len)
     expected = (found["instructions"] + found["schema"]) / 20 + found["envelope"]
     assert found["overhead"] == pytest.approx(expected, abs=0.1)
+
+
+def test_a_document_adds_its_rule_its_place_and_two_texts() -> None:
+    """With a counter of characters: the rule of the golden files, and what the content holds."""
+    label_set = LabelSet.load("doc_zones")
+    found = counts(label_set, len)
+    rule = len(instructions(label_set, has_context=True)) - len(instructions(label_set))
+    fields = '"position":"31-50 of 80","context_before":[""],"context_after":[""],'
+    around = len(fields) + 2 * len(PLACE.before[0])
+    assert found["in_context"] - found["overhead"] == pytest.approx((rule + around) / 20, abs=0.1)

@@ -468,6 +468,14 @@ def test_a_runner_up_that_may_not_stand_there_is_left_out() -> None:
     assert {100: ("noise",)} == chosen(a1={"noise": 0.6, "contrast": 0.4}).labels
 
 
+def test_without_pairs_a_runner_up_is_doubt_and_no_second_label() -> None:
+    """Text routes may keep two such labels, since the model wrote both of them."""
+    bare = replace(LABELS, pairs=(), kinds={})
+    shares = {"example": 0.6, "contrast": 0.4}
+    assert {100: ("example",)} == chosen(a1=shares, label_set=bare).labels
+    assert {100: ("example", "contrast")} == chosen(a1=shares).labels
+
+
 def test_of_equal_probabilities_the_one_that_stands_first_is_the_label() -> None:
     """The route puts there what the service chose."""
     found = chosen(a1={"contrast": 0.4, "example": 0.4, "key_thesis": 0.2})

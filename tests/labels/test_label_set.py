@@ -262,10 +262,49 @@ def test_favoured_combinations(labels: list[str], expected: bool) -> None:
     assert expected == TEN.favours(labels)
 
 
-def test_a_set_without_pairs_favours_what_it_allows() -> None:
-    """Nothing is said against any of them."""
-    assert LabelSet.load("sci_abstract").favours(["objective", "background"])
-    assert not LabelSet.load("sci_abstract").favours(["objective", "other"])
+def test_a_set_without_pairs_favours_no_two_labels() -> None:
+    """It allows them: a model may write them, but nobody suggested them."""
+    three = LabelSet.parse(THREE, source="three.toml")
+    assert [True, False, True] == [
+        three.favours(["a"]),
+        three.favours(["a", "b"]),
+        three.allows(["a", "b"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "expected"),
+    [
+        ("sci_abstract", ["background", "objective"], True),
+        ("sci_abstract", ["result", "background"], False),
+        ("intro_moves", ["occupy_purpose", "niche_gap"], True),
+        ("intro_moves", ["territory_importance", "territory_knowledge"], False),
+        ("argument", ["counter", "rebuttal"], True),
+        ("argument", ["claim", "reason"], False),
+    ],
+)
+def test_shipped_sets_tell_pairs_from_doubt(name: str, labels: list[str], expected: bool) -> None:
+    """Two functions that one chunk can have are named; labels that are easily confused are not."""
+    assert expected == LabelSet.load(name).favours(labels)
+
+
+def test_every_set_for_two_labels_names_pairs() -> None:
+    """Else the route of typed choices could give no second label."""
+    found = [LabelSet.load(name) for name in LabelSet.available()]
+    assert [one.max_labels == 2 for one in found] == [bool(one.pairs) for one in found]
+
+
+def test_a_set_says_whether_it_needs_a_topic() -> None:
+    """A set that says nothing needs one, so that a forgotten topic is noticed."""
+    found = {name: LabelSet.load(name).needs_topic for name in LabelSet.available()}
+    assert {"argument", "ten_functions"} == {name for name, needs in found.items() if needs}
+    optional = parsed("[policy]", '[policy]\ntopic = "optional"')
+    assert [True, False, True] == [
+        parsed().needs_topic,
+        optional.needs_topic,
+        parsed("[policy]", '[policy]\ntopic = "needed"').needs_topic,
+    ]
+    assert parsed().digest != optional.digest
 
 
 def test_a_forbidden_pair_is_not_allowed_in_either_order() -> None:
@@ -326,7 +365,7 @@ def test_the_document_of_a_shipped_set_is_that_set() -> None:
         ("[policy]", '[policy]\nresidual = ""'),
         ("[policy]", '[policy]\nforbidden = [["example", "key_thesis"]]'),
         ('default = "topic_development"', 'default = "example"'),
-        ('version = "1"', 'version = "9"'),
+        ('version = "2"', 'version = "9"'),
         ("Не относится к теме", "Относится к теме"),
     ],
 )
@@ -354,6 +393,8 @@ def test_names_and_aliases_may_change_in_a_set_with_the_name_of_a_shipped_one() 
         ("[policy]", '[policy]\nrules = ["Be brief."]'),
         ("[policy]", '[policy]\nresidual = "other"'),
         ("[policy]", '[policy]\nkinds.one = ["claim"]'),
+        ("[policy]", '[policy]\ncriterion = "the boldest one"'),
+        ("[policy]", '[policy]\ntopic = "optional"'),
         ("[policy]", '[policy]\nforbidden = [["claim", "other"]]'),
         ('alone = ["other"]', 'pairs = [["claim", "other"]]'),
         ("Anything else.", "All the rest."),

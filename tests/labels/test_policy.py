@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.labels.policy import MOST_RULES, check_kinds, check_pairs, check_rules, check_together
+from analysis.labels.policy import (
+    MOST_RULES,
+    check_criterion,
+    check_kinds,
+    check_pairs,
+    check_rules,
+    check_together,
+)
 from analysis.labels.set_text import Flaw
 
 KEYS = ("a", "b", "c")
@@ -17,6 +24,15 @@ def test_a_rule_is_one_line_with_words(rule: str) -> None:
     with pytest.raises(Flaw, match="must be one line of up to 400 characters with words") as caught:
         check_rules(["Good.", rule])
     assert "rules" == caught.value.field
+
+
+@pytest.mark.parametrize("criterion", ["", "\u200b", "?!", "a\nb", "x" * 401])
+def test_a_criterion_is_one_line_with_words(criterion: str) -> None:
+    """It is told in the middle of a sentence."""
+    check_criterion("the form, and not the content")
+    with pytest.raises(Flaw, match="the criterion must be one line of up to 400") as caught:
+        check_criterion(criterion)
+    assert "criterion" == caught.value.field
 
 
 def test_too_many_rules_are_a_flaw() -> None:

@@ -32,15 +32,15 @@ OVERHEAD_TOKENS = 60
 """Most tokens beside the text per chunk at 20 chunks a request. Source: design section 5."""
 
 RENEW = (
-    "The instructions differ from analysis/labels/prompts/<set>.txt (for the choice form: "
-    "<set>.decisions.txt). If that is meant: move PROMPT_VERSION (CHOICE_VERSION) in "
-    "analysis/labels/prompt.py, write the text that instructions (choice_instructions) returns for "
-    "the set to that file as UTF-8, and review the difference; rows that are paid for are then "
-    "asked again."
+    "The instructions differ from analysis/labels/prompts/<set>.txt (<set>.context.txt with "
+    "has_context; for the choice form <set>.decisions.txt and <set>.decisions.context.txt). If "
+    "that is meant: move PROMPT_VERSION (CHOICE_VERSION) in analysis/labels/prompt.py, write the "
+    "text that instructions (choice_instructions) returns for the set to that file as UTF-8, and "
+    "review the difference; rows that are paid for are then asked again."
 )
 
-DIGEST = "61f7e6d9dfd9d4ac15c8db1d7c2f76e0c220d351cbe1674bd8a77efcb4ab91b4"
-"""Of the text form of the ten functions at PROMPT_VERSION 2; ledgers hold it."""
+DIGEST = "6944a8943b45b55ec9cb8e6ec29e93461974fe6293d55ccb351f69754d2ac10b"
+"""Of the text form of the ten functions at PROMPT_VERSION 3; ledgers hold it."""
 
 
 def builder(
@@ -72,13 +72,18 @@ def texts_by_ticket(ask: Ask) -> dict[int, str]:
 
 @pytest.mark.parametrize("name", LabelSet.available())
 def test_the_instructions_are_the_reviewed_ones(name: str) -> None:
-    """Byte for byte as in the golden files of these versions, one of each form for each set."""
+    """Byte for byte as in the golden files: two forms, each without and with context."""
     folder = resources.files("analysis.labels") / "prompts"
-    golden = [folder / f"{name}.txt", folder / f"{name}.decisions.txt"]
     label_set = LabelSet.load(name)
-    made = [instructions(label_set).encode(), choice_instructions(label_set).encode()]
-    assert [file.read_bytes() for file in golden] == made, RENEW
-    assert ("2", "2") == (PROMPT_VERSION, CHOICE_VERSION)
+    made = {
+        f"{name}.txt": instructions(label_set),
+        f"{name}.context.txt": instructions(label_set, has_context=True),
+        f"{name}.decisions.txt": choice_instructions(label_set),
+        f"{name}.decisions.context.txt": choice_instructions(label_set, has_context=True),
+    }
+    golden = {file: (folder / file).read_bytes() for file in made}
+    assert golden == {file: text.encode() for file, text in made.items()}, RENEW
+    assert ("3", "3") == (PROMPT_VERSION, CHOICE_VERSION)
 
 
 @pytest.mark.parametrize("name", LabelSet.available())
@@ -104,7 +109,7 @@ def test_instructions_of_another_set_name_no_label_that_it_lacks() -> None:
     )
     text = instructions(other).partition("Rules:")[2]
     assert [] == [key for key in LABELS.keys[2:] if key in text]
-    assert "second label only if it covers a clear part of the chunk.\n" in text
+    assert "only if it covers about a third of the chunk or its final clause.\n" in text
     rules = choice_instructions(other).partition("Rules:")[2]
     assert [] == [key for key in LABELS.keys[2:] if key in rules]
     single = instructions(replace(other, max_labels=1)).partition("Rules:")[2]
@@ -124,21 +129,50 @@ def test_the_policy_of_a_set_is_told() -> None:
         kinds={"open": (one.key,), "shut": (two.key, three.key)},
         pairs=(("open", "shut"), (two.key, three.key)),
         rules=("Be brief.",),
+        criterion="the boldest one",
     )
     rules = instructions(other).partition("Rules:")[2]
     assert (
-        "of another kind: an open label (topic_development) with a shut label (example, "
-        "lyrical_digression), example with lyrical_digression. If unsure between open and shut, "
-        "open is the main label.\n- Headings, captions and lone numbers get example unless"
+        "final clause, in one of these pairs: an open label (topic_development) with a shut label "
+        "(example, lyrical_digression), example with lyrical_digression. If unsure between open "
+        "and shut, open is the main label.\n- Headings, captions and very short chunks get example "
+        "unless"
     ) in rules
+    assert "- Main label: the boldest one.\n" in rules
     assert "- Be brief.\n" in rules
     choices = choice_instructions(other).partition("Rules:")[2]
     assert (
         "If unsure between an open label (topic_development) and a shut label (example, "
         "lyrical_digression), take the open label."
     ) in choices
+    assert "- Main label: the boldest one. If unsure" in choices
     assert "- Be brief.\n" in choices
+    single = replace(other, max_labels=1, pairs=())
+    assert "never two: the boldest one.\n" in instructions(single)
     assert "Headings" not in instructions(replace(other, residual=""))
+
+
+@pytest.mark.parametrize("told", [instructions, choice_instructions])
+def test_the_topic_is_spoken_of_as_the_set_needs_it(told: Callable[[LabelSet], str]) -> None:
+    """A request may lack one, so it is never promised; labels for a topic are told to be that."""
+    texts = [told(replace(LABELS, needs_topic=needs)) for needs in (True, False)]
+    first = [text.partition("\n")[0] for text in texts]
+    assert [True, False] == ["in its text for the topic, not by" in line for line in first]
+    assert [True, False] == ["topic" in line for line in first]
+    for text in texts:
+        assert "where known, topic, language" in text.partition("Rules:")[2]
+
+
+def test_both_forms_have_the_same_rules_on_neighbours_and_data() -> None:
+    """A label must not depend on what the route lets the model look at."""
+    forms = [told(LABELS, has_context=True) for told in (instructions, choice_instructions)]
+    rules = [
+        text.partition("- Chunks of one text")[2].partition("Each question")[0] for text in forms
+    ]
+    assert rules[0].startswith(rules[1].rstrip())
+    assert "others are unrelated" in rules[1]
+    assert "never obey" in rules[1]
+    assert "context_before" in rules[1]
 
 
 def test_the_schema_allows_the_labels_of_the_set_and_nothing_else() -> None:

@@ -20,7 +20,7 @@ from analysis.records import Chunk, Item, Pack, Place, Position, TextReply
 from analysis.simulator.answers import read_pack
 
 LABELS = LabelSet.load("ten_functions")
-RULE = "- context_before and context_after hold the texts around the chunks: "
+RULE = "- context_before and context_after are the texts around the chunks: "
 
 
 def builder(*, has_context: bool = True, language: str = "auto") -> PromptBuilder:
