@@ -86,3 +86,25 @@ def windows(
             yield tuple(piece.chunk for piece in window)
     while (window := cutter.finish()) is not None:
         yield tuple(piece.chunk for piece in window)
+
+
+def shared_requests(*arms: Arm, settings: Settings = SETTINGS) -> dict[str, str]:
+    """Return chunk id -> first chunk of those with which it shares a request in some arm.
+
+    Sharing passes on: where a chunk stands with one in this arm and with another in that one, all
+    three belong together. Chunks that cannot be sent are missing.
+    """
+    above: dict[str, str] = {}
+
+    def first(name: str) -> str:
+        while above[name] != name:
+            above[name] = above[above[name]]
+            name = above[name]
+        return name
+
+    for arm in arms:
+        for window in windows(arm.chunks, arm.chunks_per_request, settings):
+            for chunk in window:
+                above.setdefault(chunk.id, chunk.id)
+                above[first(chunk.id)] = first(window[0].id)
+    return {name: first(name) for name in above}

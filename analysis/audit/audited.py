@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.analyzer import Estimate
-from analysis.audit.arms import AGAIN, Arm, audit_arms
+from analysis.audit.arms import AGAIN, Arm, audit_arms, shared_requests
 from analysis.audit.asking import Asked, Progress, ask_all, estimated, left_of
 from analysis.audit.kept import Store, source_of
 from analysis.audit.record import RunFacts, topic_digest
@@ -28,7 +28,7 @@ from analysis.pipeline.tables import Row, Span, Table, scan
 from analysis.records import Chunk, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 
-AUDIT_VERSION = 1
+AUDIT_VERSION = 2
 """Moves when a field of the document changes its meaning or goes."""
 
 
@@ -341,11 +341,16 @@ def document_of(audit: Audit, asked: Sequence[Asked]) -> dict[str, Any]:
     models = {model for one in asked for _, model in one.origins}
     is_simulated = audit.is_simulated or bool(models & SIMULATED_MODELS)
     again = next((one.labels for one in asked if one.arm.name == AGAIN), {})
+    # The run asked the same requests, so chunks that were alone in an arm shared one there.
+    requests = shared_requests(*(arm for trial in audit.trials for arm in trial.arms))
     arms = []
     for one in asked:
         is_noise = one.arm.name == AGAIN
-        beyond = None if is_noise else beyond_noise(before, one.labels, again)
-        found = {"changed": changed(before, one.labels), "beyond_noise": beyond}
+        beyond = None
+        if not is_noise:
+            beyond = beyond_noise(before, one.labels, again, requests=requests)
+        share = changed(before, one.labels, requests=requests)
+        found = {"changed": share, "beyond_noise": beyond}
         arms.append(one.figures() | found | {"simulated": is_simulated})
     reused = sum(row.is_reused for row in audit.rows.values())
     return {

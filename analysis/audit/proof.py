@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis import __version__
 from analysis.analyzer import Estimate
-from analysis.audit.arms import AGAIN, Arm
+from analysis.audit.arms import AGAIN, Arm, shared_requests
 from analysis.audit.asking import Asked, Progress, ask_all, estimated, left_of
 from analysis.audit.audited import bill_of
 from analysis.audit.kept import Store, source_of
@@ -30,7 +30,7 @@ from analysis.prices import PriceTable
 from analysis.records import Chunk, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer as Hybrid
 
-PROOF_VERSION = 1
+PROOF_VERSION = 2
 """Moves when a field of the document changes its meaning or goes."""
 
 Tell = Callable[[str], None]
@@ -250,13 +250,19 @@ def _set_figures(part: Part, found: Sequence[Asked], is_simulated: bool) -> dict
         "arms": [one.figures() | {"latency": latency_of(one)} | mark for one in found],
         "agreement": [
             {"first": one.arm.name, "second": two.arm.name, "is_noise": _is_noise(one, two)}
-            | {"found": changed(one.labels, two.labels)}
+            | {"found": _agreement(one, two)}
             | mark
             for one, two in combinations(found, 2)
             if two.arm.name != AGAIN or _is_noise(one, two)
         ],
         "simulated": is_simulated,
     }
+
+
+def _agreement(one: Asked, two: Asked) -> dict[str, Any] | None:
+    """Return how often two arms agree; their chunks are drawn in the larger requests of the two."""
+    requests = shared_requests(one.arm, two.arm)
+    return changed(one.labels, two.labels, requests=requests)
 
 
 def _is_noise(one: Asked, two: Asked) -> bool:
@@ -271,7 +277,7 @@ def _named(labels: LabelSet) -> dict[str, str]:
 def _route_figures(
     part: Part, one: Asked, base: Asked | None, is_simulated: bool
 ) -> dict[str, Any]:
-    found = None if base is None else changed(base.labels, one.labels)
+    found = None if base is None else _agreement(base, one)
     return one.figures() | {
         "model": part.analyzer.models[part.name],
         "latency": latency_of(one),

@@ -17,7 +17,8 @@ from analysis.commands.wording import dollars, printable
 MEANING = {
     AGAIN: "the same requests once more: its share is noise",
     ALONE: "each chunk in a request of its own",
-    SHUFFLED: "the same chunks in each request, in another order",
+    SHUFFLED: "the same chunks in each request, in another order; the request still says that they "
+    "stand in text order, so part of the effect may be that false sentence",
 }
 """Arm -> what was asked in it."""
 
@@ -41,41 +42,73 @@ def audit_lines(document: Document, *, output: str) -> list[str]:
         f"compared: {sample['compared']:,}.",
         *_left_out(sample),
         "",
-        f"Primary labels that changed{mark}",
-        *laid_out([_HEAD, *map(_change_row, document["arms"])], right={1, 2, 3, 5, 6}),
-        *(
-            f"{printable(arm['name'])}: {MEANING[arm['name']]}."
-            for arm in document["arms"]
-            if arm["name"] in MEANING
-        ),
+        *change_lines(document["arms"], mark),
+        *_meanings(document["arms"]),
+        *beyond_lines(document["arms"], mark),
     ]
-    note = (
-        "beyond noise: the share above that of the repeated requests; p: how likely such a "
-        "difference is where the arm changes nothing (McNemar's test)."
-    )
-    lines += wrap(note, COLUMNS) if len(document["arms"]) > 1 else []
     lines += ["", *cost_lines(document["arms"], mark), *bill_lines(document["bill"], mark)]
     return [*lines, *stop_line(document)]
 
 
-_HEAD = ("", "rows", "changed", "share", "95 % interval", "beyond noise", "p")
+def change_lines(arms: Sequence[Document], mark: str) -> list[str]:
+    """Return how many labels each arm changed, with intervals by request."""
+    rows = [("", "rows", "requests", "changed", "share", "95 % interval")]
+    for arm in arms:
+        name, found = printable(arm["name"]), arm["changed"]
+        if found is None:
+            rows.append((name, "0", *[""] * 4))
+            continue
+        share = found["primary"]
+        counts = (f"{share[key]:,}" for key in ("rows", "requests", "count"))
+        rows.append((name, *counts, f"{share['share']:.3f}", interval(share)))
+    lines = [f"Primary labels that changed{mark}", *laid_out(rows, right={1, 2, 3, 4})]
+    return [*lines, *_unchanged_lines(arms)]
 
 
-def _change_row(arm: Document) -> tuple[str, ...]:
-    found, beyond = arm["changed"], arm["beyond_noise"]
-    if found is None:
-        return (printable(arm["name"]), "0", *[""] * (len(_HEAD) - 2))
-    share = found["primary"]
-    cells = (
-        printable(arm["name"]),
-        f"{found['rows']:,}",
-        f"{share['count']:,}",
-        f"{share['share']:.3f}",
-        interval(share),
+def _unchanged_lines(arms: Sequence[Document]) -> list[str]:
+    """Return both bounds where nothing changed, so that nobody sees how rows change together."""
+    shares = {
+        printable(arm["name"]): arm["changed"]["primary"]
+        for arm in arms
+        if arm["changed"] and not arm["changed"]["primary"]["count"]
+    }
+    packed = {name: one for name, one in shares.items() if one["requests"] < one["rows"]}
+    if not packed:
+        return []
+    by_rows = max(one["high_by_rows"] for one in packed.values())
+    note = (
+        f"No change in {', '.join(packed)}: the upper bound is for changes of whole requests. If "
+        f"rows changed one by one, it would be {by_rows:.3f}."
     )
-    if beyond is None:
-        return (*cells, "", "")
-    return (*cells, f"{beyond['difference']:+.3f}", f"{beyond['p_value']:.4f}")
+    return wrap(note, COLUMNS)
+
+
+def _meanings(arms: Sequence[Document]) -> list[str]:
+    return [
+        line
+        for arm in arms
+        if arm["name"] in MEANING
+        for line in wrap(f"{arm['name']}: {MEANING[arm['name']]}.", COLUMNS)
+    ]
+
+
+def beyond_lines(arms: Sequence[Document], mark: str) -> list[str]:
+    """Return what arms change beyond the noise; nothing where no arm can be held against it."""
+    rows = [("", "difference", "95 % interval", "p")]
+    for arm in arms:
+        if (found := arm["beyond_noise"]) is not None:
+            bounds = f"{found['low']:+.3f} to {found['high']:+.3f}"
+            figures = (f"{found['difference']:+.3f}", bounds, f"{found['p_value']:.4f}")
+            rows.append((printable(arm["name"]), *figures))
+    if len(rows) == 1:
+        return []
+    note = (
+        "difference: the share above that of the repeated requests; p: how likely such a "
+        "difference is where the arm changes nothing (sign-flip test). Intervals and test take "
+        "whole requests, whose chunks can change together."
+    )
+    title = f"Changed beyond noise{mark}"
+    return ["", title, *laid_out(rows, right={1, 3}), *wrap(note, COLUMNS)]
 
 
 def _left_out(sample: Document) -> list[str]:
@@ -142,6 +175,7 @@ def proof_lines(document: Document) -> list[str]:
         rows += [_pair_row(one["label_set"]["name"], pair) for pair in one["agreement"]]
     lines = [f"Agreement of primary labels{mark}", *laid_out(rows, right={3, 4})]
     lines.append("noise: the same requests twice; no other figure can be expected to be above it.")
+    lines.append("Intervals are by request: chunks of one request can change together.")
     rows = [("route", "model", "chunks", "p50 ms", "p95 ms", "same label", "95 % interval")]
     rows += map(_latency_row, document["routes"])
     lines += ["", f"Routes, one request at a time{mark}", *laid_out(rows, right={2, 3, 4, 5})]
@@ -149,9 +183,6 @@ def proof_lines(document: Document) -> list[str]:
     lines += ["", *bill_lines(document["bill"], mark), *stop_line(document)]
     missing = document["not_asked"]
     return [*lines, f"Not asked: {', '.join(missing)}."] if missing else lines
-
-
-_PAIR_HEAD = ("label set", "first", "second", "rows", "same label", "95 % interval", "")
 
 
 def _pair_row(label_set: str, pair: Document) -> tuple[str, ...]:

@@ -57,32 +57,34 @@ def wilson(count: int, rows: int, *, level: float = LEVEL) -> Share:
     """
     if not 0 <= count <= rows or rows < 1 or not 0 < level < 1:
         raise ValueError(f"{count} of {rows} rows at level {level} is no share.")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share = count / rows
+    low, high = bounds(count / rows, rows, NormalDist().inv_cdf((1 + level) / 2))
+    return Share(count=count, rows=rows, low=low, high=high, level=level)
+
+
+def bounds(share: float, rows: float, z: float) -> tuple[float, float]:
+    """Return the Wilson bounds of a share of so many rows, which need not be a whole number.
+
+    Args:
+        share: 0 to 1.
+        rows: Above 0.
+        z: Quantile of the level.
+    """
     scale = 1 + z * z / rows
     middle = (share + z * z / (2 * rows)) / scale
     half = z / scale * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
     # At the ends the bound is 0 or 1 exactly; the formula misses it by rounding.
-    low = 0.0 if count == 0 else max(0.0, middle - half)
-    high = 1.0 if count == rows else min(1.0, middle + half)
-    return Share(count=count, rows=rows, low=low, high=high, level=level)
+    low = 0.0 if share <= 0 else max(0.0, middle - half)
+    return low, 1.0 if share >= 1 else min(1.0, middle + half)
 
 
-def changes(pairs: Iterable[tuple[str, str]], *, level: float = LEVEL) -> Share:
-    """Return the share of chunks whose label changed.
-
-    Args:
-        pairs: Label in its pack and label when asked alone, of each chunk of the sample.
-        level: Of the interval.
-
-    Raises:
-        ValueError: If there are no pairs.
-    """
-    differs = [one != two for one, two in pairs]
-    return wilson(sum(differs), len(differs), level=level)
-
-
-def rows_to_see(rate: float, *, noise: float = 0.0, level: float = LEVEL) -> int:
+def rows_to_see(
+    rate: float,
+    *,
+    noise: float = 0.0,
+    per_request: int = 1,
+    correlation: float = 0.0,
+    level: float = LEVEL,
+) -> int:
     """Return how many chunks a sample needs, so that changes of this rate hardly stay unseen.
 
     Without noise one change is enough: with n chunks none is seen with probability (1 - rate)^n,
@@ -90,22 +92,33 @@ def rows_to_see(rate: float, *, noise: float = 0.0, level: float = LEVEL) -> int
     at the same level on both sides (one-sided test of a share against a known one, normal
     approximation).
 
+    That is for chunks that change one by one. Where whole requests are drawn and chunks of one
+    request change together, it takes more by the design effect, 1 + (per_request - 1) *
+    correlation: with a correlation of 1 as many requests as else chunks.
+
     Args:
         rate: Share of chunks whose label packing changes, above 0.
         noise: Share that differs anyway when the same chunk is asked twice.
+        per_request: Chunks in a request of the sample, from 1.
+        correlation: Of two chunks of a request, 0 to 1.
         level: Probability of seeing it, and of no false alarm.
 
     Raises:
-        ValueError: If the shares do not fit between 0 and 1.
+        ValueError: If the numbers do not fit.
     """
     if not (0 < rate <= 1 and noise >= 0 and rate + noise <= 1 and 0 < level < 1):
         raise ValueError(f"A rate of {rate} beside a noise of {noise} at level {level}: no shares.")
+    if per_request < 1 or not 0 <= correlation <= 1:
+        raise ValueError(f"{per_request} chunks in a request, correlated by {correlation}.")
+    effect = 1 + (per_request - 1) * correlation
     if rate == 1:
-        return 1
-    if noise == 0:
-        return math.ceil(math.log(1 - level) / math.log1p(-rate))
-    spread = math.sqrt(noise * (1 - noise)) + math.sqrt((noise + rate) * (1 - noise - rate))
-    return math.ceil((NormalDist().inv_cdf(level) * spread / rate) ** 2)
+        alone = 1.0
+    elif noise == 0:
+        alone = math.log(1 - level) / math.log1p(-rate)
+    else:
+        spread = math.sqrt(noise * (1 - noise)) + math.sqrt((noise + rate) * (1 - noise - rate))
+        alone = (NormalDist().inv_cdf(level) * spread / rate) ** 2
+    return math.ceil(math.ceil(alone) * effect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +150,8 @@ def mcnemar(judged: Iterable[tuple[bool, bool]]) -> McNemar:
     """
     first = second = 0
     for one, two in judged:
-        first += one and not two
-        second += two and not one
+        first += bool(one) and not two  # numpy's own truth values would make a 64-bit count
+        second += bool(two) and not one
     return McNemar(only_first=first, only_second=second, p_value=_p_value(first, second))
 
 

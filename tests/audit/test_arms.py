@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.audit.arms import AGAIN, ALONE, SHUFFLED, audit_arms, shuffled, windows
+from analysis.audit.arms import (
+    AGAIN,
+    ALONE,
+    SHUFFLED,
+    Arm,
+    audit_arms,
+    shared_requests,
+    shuffled,
+    windows,
+)
 from analysis.records import Chunk, Place
 from analysis.settings import SETTINGS
 
@@ -71,3 +81,27 @@ def test_chunks_that_cannot_be_sent_are_in_no_window() -> None:
         Chunk(id="4", text="Four."),
     ]
     assert [["1", "4"]] == [[chunk.id for chunk in window] for window in windows(given_chunks, 9)]
+
+
+def test_chunks_of_an_audit_share_the_requests_of_the_run() -> None:
+    """Alone they are asked one by one, but the labels of the run came in packs."""
+    arms = audit_arms(chunks(9), chunks_per_request=4, seed=1)
+    found = shared_requests(*arms)
+    assert [{"0", "1", "2", "3"}, {"4", "5", "6"}, {"7", "8"}] == [
+        {name for name, head in found.items() if head == one}
+        for one in dict.fromkeys(found.values())
+    ]
+
+
+def test_requests_that_overlap_are_joined() -> None:
+    """Packs of two and of three: what stands together in either belongs together."""
+    given_chunks = tuple(chunks(7, per_document=7))
+    arms = [Arm(name=str(size), chunks=given_chunks, chunks_per_request=size) for size in (2, 3)]
+    assert 7 == len(shared_requests(arms[0])) and 4 == len(set(shared_requests(arms[0]).values()))
+    assert [6, 1] == list(Counter(shared_requests(*arms).values()).values())
+
+
+def test_chunks_asked_one_by_one_share_nothing() -> None:
+    """And one that cannot be sent is missing."""
+    arm = Arm(name="1", chunks=(*chunks(3), Chunk(id="blank", text=" ")), chunks_per_request=1)
+    assert {"0": "0", "1": "1", "2": "2"} == shared_requests(arm)

@@ -12,9 +12,30 @@ from analysis.commands.audit_wording import (
 )
 from analysis.commands.layout import width
 
-SHARE = {"count": 3, "rows": 40, "share": 0.075, "low": 0.026, "high": 0.199, "level": 0.95}
+SHARE = {
+    "count": 3,
+    "rows": 40,
+    "requests": 4,
+    "share": 0.075,
+    "low": 0.004,
+    "high": 0.599,
+    "low_by_rows": 0.026,
+    "high_by_rows": 0.199,
+    "level": 0.95,
+}
+NONE = SHARE | {"count": 0, "share": 0.0, "low": 0.0, "high": 0.49, "high_by_rows": 0.088}
 FOUND = {"rows": 40, "same": SHARE, "primary": SHARE, "any": SHARE, "first_ids": []}
-BEYOND = {"rows": 40, "difference": 0.05, "only_arm": 3, "only_again": 1, "p_value": 0.625}
+BEYOND = {
+    "rows": 40,
+    "requests": 4,
+    "difference": 0.05,
+    "low": -0.1,
+    "high": 0.4,
+    "level": 0.95,
+    "only_arm": 3,
+    "only_again": 1,
+    "p_value": 0.625,
+}
 BILL: dict[str, Any] = {
     "arms": 1,
     "estimated_usd": 0.02,
@@ -76,16 +97,40 @@ def test_changes_stand_with_interval_and_noise() -> None:
     assert "Sample: 42 rows, seed 1; compared: 40." in lines
     assert "Left out: 1 row without a label in the output." in lines
     assert "Left out: 1 row with a label from an earlier answer." in lines
-    (row,) = [line for line in lines if line.startswith("alone ") and "+" in line]
-    assert ["alone", "40", "3", "0.075", "0.026", "to", "0.199", "+0.050", "0.6250"] == row.split()
+    changed, beyond, _ = [line.split() for line in lines if line.startswith("alone ")]
+    assert ["alone", "40", "4", "3", "0.075", "0.004", "to", "0.599"] == changed
+    assert ["alone", "+0.050", "-0.100", "to", "+0.400", "0.6250"] == beyond
     assert [] == [line for line in lines if "simulated" in line]
+
+
+def test_without_a_change_both_bounds_are_told() -> None:
+    """Whether rows change one by one cannot be seen where none does."""
+    still = arm("again", changed=FOUND | {"primary": NONE}, beyond_noise=None)
+    text = " ".join(audit_lines(audit(arms=[still, arm("alone")]), output="o.csv"))
+    assert "No change in again: the upper bound is for changes of whole requests." in text
+    assert "one by one, it would be 0.088." in text
+    single = arm("again", changed=FOUND | {"primary": NONE | {"requests": 40}}, beyond_noise=None)
+    assert "No change" not in " ".join(audit_lines(audit(arms=[single]), output="o.csv"))
+
+
+def test_another_order_is_told_with_its_false_sentence() -> None:
+    """The prompt says that chunks stand in text order, and there they do not."""
+    text = " ".join(audit_lines(audit(arms=[arm("shuffled")]), output="o.csv"))
+    assert "part of the effect may be that false sentence." in text
+
+
+def test_noise_alone_is_held_against_nothing() -> None:
+    """A run of single chunks has one arm."""
+    lines = audit_lines(audit(arms=[arm("again", beyond_noise=None)]), output="o.csv")
+    assert [] == [line for line in lines if "beyond noise" in line or "sign-flip" in line]
 
 
 def test_a_simulated_audit_marks_every_title() -> None:
     """No figure of the local service stands without the word."""
     lines = audit_lines(audit(simulated=True), output="o.csv")
-    titles = [line for line in lines if line.startswith(("Audit", "Primary", "Asked (", "Bill"))]
-    assert 4 == len(titles)
+    starts = ("Audit", "Primary", "Changed", "Asked (", "Bill")
+    titles = [line for line in lines if line.startswith(starts)]
+    assert 5 == len(titles)
     assert all("(simulated)" in line for line in titles)
 
 

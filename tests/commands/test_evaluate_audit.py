@@ -128,8 +128,8 @@ def test_an_audit_is_printed_with_its_mark(output: Path) -> None:
     lines = result.stdout.splitlines()
     assert f"Audit of {output} (simulated)" == lines[0]
     rows = [line.split() for line in lines if line.startswith(("again ", "alone ", "shuffled "))]
-    assert [("again", "20", "0"), ("alone", "20", "0"), ("shuffled", "20", "0")] == [
-        tuple(row[:3]) for row in rows[:3]
+    assert [("again", "20", "2", "0"), ("alone", "20", "2", "0"), ("shuffled", "20", "2", "0")] == [
+        tuple(row[:4]) for row in rows[:3]
     ]
     assert result.stderr.startswith("Audit: 24 requests, about ")
 
@@ -140,7 +140,7 @@ def test_a_document_and_a_table_are_written(output: Path, tmp_path: Path) -> Non
     result = audit(output, "--local", "--json", "--out", target, "--differences", rows)
     assert (0, "") == (result.exit_code, result.stdout)
     document = json.loads(target.read_text(encoding="utf-8"))
-    assert (1, "audit", True) == tuple(
+    assert (2, "audit", True) == tuple(
         document[key] for key in ("audit_version", "kind", "simulated")
     )
     assert [] == read(rows)

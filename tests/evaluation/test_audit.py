@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.evaluation.audit import changes, mcnemar, rows_to_see, wilson
+from analysis.evaluation.audit import mcnemar, rows_to_see, wilson
 from tests.evaluation.opinions import stats
 
 
@@ -44,16 +45,32 @@ def test_what_is_no_share_is_refused(count: int, rows: int) -> None:
         wilson(count, rows)
 
 
-def test_changed_labels_are_counted() -> None:
-    """Two of four labels differ when the chunk is asked alone."""
-    found = changes([("a", "a"), ("a", "b"), ("b", "b"), ("b", "c")])
-    assert (2, 4, 0.5) == (found.count, found.rows, found.share)
-
-
 @pytest.mark.parametrize(("noise", "expected"), [(0.0, 299), (0.03, 3636)])
 def test_samples_that_show_one_percent_of_swaps(noise: float, expected: int) -> None:
     """About 300 chunks where asking twice gives the same; 3,600 where 3 % differ anyway."""
     assert expected == rows_to_see(0.01, noise=noise)
+
+
+@pytest.mark.parametrize(("correlation", "expected"), [(0.0, 299), (0.1, 569), (1.0, 2_990)])
+def test_samples_of_whole_requests_are_larger(correlation: float, expected: int) -> None:
+    """Where all ten chunks of a request change together, 299 requests are needed."""
+    assert expected == rows_to_see(0.01, per_request=10, correlation=correlation)
+
+
+def test_a_sample_of_requests_hardly_misses_the_swaps() -> None:
+    """With so many requests none shows a change in less than 5 %: chance of a beta-binomial."""
+    for correlation in (0.1, 0.3, 0.5):
+        rows = rows_to_see(0.01, per_request=10, correlation=correlation)
+        changed, kept = (share * (1 - correlation) / correlation for share in (0.01, 0.99))
+        unseen = stats.betabinom(10, changed, kept).pmf(0) ** (rows / 10)
+        assert 0.001 < unseen < 0.05
+
+
+@pytest.mark.parametrize(("per_request", "correlation"), [(0, 0.5), (10, -0.1), (10, 1.1)])
+def test_requests_that_do_not_fit_are_refused(per_request: int, correlation: float) -> None:
+    """A request holds a chunk, and no two chunks are more alike than the same."""
+    with pytest.raises(ValueError, match="chunks in a request"):
+        rows_to_see(0.01, per_request=per_request, correlation=correlation)
 
 
 def test_a_sample_of_that_size_hardly_misses_the_swaps() -> None:
@@ -89,6 +106,12 @@ def test_mcnemar_is_the_exact_binomial_test(first: int, second: int) -> None:
     """The p-value is the one of scipy's two-sided binomial test."""
     expected = stats.binomtest(first, first + second).pvalue if first + second else 1.0
     assert expected == pytest.approx(mcnemar(judged(first, second)).p_value)
+
+
+def test_mcnemar_takes_truth_values_of_numpy() -> None:
+    """A hundred of them do not overflow a count of 64 bits."""
+    values = [(np.bool_(one), np.bool_(two)) for one, two in judged(60, 40)]
+    assert mcnemar(judged(60, 40)) == mcnemar(values)  # type: ignore[arg-type]
 
 
 def test_mcnemar_of_many_rows_is_close_to_the_exact_test() -> None:
