@@ -52,7 +52,7 @@ def audit_lines(document: Document, *, output: str) -> list[str]:
 
 def change_lines(arms: Sequence[Document], mark: str) -> list[str]:
     """Return how many labels each arm changed, with intervals by request."""
-    rows = [("", "rows", "requests", "changed", "share", "95 % interval")]
+    rows: list[Sequence[str]] = [("", "rows", "requests", "changed", "share", "95 % interval")]
     for arm in arms:
         name, found = printable(arm["name"]), arm["changed"]
         if found is None:

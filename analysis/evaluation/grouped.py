@@ -83,11 +83,9 @@ def grouped_share(groups: Sequence[tuple[int, int]], *, level: float = LEVEL) ->
     by_rows = bounds(share, rows, z)
     effective = rows / (1 + (size - 1) * _correlation(groups, share, size))
     low, high = bounds(share, effective, student(len(groups) - 1, level))
-    # Groups hit, and groups not hit as a whole, weighed by their rows.
-    hit, spared = (
-        sum(size for hits, size in groups if is_some(hits, size)) / rows
-        for is_some in (lambda hits, _: hits > 0, lambda hits, size: hits < size)
-    )
+    # Groups with a hit, and groups with a row that is none, weighed by their rows.
+    hit = sum(size for hits, size in groups if hits > 0) / rows
+    spared = sum(size for hits, size in groups if hits < size) / rows
     least, most = 1 - bounds(spared, rows / size, z)[1], bounds(hit, rows / size, z)[1]
     return GroupedShare(
         count=count,
@@ -144,7 +142,7 @@ def student(freedom: int, level: float) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160,
     )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+    return z + sum(term / float(freedom**power) for power, term in enumerate(terms, start=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
