@@ -172,13 +172,13 @@ def _evaluate(options: Mapping[str, Any]) -> None:
     if inputs.gold is not None and inputs.other is not None and inputs.other.gold is not None:
         judged = compared_by_gold(inputs.gold.matched, inputs.other.gold, how)
         document["mcnemar"] = judged
-        lines += mcnemar_lines(judged)
+        lines += mcnemar_lines(judged, document["agreement"])
     assert found is not None  # `read_inputs` refuses a call that compares with nothing
     target: Path | None = options["differences"]
     if target is not None:
         _write(target, _table(found.differences, sides), inputs.paths, "--differences")
     file = None if target is None else str(target)
-    lines += difference_lines(found.differences, name, sides, file=file)
+    lines += difference_lines(found.document, found.differences, name, sides, file=file)
     _publish(options, document, lines, inputs.paths)
 
 

@@ -118,13 +118,27 @@ def agreement_lines(
 
 
 def difference_lines(
-    found: Sequence[Difference], name: Name, sides: tuple[str, str], *, file: str | None
+    document: Mapping[str, Any],
+    found: Sequence[Difference],
+    name: Name,
+    sides: tuple[str, str],
+    *,
+    file: str | None,
 ) -> list[str]:
-    """Return the first rows that differ, or where all of them are."""
+    """Return the first rows that differ, or where all of them are.
+
+    Args:
+        document: `findings.Findings.document`, whose rows these are.
+        found: All of them.
+        name: Shows a label.
+        sides: How the two are called.
+        file: Where all of them were written, or None.
+    """
+    title = f"{_rows(len(found))} with another primary label{_mark(document)}"
     if not found:
-        return ["", "No row differs."]
+        return ["", f"No row differs{_mark(document)}."]
     if file is not None:
-        return ["", f"{_rows(len(found))} with another primary label: {printable(file)}"]
+        return ["", f"{title}: {printable(file)}"]
     first = found[:SHOWN_ROWS]
     labels = [
         [clipped(_labels(side, name), _LABEL_COLUMNS) for side in (one.pair.first, one.pair.second)]
@@ -136,9 +150,8 @@ def difference_lines(
     ids = [clipped(printable(one.pair.id).replace("\n", " "), room) for one in first]
     rows = [("id", *sides), *((shown, *both) for shown, both in zip(ids, labels, strict=True))]
     more = "" if len(found) <= SHOWN_ROWS else f", the first {SHOWN_ROWS}"
-    title = f"{_rows(len(found))} with another primary label{more}"
     hint = [] if len(found) <= SHOWN_ROWS else ["--differences FILE writes all of them."]
-    return ["", title, *laid_out(rows), *hint]
+    return ["", f"{title}{more}", *laid_out(rows), *hint]
 
 
 def _labels(labels: Sequence[str], name: Name) -> str:
@@ -219,9 +232,12 @@ def _interval_lines(document: Mapping[str, Any]) -> list[str]:
     intervals = document["intervals"]
     if intervals is None:
         return []
+    name = _agreement_name if document["kind"] == "agreement" else NAMES.__getitem__
+    shares = " and ".join(map(name, intervals["wilson"]))
     return [
         f"Intervals: bootstrap of {intervals['units']:,} {intervals['unit']}s, "
-        f"{intervals['resamples']:,} resamples, seed {intervals['seed']}."
+        f"{intervals['resamples']:,} resamples, seed {intervals['seed']};",
+        f"for {shares} Wilson's, by {intervals['unit']}.",
     ]
 
 
@@ -358,11 +374,18 @@ def _warning_lines(document: Mapping[str, Any]) -> list[str]:
     return ["", *chain.from_iterable(notes)] if document["warnings"] else []
 
 
-def mcnemar_lines(found: Mapping[str, Any]) -> list[str]:
-    """Return which of two outputs is right more often where only one is."""
+def mcnemar_lines(found: Mapping[str, Any], agreement: Mapping[str, Any]) -> list[str]:
+    """Return which of two outputs is right more often where only one is.
+
+    Args:
+        found: `findings.compared_by_gold`.
+        agreement: The document of the same two outputs, which says whether they are simulated.
+    """
+    by_document = found["unit"] == "document"
+    test = "sign-flip test by document" if by_document else "McNemar's test"
     return [
         "",
-        f"Right in only one of them, by gold: first {found['only_first']:,}, second "
-        f"{found['only_second']:,}",
-        f"of {_rows(found['rows'])}; McNemar's test: p = {found['p_value']:.4f}.",
+        f"Right in only one of them, by gold{_mark(agreement)}: first {found['only_first']:,}, "
+        f"second {found['only_second']:,}",
+        f"of {_rows(found['rows'])}; {test}: p = {found['p_value']:.4f}.",
     ]

@@ -58,11 +58,21 @@ def alpha(matrices: Matrix, distances: Matrix | None = None) -> Matrix:
     size = matrices.shape[-1]
     distance = 1 - np.eye(size) if distances is None else distances
     coincidences = matrices + np.swapaxes(matrices, -2, -1)
-    values = coincidences.sum(axis=-1)
+    disagreement = (coincidences * distance).sum(axis=(-2, -1))
+    return alpha_of_sums(disagreement, coincidences.sum(axis=-1), distance)
+
+
+def alpha_of_sums(disagreement: Matrix, values: Matrix, distances: Matrix) -> Matrix:
+    """Return Krippendorff's alpha from sums, for many codings at once; shape (...).
+
+    Args:
+        disagreement: Distances summed over all coincidences, each row counted twice; shape (...).
+        values: How often each value occurs on both sides, shape (..., n).
+        distances: Of each pair of values, 0 on the diagonal, shape (n, n).
+    """
     total = values.sum(axis=-1)
-    observed = share((coincidences * distance).sum(axis=(-2, -1)), total)
-    products = np.einsum("...i,...j,ij->...", values, values, distance)  # d is 0 on the diagonal
-    return _beyond(observed, share(products, total * (total - 1)))
+    products = ((values @ distances) * values).sum(axis=-1)
+    return _beyond(share(disagreement, total), share(products, total * (total - 1)))
 
 
 def _beyond(observed: Any, expected: Any) -> Matrix:
@@ -74,24 +84,22 @@ def _beyond(observed: Any, expected: Any) -> Matrix:
     return result
 
 
-def masi_distance(one: Labels, two: Labels) -> float:
-    """Return the MASI distance of two label sets: 0 for equal, 1 for disjoint ones.
+def masi_distances(values: Sequence[Labels]) -> Matrix:
+    """Return the MASI distances of all pairs of label sets, shape (values, values).
 
-    It is one minus the Jaccard index times 1 for equal sets, 2/3 where one holds the other, 1/3
-    where they overlap, 0 where they do not.
+    The distance is one minus the Jaccard index times 1 for equal sets, 2/3 where one holds the
+    other, 1/3 where they overlap, 0 where they do not: 0 for equal, 1 for disjoint ones.
 
     Source: Passonneau 2006, Measuring Agreement on Set-valued Items (MASI).
     """
-    first, second = frozenset(one), frozenset(two)
-    if first == second:
-        return 0.0
-    shared = first & second
-    if not shared:
-        return 1.0
-    monotonicity = 2 / 3 if shared in (first, second) else 1 / 3
-    return 1 - len(shared) / len(first | second) * monotonicity
-
-
-def masi_distances(values: Sequence[Labels]) -> Matrix:
-    """Return the MASI distances of all pairs of label sets, shape (values, values)."""
-    return np.array([[masi_distance(one, two) for two in values] for one in values])
+    keys = sorted({key for value in values for key in value})
+    has = np.array([[key in value for key in keys] for value in values], dtype=np.float64)
+    has = has.reshape(len(values), len(keys))
+    shared, sizes = has @ has.T, has.sum(axis=1)
+    either = sizes[:, None] + sizes[None, :] - shared
+    is_nested = shared == np.minimum(sizes[:, None], sizes[None, :])
+    monotonicity = np.where(shared == either, 1.0, np.where(is_nested, 2 / 3, 1 / 3))
+    # Two empty sets are equal though they share nothing.
+    jaccard = np.where(either == 0, 1.0, share(shared, either))
+    distances: Matrix = 1 - jaccard * monotonicity
+    return distances

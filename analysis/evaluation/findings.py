@@ -15,6 +15,7 @@ from typing import Any
 from analysis.evaluation.audit import mcnemar
 from analysis.evaluation.calibration import Judged, above, calibrate
 from analysis.evaluation.counts import PairCounts, count_pairs
+from analysis.evaluation.grouped import sign_flip
 from analysis.evaluation.intervals import RESAMPLES, SEED, Intervals, bootstrap
 from analysis.evaluation.mapping import Mapping, fold_all
 from analysis.evaluation.rows import VOTES, GoldRow, Match, OutputRow, Pair
@@ -23,8 +24,8 @@ from analysis.labels.label_set import LabelSet
 
 EVALUATION_VERSION = 1
 
-FEW_UNITS = 10
-"""Intervals from fewer documents than this are narrower than they should be."""
+FEW_UNITS = 50
+"""Bootstrap intervals from fewer rows or documents than this are narrower than they should be."""
 
 SHOWN_IDS = 20
 """So many of the ids that only one table has are in the document; all of them are counted."""
@@ -174,9 +175,14 @@ def between_outputs(matched: Match[OutputRow], how: Evaluation) -> Findings:
 
 
 def compared_by_gold(one: Match[GoldRow], two: Match[GoldRow], how: Evaluation) -> dict[str, Any]:
-    """Return McNemar's test of two outputs on the chunks that gold and both of them hold.
+    """Return which of two outputs is right more often, on the chunks that gold and both hold.
 
-    A row without a label is not right.
+    A row without a label is not right. Where every row names its document, documents are exchanged
+    as wholes; else the test is McNemar's.
+
+    Returns:
+        `rows`, how many only the first or only the second output has right, the `unit` of the test
+        and its `p_value`.
     """
     verdicts = [
         {
@@ -186,10 +192,16 @@ def compared_by_gold(one: Match[GoldRow], two: Match[GoldRow], how: Evaluation) 
         }
         for matched in (one, two)
     ]
-    judged = [
-        (right, verdicts[1][name]) for name, right in verdicts[0].items() if name in verdicts[1]
-    ]
-    return {"rows": len(judged)} | asdict(mcnemar(judged))
+    names = [name for name in verdicts[0] if name in verdicts[1]]
+    judged = [(verdicts[0][name], verdicts[1][name]) for name in names]
+    found = {"rows": len(judged)} | asdict(mcnemar(judged)) | {"unit": "row"}
+    documents = {row.id: gold.document or row.document for gold, row in one.pairs}
+    if not names or any(documents[name] is None for name in names):
+        return found
+    gains: Counter[str | None] = Counter()
+    for name, (first, second) in zip(names, judged, strict=True):
+        gains[documents[name]] += first - second
+    return found | {"unit": "document", "p_value": sign_flip(gains.values())}
 
 
 def _head(kind: str, how: Evaluation) -> dict[str, Any]:
@@ -246,7 +258,7 @@ def _scores(pairs: Sequence[Pair], how: Evaluation, with_sets: bool) -> dict[str
 
 def _interval_values(intervals: Intervals) -> dict[str, Any]:
     bounds = {name: list(both) for name, both in intervals.bounds.items()}
-    return asdict(intervals) | {"bounds": bounds}
+    return asdict(intervals) | {"bounds": bounds, "wilson": list(intervals.wilson)}
 
 
 def _plain(found: dict[str, float]) -> dict[str, float | None]:
@@ -347,10 +359,11 @@ def _warnings(document: dict[str, Any], how: Evaluation) -> list[str]:
     found = []
     if document["kind"] == "gold":
         few = [one["key"] for one in document["labels"] if one["is_few"]]
+        has_intervals = document["intervals"] is not None
         if few:
             found.append(
                 f"Fewer than {FEW} gold rows: {', '.join(few)}. Chance moves their scores, and "
-                "macro-F1 with them."
+                f"macro-F1 with them{'; its interval is too narrow then' * has_intervals}."
             )
     if document.get("votes"):
         found.append(
@@ -377,10 +390,27 @@ def _warnings(document: dict[str, Any], how: Evaluation) -> list[str]:
     intervals = document["intervals"]
     if intervals is None and document["scores"] is not None and how.resamples:
         found.append("There are no intervals: they need two documents, or two rows without any.")
-    if intervals is not None and intervals["units"] < FEW_UNITS:
+    return [*found, *([] if intervals is None else _interval_warnings(intervals))]
+
+
+def _interval_warnings(intervals: dict[str, Any]) -> list[str]:
+    """Return what makes intervals worth less than they look."""
+    found = []
+    if intervals["units"] < FEW_UNITS:
         found.append(
             f"The intervals rest on {intervals['units']} {intervals['unit']}s; with fewer than "
-            f"{FEW_UNITS} they are too narrow."
+            f"{FEW_UNITS} those of the bootstrap are too narrow."
+        )
+    if any(low == high for low, high in intervals["bounds"].values()):
+        found.append(
+            "An interval without width says only that all resamples gave the same figure, not that "
+            "it is certain; Wilson's intervals allow for what was not seen."
+        )
+    if without := intervals["without_document"]:
+        found.append(
+            f"{without:,} row{' names' if without == 1 else 's name'} no document and the others "
+            "do, so rows were drawn, not documents. Where rows of a document are alike, the "
+            "intervals are too narrow: fill the column of documents."
         )
     return found
 

@@ -1,10 +1,15 @@
-"""Bootstrap intervals of scores: what other rows, or other documents, could have given.
+"""Intervals of scores: what other rows, or other documents, could have given.
 
 Pure; chance comes from the seed. `findings` calls it.
 
 Rows of one document resemble each other, so whole documents are drawn where they are known; rows
 drawn one by one would give intervals that are too narrow. Drawing happens on counts of distinct
 pairs: a thousand resamples of a million rows are a thousand small matrices.
+
+Shares of rows, such as accuracy, have Wilson's interval, by document where documents are drawn
+(`grouped`): a resample of rows that are all right is all right, so the bootstrap would give an
+interval without width. For the other figures the bootstrap is what there is; with few rows it is
+too narrow, and `findings` says so.
 """
 
 from __future__ import annotations
@@ -16,11 +21,19 @@ from typing import Any
 
 import numpy as np
 
-from analysis.evaluation.agreement import accuracy, alpha, kappa, macro_f1, masi_distances
+from analysis.evaluation.agreement import (
+    accuracy,
+    alpha,
+    alpha_of_sums,
+    kappa,
+    macro_f1,
+    masi_distances,
+)
 from analysis.evaluation.counts import Matrix, PairCounts, share
 from analysis.evaluation.extra import load
+from analysis.evaluation.grouped import grouped_share
 from analysis.evaluation.rows import Pair
-from analysis.evaluation.scores import set_confusion
+from analysis.evaluation.scores import set_codes
 
 LEVEL = 0.95
 RESAMPLES = 1_000
@@ -31,7 +44,7 @@ _BATCH_CELLS = 4_000_000  # numbers that are held at a time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
-    """Percentile intervals of all figures.
+    """Intervals of all figures: of shares by Wilson, of the others percentiles of resamples.
 
     Attributes:
         unit: What was drawn: `document` or `row`.
@@ -40,6 +53,8 @@ class Intervals:
         seed: Of the draws.
         level: Share of the resamples within an interval.
         bounds: Figure -> lower and upper bound; figures that are never defined are absent.
+        wilson: The figures that are shares of rows.
+        without_document: Rows that name no document, where others do; rows are drawn for them.
     """
 
     unit: str
@@ -48,6 +63,8 @@ class Intervals:
     seed: int
     level: float
     bounds: dict[str, tuple[float, float]]
+    wilson: tuple[str, ...]
+    without_document: int
 
 
 def bootstrap(
@@ -72,7 +89,8 @@ def bootstrap(
     Raises:
         ConfigurationError: If scikit-learn, and scipy with it, is missing.
     """
-    by_document = bool(pairs) and all(pair.document is not None for pair in pairs)
+    without = sum(pair.document is None for pair in pairs)
+    by_document = bool(pairs) and not without
     units = len({pair.document for pair in pairs}) if by_document else len(pairs)
     if units < 2 or resamples < 1:
         return None
@@ -81,21 +99,56 @@ def bootstrap(
         batches = _document_draws(pairs, counts, units, resamples, rng)
     else:
         batches = _row_draws(counts, resamples, rng)
-    drawn = [_figures(counts, batch, with_sets) for batch in batches]
+    figures = _Figures(counts, with_sets=with_sets)
+    drawn = [figures.of(batch) for batch in batches]
     bounds = {}
     for name in drawn[0]:
         values = np.concatenate([one[name] for one in drawn])
         if (defined := values[~np.isnan(values)]).size:
             low, high = np.quantile(defined, ((1 - level) / 2, (1 + level) / 2))
             bounds[name] = (float(low), float(high))
+    shares = _shares(pairs, counts, with_sets=with_sets, level=level)
     return Intervals(
         unit="document" if by_document else "row",
         units=units,
         resamples=resamples,
         seed=seed,
         level=level,
-        bounds=bounds,
+        bounds=bounds | shares,
+        wilson=tuple(shares),
+        without_document=without if without < len(pairs) else 0,
     )
+
+
+def _shares(
+    pairs: Sequence[Pair], counts: PairCounts, *, with_sets: bool, level: float
+) -> dict[str, tuple[float, float]]:
+    """Return the intervals of the figures that are shares of rows, by document where all name one.
+
+    Args:
+        pairs: All rows.
+        counts: The same rows, counted.
+        with_sets: Include the share of rows whose sets have a label in common.
+        level: Of the intervals.
+    """
+    by_document = all(pair.document is not None for pair in pairs)
+    places: dict[str | None, int] = {}
+    groups = [
+        places.setdefault(pair.document, len(places)) if by_document else row
+        for row, pair in enumerate(pairs)
+    ]
+    hits = {"accuracy": [pair.agrees for pair in pairs]}
+    if with_sets:
+        column = {pair: index for index, pair in enumerate(counts.pairs)}
+        meets = counts.set_agreement()[:, 0] > 0
+        hits["any_match"] = [bool(meets[column[pair.first, pair.second]]) for pair in pairs]
+    rows = np.bincount(groups).tolist()
+    found = {}
+    for name, flags in hits.items():
+        hit = np.bincount(groups, weights=flags, minlength=len(rows)).astype(int).tolist()
+        share_found = grouped_share(list(zip(hit, rows, strict=True)), level=level)
+        found[name] = (share_found.low, share_found.high)
+    return found
 
 
 def _row_draws(counts: PairCounts, resamples: int, rng: Any) -> Iterator[Matrix]:
@@ -126,8 +179,8 @@ def _document_draws(
 
 def _width(counts: PairCounts) -> int:
     """Return the most numbers that one resample needs at a time."""
-    sets = len({one for pair in counts.pairs for one in pair})
-    return int(max(len(counts.names) ** 2, sets**2))
+    sets = {tuple(sorted(one)) for pair in counts.pairs for one in pair}
+    return max(len(counts.names) ** 2, len(sets), len(counts.pairs))
 
 
 def _sizes(resamples: int, width: int) -> Iterator[int]:
@@ -136,41 +189,67 @@ def _sizes(resamples: int, width: int) -> Iterator[int]:
         yield min(size, resamples - start)
 
 
-def _figures(counts: PairCounts, drawn: Matrix, with_sets: bool) -> dict[str, Matrix]:
-    """Return the figures of each resample; the names of `scores.figures`.
+class _Figures:
+    """The figures of resamples; the names of `scores.figures`.
+
+    What does not depend on the draws is made once: which cell of the matrix, and which label sets,
+    a distinct pair counts for.
+    """
+
+    def __init__(self, counts: PairCounts, *, with_sets: bool) -> None:
+        """Begin.
+
+        Args:
+            counts: The distinct pairs.
+            with_sets: Include the figures of label sets.
+        """
+        first, second = counts.codes()
+        self._names = len(counts.names)
+        self._cells = _sums([first * self._names + second], self._names**2)
+        self._shared: Matrix | None = None
+        if with_sets:
+            one, two, values = set_codes(counts)
+            self._shared = counts.set_agreement()
+            self._values = _sums([one, two], len(values))
+            self._distances = masi_distances(values)
+            self._apart = 2 * self._distances[one, two]
+
+    def of(self, drawn: Matrix) -> dict[str, Matrix]:
+        """Return the figures of each resample.
+
+        Args:
+            drawn: Rows per distinct pair, shape (resamples, pairs).
+        """
+        matrices = (drawn @ self._cells).reshape(-1, self._names, self._names)
+        found = {
+            "accuracy": accuracy(matrices),
+            "macro_f1": macro_f1(matrices),
+            "kappa": kappa(matrices),
+            "alpha": alpha(matrices),
+        }
+        if self._shared is not None:
+            rows = drawn.sum(axis=1)
+            any_match, jaccard, both, ours, theirs = (drawn @ self._shared).T
+            found |= {
+                "any_match": share(any_match, rows),
+                "micro_f1": share(2 * both, ours + theirs),
+                "jaccard": share(jaccard, rows),
+                "alpha_sets": alpha_of_sums(
+                    drawn @ self._apart, drawn @ self._values, self._distances
+                ),
+            }
+        return found
+
+
+def _sums(places: Sequence[Any], size: int) -> Any:
+    """Return a sparse matrix that adds up rows by place, shape (pairs, size).
 
     Args:
-        counts: The distinct pairs.
-        drawn: Rows per distinct pair, shape (resamples, pairs).
-        with_sets: Include the figures of label sets.
+        places: For each pair one place or several, each of shape (pairs,).
+        size: Number of places.
     """
-    first, second = counts.codes()
-    matrices = _spread(drawn, first, second, len(counts.names))
-    found = {
-        "accuracy": accuracy(matrices),
-        "macro_f1": macro_f1(matrices),
-        "kappa": kappa(matrices),
-        "alpha": alpha(matrices),
-    }
-    if with_sets:
-        rows = drawn.sum(axis=1)
-        any_match, jaccard, both, ours, theirs = (drawn @ counts.set_agreement()).T
-        _, values = set_confusion(counts)
-        place = {value: index for index, value in enumerate(values)}
-        one, two = ([place[pair[side]] for pair in counts.pairs] for side in (0, 1))
-        sets = _spread(drawn, one, two, len(values))
-        found |= {
-            "any_match": share(any_match, rows),
-            "micro_f1": share(2 * both, ours + theirs),
-            "jaccard": share(jaccard, rows),
-            "alpha_sets": alpha(sets, masi_distances(values)),
-        }
-    return found
-
-
-def _spread(drawn: Matrix, first: Any, second: Any, size: int) -> Matrix:
-    """Return square matrices of the rows per pair of values, shape (resamples, size, size)."""
-    matrices = np.zeros((len(drawn), size, size))
-    for column, (one, two) in enumerate(zip(first, second, strict=True)):
-        matrices[:, one, two] += drawn[:, column]
-    return matrices
+    pairs = np.tile(np.arange(len(places[0])), len(places))
+    ones = np.ones(len(pairs))
+    return load("scipy.sparse").csr_array(
+        (ones, (pairs, np.concatenate(places))), shape=(len(places[0]), size)
+    )

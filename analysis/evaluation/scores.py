@@ -108,13 +108,20 @@ def _indicators(counts: PairCounts, side: int) -> Any:
 
 
 def set_confusion(counts: PairCounts) -> tuple[Matrix, tuple[Labels, ...]]:
-    """Return the rows per pair of label sets, and the sets; shape (sets, sets)."""
-    values = tuple(sorted({one for pair in counts.pairs for one in pair}))
-    place = {value: index for index, value in enumerate(values)}
+    """Return the rows per pair of label sets, and the sets, each sorted; shape (sets, sets)."""
+    first, second, values = set_codes(counts)
     matrix = np.zeros((len(values), len(values)))
-    for (first, second), weight in zip(counts.pairs, counts.weights, strict=True):
-        matrix[place[first], place[second]] = weight
+    np.add.at(matrix, (first, second), counts.weights)
     return matrix, values
+
+
+def set_codes(counts: PairCounts) -> tuple[Any, Any, tuple[Labels, ...]]:
+    """Return the places of both label sets of each pair, and the sets, whose order is no matter."""
+    sides = [[tuple(sorted(pair[side])) for pair in counts.pairs] for side in (0, 1)]
+    values = tuple(sorted({value for side in sides for value in side}))
+    place = {value: index for index, value in enumerate(values)}
+    first, second = (np.array([place[value] for value in side], dtype=np.int64) for side in sides)
+    return first, second, values
 
 
 def label_scores(counts: PairCounts) -> tuple[LabelScore, ...]:

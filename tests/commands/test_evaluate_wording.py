@@ -136,17 +136,37 @@ def test_ids_cannot_move_the_cursor() -> None:
     right = [GoldRow(id=name, labels=("example",)) for name in names]
     ours = [OutputRow(id=name, labels=row.labels) for name, row in zip(names, found, strict=True)]
     how = Evaluation(label_set=TEN, resamples=0)
-    differences = against_gold(
-        match(right, ours, first_name="gold", second_name="out"), how
-    ).differences
-    lines = difference_lines(differences, str, ("gold", "output"), file=None)[3:]
+    matched = against_gold(match(right, ours, first_name="gold", second_name="out"), how)
+    shown_rows = (matched.document, matched.differences, str, ("gold", "output"))
+    lines = difference_lines(*shown_rows, file=None)[3:]
     starts = ["a\\x1b[2Jb ", "two lines ", "x" * 62 + "… "]
     assert starts == [line[: len(start)] for line, start in zip(lines, starts, strict=True)]
 
 
 def test_no_difference_is_said() -> None:
     """An empty table would look like a fault."""
-    assert ["", "No row differs."] == difference_lines([], str, ("gold", "output"), file="d.csv")
+    for mark, simulated in (("", "none"), (" (simulated)", "all")):
+        lines = difference_lines(
+            {"simulated": simulated}, [], str, ("gold", "output"), file="d.csv"
+        )
+        assert ["", f"No row differs{mark}."] == lines
+
+
+def test_rows_that_differ_carry_the_mark() -> None:
+    """As a list, and where they went to a file."""
+    how = Evaluation(label_set=TEN, simulated_models=frozenset({"offline-rules"}), resamples=0)
+    both = match(
+        rows("noise example", "offline-rules"),
+        rows("noise noise", "offline-rules"),
+        first_name="one",
+        second_name="two",
+    )
+    found = between_outputs(both, how)
+    for file, end in ((None, ""), ("d.csv", ": d.csv")):
+        lines = difference_lines(
+            found.document, found.differences, str, ("first", "second"), file=file
+        )
+        assert f"1 row with another primary label (simulated){end}" == lines[1]
 
 
 def test_agreement_names_both_origins() -> None:
@@ -165,10 +185,15 @@ def test_agreement_names_both_origins() -> None:
 
 
 def test_mcnemar_in_words() -> None:
-    """Counts of both sides, rows and the p-value."""
-    found = {"rows": 10, "only_first": 2, "only_second": 8, "p_value": 0.109375}
+    """Counts of both sides, rows and the p-value; marked as the two outputs are."""
+    found = {"rows": 10, "only_first": 2, "only_second": 8, "unit": "row", "p_value": 0.109375}
     assert [
         "",
         "Right in only one of them, by gold: first 2, second 8",
         "of 10 rows; McNemar's test: p = 0.1094.",
-    ] == mcnemar_lines(found)
+    ] == mcnemar_lines(found, {"simulated": "none"})
+    assert [
+        "",
+        "Right in only one of them, by gold (partly simulated): first 2, second 8",
+        "of 10 rows; sign-flip test by document: p = 0.1094.",
+    ] == mcnemar_lines(found | {"unit": "document"}, {"simulated": "part"})

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from analysis.evaluation.agreement import (
     accuracy,
     alpha,
+    alpha_of_sums,
     kappa,
     macro_f1,
-    masi_distance,
     masi_distances,
 )
 from analysis.evaluation.scores import set_confusion
@@ -74,6 +74,7 @@ def test_alpha_of_sets_is_that_of_the_library(first: list[Any], second: list[Any
     """The package krippendorff, told the MASI distance, gives the same alpha for label sets."""
     rows = min(len(first), len(second))
     cells = [[" ".join(one) for one in side[:rows]] for side in (first, second)]
+    cells = [[" ".join(sorted(cell.split())) for cell in side] for side in cells]
     found, values = set_confusion(counted(cells[0], cells[1]))
     distances = masi_distances(values)
     if not distances.any():
@@ -138,4 +139,39 @@ def test_masi_distance_of_equal_nested_crossing_and_disjoint_sets(
     one: str, two: str, expected: float
 ) -> None:
     """The four cases of Passonneau 2006, and the empty set."""
-    assert expected == pytest.approx(masi_distance(tuple(one.split()), tuple(two.split())))
+    found = masi_distances([tuple(one.split()), tuple(two.split())])
+    assert [0.0, expected, expected, 0.0] == pytest.approx(found.ravel().tolist())
+
+
+def obvious_masi(one: frozenset[str], two: frozenset[str]) -> float:
+    """Return the MASI distance case by case."""
+    if one == two:
+        return 0.0
+    if not one & two:
+        return 1.0
+    monotonicity = 2 / 3 if one < two or two < one else 1 / 3
+    return 1 - len(one & two) / len(one | two) * monotonicity
+
+
+@given(st.lists(st.frozensets(st.sampled_from("abcd")), min_size=1, max_size=12))
+def test_all_masi_distances_at_once_are_those_of_each_pair(values: list[frozenset[str]]) -> None:
+    """Empty sets, equal sets in another order and single labels included."""
+    found = masi_distances([tuple(value) for value in values])
+    expected = [obvious_masi(one, two) for one in values for two in values]
+    assert expected == pytest.approx(found.ravel().tolist())
+
+
+@settings(max_examples=50)
+@given(first=SETS, second=SETS)
+def test_alpha_of_sums_is_alpha(first: list[Any], second: list[Any]) -> None:
+    """Of the sums of one matrix, and of a stack of them."""
+    rows = min(len(first), len(second))
+    cells = [[" ".join(one) for one in side[:rows]] for side in (first, second)]
+    found, values = set_confusion(counted(cells[0], cells[1]))
+    distances = masi_distances(values)
+    sums = found.sum(axis=0) + found.sum(axis=1)
+    apart = np.array([2 * (found * distances).sum()] * 2)
+    expected = [float(alpha(found, distances))] * 2
+    assert expected == pytest.approx(
+        alpha_of_sums(apart, np.stack([sums, sums]), distances).tolist(), nan_ok=True
+    )

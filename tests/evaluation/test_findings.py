@@ -261,7 +261,43 @@ def test_two_outputs_by_gold() -> None:
     right = gold("method result other method")
     one, two = output("method result method -"), output("method method other method")
     found = compared_by_gold(beside(right, one), beside(right, two), HOW)
-    assert {"rows": 4, "only_first": 1, "only_second": 2, "p_value": 1.0} == found
+    expected = {"rows": 4, "only_first": 1, "only_second": 2, "unit": "row", "p_value": 1.0}
+    assert expected == found
+
+
+def test_two_outputs_by_gold_are_exchanged_by_document() -> None:
+    """Eight rows that only the second has right: one case in 128 by row, one of two by document."""
+    right, wrong = gold("method " * 8), output("result " * 8)
+    by_row = compared_by_gold(beside(right, wrong), beside(right, output("method " * 8)), HOW)
+    assert ("row", 2 / 2**8) == (by_row["unit"], by_row["p_value"])
+    placed = [replace(row, document=f"d{int(row.id) // 4}") for row in right]
+    found = compared_by_gold(beside(placed, wrong), beside(placed, output("method " * 8)), HOW)
+    assert ("document", 2 / 2**2) == (found["unit"], found["p_value"])
+
+
+def test_all_right_is_not_certain() -> None:
+    """Twenty rows without an error: accuracy from 0.839, and a note on what has no width."""
+    document = scored("method result " * 10, output("method result " * 10, **LUNA))
+    low, high = document["intervals"]["bounds"]["accuracy"]
+    assert (0.839, 1.0) == (round(low, 3), high)
+    assert any(note.startswith("An interval without width") for note in document["warnings"])
+    assert any("rest on 20 rows" in note for note in document["warnings"])
+
+
+def test_enough_rows_need_no_note() -> None:
+    """Fifty rows of two labels, some of them wrong."""
+    found = output("method result " * 20 + "result method " * 5, **LUNA)
+    notes = scored("method result " * 25, found, replace(HOW, resamples=200))["warnings"]
+    assert [] == [note for note in notes if "width" in note or "rest on" in note]
+
+
+def test_one_row_without_a_document_is_told() -> None:
+    """Then rows are drawn, and that makes intervals too narrow."""
+    rows = [replace(row, document="d") for row in output("method result method", **LUNA)]
+    found = scored("method result result", [replace(rows[0], document=None), *rows[1:]])
+    assert any(note.startswith("1 row names no document") for note in found["warnings"])
+    without = scored("method result", output("method result", **LUNA))
+    assert not any(" no document" in note for note in without["warnings"])
 
 
 def test_one_simulated_vote_marks_its_row() -> None:

@@ -6,7 +6,9 @@ from random import Random
 
 import pytest
 
+from analysis.evaluation.audit import wilson
 from analysis.evaluation.counts import count_pairs
+from analysis.evaluation.grouped import grouped_share
 from analysis.evaluation.intervals import Intervals, bootstrap
 from analysis.evaluation.rows import Pair
 from analysis.evaluation.scores import figures
@@ -110,4 +112,48 @@ def test_rows_without_a_document_are_drawn_one_by_one() -> None:
 def test_a_figure_that_is_never_defined_has_no_bounds() -> None:
     """Where all rows agree on one label, kappa and alpha have neither value nor interval."""
     found = drawn(pairs_of(["a"] * 5, ["a"] * 5))
-    assert {"accuracy": (1.0, 1.0), "macro_f1": (1.0, 1.0)} == found.bounds
+    low, high = found.bounds["accuracy"]
+    assert (wilson(5, 5).low, 1.0) == pytest.approx((low, high))
+    assert {"accuracy": (low, high), "macro_f1": (1.0, 1.0)} == found.bounds
+
+
+def test_shares_of_rows_have_wilsons_interval() -> None:
+    """Accuracy, and with sets the share of rows whose sets meet; the others are resampled."""
+    pairs = pairs_of(["a b", "a", "c", "b"] * 5, ["b", "a", "", "b"] * 5)
+    found = drawn(pairs, with_sets=True)
+    assert ("accuracy", "any_match") == found.wilson
+    for name, count in (("accuracy", 10), ("any_match", 15)):
+        expected = wilson(count, 20)
+        assert (expected.low, expected.high) == pytest.approx(found.bounds[name])
+
+
+@pytest.mark.parametrize("rate", [0.9, 1.0])
+def test_the_interval_of_accuracy_holds_it_for_few_rows(rate: float) -> None:
+    """Twenty rows: at least 94 of 100 intervals, where resamples hold it in 75."""
+    rng, held = Random(4), 0
+    for _ in range(300):
+        right = ["a" if rng.random() < rate else "b" for _ in range(20)]
+        low, high = drawn(pairs_of(["a"] * 20, right), resamples=1).bounds["accuracy"]
+        held += low <= rate <= high
+    assert held / 300 >= 0.94
+
+
+def test_documents_widen_the_interval_of_accuracy() -> None:
+    """Ten documents that are right or wrong as a whole are about ten rows."""
+    pairs = some(200, documents=10)
+    low, high = drawn(pairs).bounds["accuracy"]
+    expected = grouped_share([(20, 20), (0, 20)] * 5)
+    assert (expected.low, expected.high) == pytest.approx((low, high))
+
+
+def test_many_distinct_sets_take_seconds_and_not_minutes() -> None:
+    """Forty labels, thousands of distinct pairs: figures of resamples are those of one by one."""
+    keys = [f"k{number}" for number in range(40)]
+    rng = Random(0)
+    first, second = ([" ".join(rng.sample(keys, 2)) for _ in range(2_000)] for _ in range(2))
+    pairs = pairs_of(first, second)
+    counts = count_pairs(pairs, keys)
+    found = bootstrap(pairs, counts, with_sets=True, resamples=50)
+    values = figures(counts, with_sets=True)
+    assert found is not None
+    assert all(low <= values[name] <= high for name, (low, high) in found.bounds.items())
