@@ -60,7 +60,9 @@ _NAME_LANGUAGES = [language for language in LANGUAGES if language != "auto"]
     help="Two routes or models in OUTPUT: rows of both with the same id are compared.",
 )
 @click.option(
-    "--label-set", metavar="NAME|FILE", help="Label set of the run. [default: ten_functions]"
+    "--label-set",
+    metavar="NAME|FILE",
+    help="Label set of the run. [default: as its results say, else ten_functions]",
 )
 @click.option("--id-column", metavar="NAME", help="Column of ids. [default: id, else row number]")
 @click.option(
@@ -160,10 +162,12 @@ def _evaluate(options: Mapping[str, Any]) -> None:
     found, sides = None, ("gold", "output")
     if inputs.gold is not None:
         found = against_gold(inputs.gold.matched, how)
+        found.document["warnings"] += inputs.notes if inputs.other is None else ()
         document = found.document | {"output": inputs.output, "gold": inputs.gold.title}
         lines = gold_lines(document, name, output=inputs.output, gold=inputs.gold.title)
     if inputs.other is not None:
         found, sides = between_outputs(inputs.other.matched, how), ("first", "second")
+        found.document["warnings"] += inputs.notes
         first, second = inputs.other.names
         lines += [""] if lines else []
         lines += agreement_lines(found.document, name, first=first, second=second)

@@ -10,22 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.commands.evaluate_joins import check_ids, check_texts
+from analysis.commands.evaluate_origins import chosen_label_set, known_facts, notes_on
 from analysis.commands.labelled_tables import (
     LabelledTable,
     open_labelled,
     read_gold,
     read_output,
 )
-from analysis.errors import ConfigurationError, InputError
+from analysis.commands.vote_facts import VoterFacts
+from analysis.errors import ConfigurationError
 from analysis.evaluation.cells import LabelReader
 from analysis.evaluation.extra import check_extra
 from analysis.evaluation.findings import Evaluation
 from analysis.evaluation.mapping import Mapping as LabelMapping
 from analysis.evaluation.rows import GoldRow, Match, OutputRow, match, shown
-from analysis.labels.label_set import LabelSet
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.report import SIMULATED_MODELS
-from analysis.settings import DEFAULT_LABEL_SET
 
 GOLD_COLUMN = "label"
 """Column of the gold labels where no option names one."""
@@ -77,6 +78,7 @@ class Inputs:
         gold: Its gold labels, or None.
         other: What it is compared with, or None.
         paths: Files that were read, so that none of them is written.
+        notes: What differs in how the outputs were made, one sentence each.
     """
 
     how: Evaluation
@@ -84,6 +86,7 @@ class Inputs:
     gold: Gold | None
     other: Other | None
     paths: tuple[Path, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,9 @@ def read_inputs(options: Options, tell: Tell) -> Inputs:
     """
     _check(options)
     check_extra()  # before large files are read
-    how = _how(options)
+    outputs = [path for path in (options["output"], options["against"]) if path is not None]
+    facts = known_facts(outputs, tell)
+    how = _how(options, facts)
     table = _opened(options, options["output"], tell)
     rows = read_output(table, LabelReader(how.label_set))
     paths = [table.path]
@@ -120,7 +125,7 @@ def read_inputs(options: Options, tell: Tell) -> Inputs:
     if options["against"] is not None:
         second = _opened(options, options["against"], tell)
         paths.append(second.path)
-        other = _against(table, rows, second, how, gold)
+        other = _against(table, rows, second, how, gold, tell)
     elif options["between"]:
         other = _between(table, rows, options["between"])
     return Inputs(
@@ -128,9 +133,10 @@ def read_inputs(options: Options, tell: Tell) -> Inputs:
         output=str(table.path),
         gold=None
         if gold is None
-        else Gold(title=gold.title, matched=_beside_gold(gold, table, rows)),
+        else Gold(title=gold.title, matched=_beside_gold(gold, table, rows, tell)),
         other=other,
         paths=tuple(paths),
+        notes=notes_on(facts, how.label_set),
     )
 
 
@@ -166,11 +172,14 @@ def _check(options: Options) -> None:
                 raise ConfigurationError(f"--{option} needs gold labels. Pass --gold as well.")
 
 
-def _how(options: Options) -> Evaluation:
-    """Load label set and mapping; the mapping names the set where no option does."""
+def _how(options: Options, facts: Sequence[VoterFacts]) -> Evaluation:
+    """Load label set and mapping.
+
+    Where no option names the set, the mapping does, or the results beside the output.
+    """
     mapping = None if options["mapping"] is None else _mapping(options["mapping"])
-    usual = DEFAULT_LABEL_SET if mapping is None else mapping.label_set
-    label_set = LabelSet.load(options["label_set"] or usual)
+    named = options["label_set"] or (None if mapping is None else mapping.label_set)
+    label_set = chosen_label_set(named, facts)
     if mapping is not None:
         mapping.check(label_set)
     return Evaluation(
@@ -269,30 +278,22 @@ def _is_column(options: Options, output: LabelledTable) -> bool:
 
 
 def _beside_gold(
-    gold: _GoldTable, table: LabelledTable, rows: Sequence[OutputRow]
+    gold: _GoldTable, table: LabelledTable, rows: Sequence[OutputRow], tell: Tell
 ) -> Match[GoldRow]:
     """Join an output with gold: row by row in the same file, else by id."""
     if gold.table is table:
         return Match(pairs=tuple(zip(gold.rows, rows, strict=True)), only_first=(), only_second=())
-    _check_ids(gold.table, table, "--gold-id-column")
-    return match(
+    option = "--gold-id-column"
+    check_ids(gold.table, table, (gold.rows, rows), option=option, tell=tell)
+    found = match(
         gold.rows,
         rows,
         first_name=str(gold.table.path),
         second_name=str(table.path),
-        ids="Name the columns of the ids with --gold-id-column and --id-column.",
+        ids=f"Name the columns of the ids with {option} and --id-column.",
     )
-
-
-def _check_ids(one: LabelledTable, two: LabelledTable, option: str) -> None:
-    """Refuse to join ids of one file with row numbers of another."""
-    if (one.id_column is None) != (two.id_column is None):
-        without = one if one.id_column is None else two
-        option = option if without is one else "--id-column"
-        raise InputError(
-            f"{without.path} has no column 'id', but the other file has ids. Name the column of "
-            f"the ids with {option}."
-        )
+    check_texts(gold.table, table, option=option)
+    return found
 
 
 def _against(
@@ -301,10 +302,11 @@ def _against(
     second: LabelledTable,
     how: Evaluation,
     gold: _GoldTable | None,
+    tell: Tell,
 ) -> Other:
     """Join two outputs, and the second one with gold where there is some."""
     others = read_output(second, LabelReader(how.label_set))
-    _check_ids(table, second, "--id-column")
+    check_ids(table, second, (rows, others), option="--id-column", tell=tell)
     names = str(table.path), str(second.path)
     matched = match(
         rows,
@@ -313,9 +315,10 @@ def _against(
         second_name=names[1],
         ids="Both must be outputs of the same input; name the column of the ids with --id-column.",
     )
+    check_texts(table, second, option="--id-column")
     beside = None
     if gold is not None and gold.table is not table:
-        beside = _beside_gold(gold, second, others)
+        beside = _beside_gold(gold, second, others, tell)
     elif gold is not None:
         # The gold labels stand in the first output, so its rows carry them to the second.
         beside = match(gold.rows, others, first_name=names[0], second_name=names[1])

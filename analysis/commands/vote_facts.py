@@ -1,6 +1,6 @@
 """What the results beside an output say of how it was made, as far as votes need it.
 
-io: reads the results. `vote_inputs` calls it.
+io: reads the results. `vote_inputs` and `evaluate_origins` call it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from analysis.pipeline.dialect import cause
 from analysis.pipeline.places import RESULTS
 from analysis.settings import DEFAULT_LABEL_SET
 
-_WAY = ("endpoint", "routes", "models", "chunks_per_request", "context", "prompt", "language")
+WAY = ("endpoint", "routes", "models", "chunks_per_request", "context", "prompt", "language")
 """Entries of the record that are equal where the same was asked in the same way."""
 
 
@@ -80,7 +80,7 @@ def _facts(document: Mapping[str, Any], path: Path, output: Path) -> VoterFacts:
             label_set=record.get("label_set_file") or record["label_set"].rpartition(" ")[0],
             digest=record["label_set_digest"],
             topic=record.get("topic_digest", ""),
-            way=tuple(str(record.get(name, "")) for name in _WAY),
+            way=tuple(str(record.get(name, "")) for name in WAY),
             taken_over=int(document.get("taken_over", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

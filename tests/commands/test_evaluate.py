@@ -12,7 +12,7 @@ from click.testing import Result
 from analysis.commands.layout import width
 from analysis.labels.label_set import LabelSet
 from tests.commands.labelled import OUTPUT_HEADER, gold_file, output, output_rows
-from tests.commands.running import read, semfn, written
+from tests.commands.running import read, semfn, table, written
 
 TEN = LabelSet.load("ten_functions")
 GOLD = "example noise contrast example noise contrast example noise contrast example noise contrast"
@@ -343,3 +343,36 @@ def test_a_gold_column_without_labels_has_no_figures(tmp_path: Path) -> None:
     lines = lines_of(output(tmp_path, "noise noise", "- -"), "--gold", "label")
     assert "Left out: 2 rows without a gold label." in lines
     assert "No row of the output has a gold label, so there are no scores." in lines
+
+
+def test_runs_with_other_definitions_do_not_agree_silently(tmp_path: Path) -> None:
+    """One set file, changed between two runs: read by its results, and noted.
+
+    Where the file is gone, it is asked for.
+    """
+    text = LabelSet.text_of("ten_functions")
+    own = tmp_path / "own.toml"
+    own.write_text(text.replace('name = "ten_functions"', 'name = "own"'), encoding="utf-8")
+    source, paths = table(tmp_path, 3), []
+    for name, size in (("one.csv", 10), ("two.csv", 1)):
+        target = tmp_path / name
+        given = ("--topic", "Trains", "--local", "--quiet", "--label-set", own)
+        packed = ("--max-chunks-per-request", size)
+        result = semfn("run", source, "-o", target, *given, *packed)
+        assert 0 == result.exit_code, result.output
+        paths.append(target)
+        if name == "one.csv":
+            changed = own.read_text(encoding="utf-8").replace(
+                'definition = "', 'definition = "Now: '
+            )
+            own.write_text(changed, encoding="utf-8")
+    document = document_of(paths[0], "--against", paths[1])
+    assert ("own", 1.0) == (document["label_set"]["name"], document["scores"]["accuracy"])
+    first, second = document["warnings"][-2:]
+    assert "one.csv was labelled with" in first and "as it was then" in first
+    assert second.endswith("They differ in: label set or its definitions, chunks in a request.")
+    assert "Note: " in "\n".join(
+        lines_of(paths[1], "--gold", paths[0], "--gold-column", "semantic_function")
+    )
+    own.unlink()
+    assert_refused(semfn("evaluate", paths[0], "--against", paths[1]), "name it with --label-set")

@@ -9,8 +9,9 @@ import pytest
 
 from analysis.commands.evaluate import evaluate
 from analysis.commands.evaluate_inputs import Inputs, read_inputs
-from analysis.errors import ConfigurationError
+from analysis.errors import ConfigurationError, InputError
 from tests.commands.labelled import gold_file, output
+from tests.commands.running import written
 
 
 def inputs(*words: object) -> tuple[Inputs, list[str]]:
@@ -73,3 +74,27 @@ def test_seed_resamples_and_threshold_are_passed_on(tmp_path: Path) -> None:
     words = ("--seed", 7, "--resamples", 20, "--min-confidence", 0.5)
     found, _ = inputs(output(tmp_path, "noise", "noise"), "--gold", "label", *words)
     assert (7, 20, 0.5) == (found.how.seed, found.how.resamples, found.how.min_confidence)
+
+
+def test_tables_without_ids_need_the_same_rows(tmp_path: Path) -> None:
+    """Row numbers of two lengths are refused, equal ones told; another text is refused, too."""
+    header, *rows = ("text", "semantic_function"), ("One.", "noise"), ("Two.", "example")
+    path = written(tmp_path, [header, *rows], "out.csv")
+    short = written(tmp_path, [("label",), ("example",)], "short.csv")
+    with pytest.raises(InputError, match="neither has a column 'id'"):
+        inputs(path, "--gold", short)
+    gold = written(tmp_path, [("label",), ("noise",), ("example",)], "gold.csv")
+    _, told = inputs(path, "--gold", gold)
+    assert [f"{gold} and {path} have no column 'id': joined by row number."] == told
+    other = written(tmp_path, [header, *reversed(rows)], "other.csv")
+    with pytest.raises(InputError, match="row 1 has two different texts, and so has 1 more"):
+        inputs(path, "--against", other)
+
+
+def test_doubled_ids_are_told_before_texts(tmp_path: Path) -> None:
+    """The cause comes first."""
+    header = ("id", "text", "semantic_function")
+    path = written(tmp_path, [header, ("a", "One.", "noise"), ("a", "Two.", "noise")], "out.csv")
+    other = written(tmp_path, [header, ("a", "One.", "noise")], "other.csv")
+    with pytest.raises(InputError, match="repeat the id"):
+        inputs(path, "--against", other)
