@@ -176,6 +176,9 @@ def proof_lines(document: Document) -> list[str]:
     lines = [f"Agreement of primary labels{mark}", *laid_out(rows, right={3, 4})]
     lines.append("noise: the same requests twice; no other figure can be expected to be above it.")
     lines.append("Intervals are by request: chunks of one request can change together.")
+    lines += _same_lines(
+        [pair["found"] for one in document["label_sets"] for pair in one["agreement"]]
+    )
     rows = [("route", "model", "chunks", "p50 ms", "p95 ms", "same label", "95 % interval")]
     rows += map(_latency_row, document["routes"])
     lines += ["", f"Routes, one request at a time{mark}", *laid_out(rows, right={2, 3, 4, 5})]
@@ -183,6 +186,23 @@ def proof_lines(document: Document) -> list[str]:
     lines += ["", *bill_lines(document["bill"], mark), *stop_line(document)]
     missing = document["not_asked"]
     return [*lines, f"Not asked: {', '.join(missing)}."] if missing else lines
+
+
+def _same_lines(pairs: Sequence[Document | None]) -> list[str]:
+    """Return the other bound of arms that agree on all rows; as in `_unchanged_lines`."""
+    shares = [pair["same"] for pair in pairs if pair]
+    bounds = [
+        one["low_by_rows"]
+        for one in shares
+        if one["count"] == one["rows"] and one["requests"] < one["rows"]
+    ]
+    if not bounds:
+        return []
+    note = (
+        "Where all labels are the same, the lower bound is for changes of whole requests. If rows "
+        f"changed one by one, it would be {min(bounds):.3f}."
+    )
+    return wrap(note, COLUMNS)
 
 
 def _pair_row(label_set: str, pair: Document) -> tuple[str, ...]:

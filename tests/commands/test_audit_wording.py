@@ -145,6 +145,16 @@ def test_a_proof_shows_agreement_latency_and_bill() -> None:
     assert "Not asked: rest, decisions." == proof_lines(proof(not_asked=["rest", "decisions"]))[-1]
 
 
+def test_agreement_of_all_labels_tells_both_bounds() -> None:
+    """As an audit without a change does."""
+    assert not any(line.startswith("Where all labels") for line in proof_lines(proof()))
+    same = SHARE | {"count": 40, "share": 1.0, "low": 0.51, "high": 1.0, "low_by_rows": 0.912}
+    pair = {"first": "k=1", "second": "k=10", "is_noise": False, "found": FOUND | {"same": same}}
+    sets = [{"label_set": {"name": "ten_functions"}, "agreement": [pair]}]
+    text = " ".join(proof_lines(proof(label_sets=sets)))
+    assert "If rows changed one by one, it would be 0.912." in text
+
+
 def test_a_bill_without_price_says_so() -> None:
     """And a simulated one shows tokens, no money."""
     unknown = BILL | {"billed_usd_of_all_arms": None, "billed_to_estimated": None}
