@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sized
 
-from analysis.commands.labelled_tables import LabelledTable, read_texts
+from analysis.commands.labelled_tables import LabelledTable
 from analysis.errors import InputError
 from analysis.evaluation.rows import shown
 from analysis.pipeline.formulas import unguard
@@ -69,9 +69,7 @@ def check_texts(one: LabelledTable, two: LabelledTable, *, option: str) -> None:
         InputError: Names the first row.
     """
     texts, others = _texts(one), _texts(two)
-    differing = [
-        name for name, text in others.items() if text and texts.get(name, "") not in ("", text)
-    ]
+    differing = [name for name, text in others.items() if texts.get(name, text) != text]
     if not differing:
         return
     name = differing[0]
@@ -90,11 +88,15 @@ def _both(option: str) -> str:
     return option if option == "--id-column" else f"{option} and --id-column"
 
 
-def _texts(table: LabelledTable) -> dict[str, str]:
-    """Return id -> text; empty where no column is, or two are, called so."""
+def _texts(table: LabelledTable) -> dict[str, int]:
+    """Return id -> hash of each text that is not empty; nothing without one column of that name."""
     if table.reader.columns.count(TEXT) != 1:
         return {}
-    return {name: _plain(text) for name, text in read_texts(table, TEXT).items()}
+    found = {}
+    for number, (name, text) in table.cells((table.id_column, TEXT)):
+        if plain := _plain(text):
+            found[str(number) if table.id_column is None else name] = hash(plain)
+    return found
 
 
 def _plain(text: str) -> str:

@@ -29,6 +29,7 @@ from analysis.evaluation.agreement import (
     macro_f1,
     masi_distances,
 )
+from analysis.evaluation.audit import wilson
 from analysis.evaluation.counts import Matrix, PairCounts, share
 from analysis.evaluation.extra import load
 from analysis.evaluation.grouped import grouped_share
@@ -131,23 +132,20 @@ def _shares(
         with_sets: Include the share of rows whose sets have a label in common.
         level: Of the intervals.
     """
-    by_document = all(pair.document is not None for pair in pairs)
-    places: dict[str | None, int] = {}
-    groups = [
-        places.setdefault(pair.document, len(places)) if by_document else row
-        for row, pair in enumerate(pairs)
-    ]
     hits = {"accuracy": [pair.agrees for pair in pairs]}
     if with_sets:
         column = {pair: index for index, pair in enumerate(counts.pairs)}
-        meets = counts.set_agreement()[:, 0] > 0
-        hits["any_match"] = [bool(meets[column[pair.first, pair.second]]) for pair in pairs]
-    rows = np.bincount(groups).tolist()
+        meets = (counts.set_agreement()[:, 0] > 0).tolist()
+        hits["any_match"] = [meets[column[pair.first, pair.second]] for pair in pairs]
+    if any(pair.document is None for pair in pairs):
+        alone = {name: wilson(sum(flags), len(pairs), level=level) for name, flags in hits.items()}
+        return {name: (one.low, one.high) for name, one in alone.items()}
+    rows = Counter(pair.document for pair in pairs)
     found = {}
     for name, flags in hits.items():
-        hit = np.bincount(groups, weights=flags, minlength=len(rows)).astype(int).tolist()
-        share_found = grouped_share(list(zip(hit, rows, strict=True)), level=level)
-        found[name] = (share_found.low, share_found.high)
+        hit = Counter(pair.document for pair, is_hit in zip(pairs, flags, strict=True) if is_hit)
+        one = grouped_share([(hit[document], rows[document]) for document in rows], level=level)
+        found[name] = (one.low, one.high)
     return found
 
 
