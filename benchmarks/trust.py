@@ -4,8 +4,8 @@ io: the injection and calibration tables ask the local service; everything else 
 
 - `injection`: neighbours that a text with an order moves, in packs of eight, by the obedient model
   (simulated).
-- `calibration`: stated confidence against gold on the route `decisions`; the service makes its
-  probabilities up, so it shows that the figures are worked out, and nothing else (simulated).
+- `calibration`: stated confidence against gold on the route `decisions`; the service makes labels
+  and probabilities up, so it shows that the figures are worked out, and nothing else (simulated).
 - `answers`: twelve ways to spoil an answer, a thousand of each; no label may be accepted that is
   not the chunk's own.
 - `prompt_tokens`: what a chunk costs beside its text, twenty in a request, by the vocabulary
@@ -67,7 +67,7 @@ def calibration() -> list[Figures]:
     return [
         {
             "name": "samples over decisions",
-            "labeller": "offline-rules with probabilities made up by the local service",
+            "labeller": "digests of the texts, with probabilities made up by the local service",
             "simulated": True,
             "rows": found.rows,
             "ece": round(found.ece, 4),
@@ -82,7 +82,7 @@ def calibration() -> list[Figures]:
 
 
 async def _decided(chunks: Sequence[tuple[str, str]]) -> list[Verdict]:
-    with local_service() as service:
+    with local_service(digest_labels=True) as service:
         async with HybridSemanticAnalyzer(
             routes=("decisions",), api_key=service.api_key, base_url=service.base_url
         ) as analyzer:
