@@ -57,6 +57,15 @@ def hits(rng: np.random.Generator, shape: tuple[int, int], rate: float, correlat
     return rng.binomial(PACK, rng.beta(rate * scale, (1 - rate) * scale, size=shape))
 
 
+DIFFERENCE_CELLS = tuple(
+    (requests, pair, *both)
+    for requests, pair, both in product(
+        REQUESTS, PAIRS, (*((one, one) for one in CORRELATIONS), (0.0, 0.3))
+    )
+)
+"""Requests, rates of the arm and of the repetition, and the correlation in each."""
+
+
 def shares(
     rng: np.random.Generator,
     draws: int,
@@ -89,12 +98,7 @@ def shares(
 def differences(
     rng: np.random.Generator,
     draws: int,
-    cells: Sequence[tuple[int, tuple[float, float], float, float]] = tuple(
-        (requests, pair, *both)
-        for requests, pair, both in product(
-            REQUESTS, PAIRS, (*((one, one) for one in CORRELATIONS), (0.0, 0.3))
-        )
-    ),
+    cells: Sequence[tuple[int, tuple[float, float], float, float]] = DIFFERENCE_CELLS,
 ) -> Iterator[dict[str, Any]]:
     """Yield coverage of the difference beyond noise, and how often its test says p < 0.05.
 
