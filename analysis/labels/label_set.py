@@ -97,6 +97,7 @@ class LabelSet:
     shows_examples: bool = False
     digest: str = field(init=False)
     _keys: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _spellings: frozenset[str] = field(init=False, repr=False, compare=False)
     _by_key: Mapping[str, Label] = field(init=False, repr=False, compare=False)
     _by_spelling: Mapping[str, str] = field(init=False, repr=False, compare=False)
     _readings: Readings = field(init=False, repr=False, compare=False)
@@ -107,6 +108,7 @@ class LabelSet:
         check_labels(self.labels)
         _check_policy(self, keys)
         object.__setattr__(self, "_keys", keys)
+        object.__setattr__(self, "_spellings", _spellings(self.labels))
         object.__setattr__(self, "_by_key", {label.key: label for label in self.labels})
         object.__setattr__(self, "_by_spelling", spellings(self.labels))
         object.__setattr__(self, "_readings", readings(self.labels))
@@ -179,6 +181,11 @@ class LabelSet:
     def keys(self) -> tuple[str, ...]:
         """The keys of the labels, in file order."""
         return self._keys
+
+    @property
+    def spellings(self) -> frozenset[str]:
+        """Keys, names in all languages and aliases, as they are written in the file."""
+        return self._spellings
 
     def name_of(self, key: str, language: str) -> str:
         """Return the name of a label for people: in English, else its key, where it has no other.
@@ -370,6 +377,11 @@ def _check_names(label_set: LabelSet, keys: Sequence[str]) -> None:
                 f"{near_or_all(name, keys)}. Write a key of the set.",
                 field=role,
             )
+
+
+def _spellings(labels: Sequence[Label]) -> frozenset[str]:
+    own = ((label.key, *label.names.values(), *label.aliases) for label in labels)
+    return frozenset(spelling for some in own for spelling in some)
 
 
 def _favoured(label_set: LabelSet) -> frozenset[frozenset[str]]:
