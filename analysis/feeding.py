@@ -14,7 +14,7 @@ from analysis.control.packing import Piece, Window, obstacle, parts
 from analysis.control.planner import Budgets
 from analysis.control.sizes import PACKS_REPLANNED
 from analysis.jobs import Job
-from analysis.labels.orders import looks_like_orders
+from analysis.labels.orders import gives_orders
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import estimate
 from analysis.records import Chunk, ErrorDetail, Failed, FailureKind, Item, Pack
@@ -50,7 +50,7 @@ class Feeder:
 
         Args:
             jobs: Ticket -> job, filled here.
-            builder: Knows the language of the label set.
+            builder: Knows the label set.
             offer: Takes a pack to the scheduler.
             limits_of: Returns the limits that a job meets first if they are known, else None.
             latency_of: Returns the usual seconds of a job's request with so many chunks.
@@ -62,7 +62,7 @@ class Feeder:
         """
         self.room_packs = room_packs
         self._jobs = jobs
-        self._language = builder.language
+        self._spellings = builder.label_set.spellings
         self._offer_pack = offer
         self._limits_of = limits_of
         self._latency_of = latency_of
@@ -105,7 +105,7 @@ class Feeder:
                     tokens=tokens,
                     topic=chunk.topic or job.topic,
                     is_wanted=is_wanted,
-                    is_alone=job.is_packed and looks_like_orders(chunk.text, self._language),
+                    is_alone=job.is_packed and gives_orders(chunk, self._spellings),
                 )
                 if window := job.cutter.add(piece):
                     await self._offer(job, window)

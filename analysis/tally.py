@@ -13,7 +13,7 @@ from dataclasses import replace
 from analysis.analyzer import Estimate
 from analysis.control.packing import Cutter, Piece, Window, kept_apart, obstacle, parts
 from analysis.control.planner import Budgets, JobSize
-from analysis.labels.orders import looks_like_orders
+from analysis.labels.orders import gives_orders
 from analysis.labels.prompt import CONTENT_TOKENS, PromptBuilder, around_tokens
 from analysis.labels.tokens import estimate as estimate_tokens
 from analysis.prices import DEFAULT_TIER, PriceTable, price_table
@@ -157,6 +157,7 @@ class PackTally:
         self._as_choices = as_choices
         self._topic = topic
         self._are_packed = chunks_per_request > 1
+        self._spellings = builder.label_set.spellings
         self._cutter = Cutter(
             chunks_per_request=chunks_per_request, settings=settings, is_whole=is_whole
         )
@@ -185,7 +186,7 @@ class PackTally:
                 tokens=tokens,
                 topic=chunk.topic or self._topic,
                 is_wanted=flag,
-                is_alone=self._are_packed and looks_like_orders(chunk.text, self._builder.language),
+                is_alone=self._are_packed and gives_orders(chunk, self._spellings),
             )
             if window := self._cutter.add(piece):
                 self._count(window)

@@ -32,8 +32,8 @@ class Piece:
     """A chunk with its estimated tokens and the topic that holds for it.
 
     `is_wanted` is False for a chunk whose verdict is known: it shapes its window and is not sent.
-    `is_alone` is True for a text that its neighbours are to be kept from: it shapes its window,
-    too, and goes in a request of its own.
+    `is_alone` is True for a text that its neighbours are to be kept from, or that came with such a
+    topic: it shapes its window, too, and goes in a request of its own.
     """
 
     chunk: Chunk

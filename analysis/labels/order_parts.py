@@ -1,7 +1,8 @@
 """Orders put together from their parts: a verb, a label, and what it is to be given to.
 
-Pure. `orders` compiles the rules once for the labels of a set. One part alone is ordinary prose;
-in the order and within the few words that the rules allow, they hardly ever are.
+Pure. `orders` compiles the rules once. One part alone is ordinary prose; in the order and within
+the few words that the rules allow, they hardly ever are. Two things need no verb: a key of the set
+with an underscore, and a label in Latin letters in a text in Russian or Chinese.
 
 Labels are marked in the text first, so the rules are the same for all sets. Only the stretches
 around labels are compared with them, and gaps are counted in words of bounded length, so a long
@@ -11,7 +12,8 @@ text costs in proportion to its length.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from itertools import chain
 
 from analysis.labels.look_alikes import HEAD, WORD, as_seen
 from analysis.labels.order_wordings import Rules
@@ -270,13 +272,14 @@ _GRAMMARS = tuple(
 _REACH = 160
 """Characters on either side of a label that an order can take."""
 
+_LATIN_WORD = re.compile("[a-z]+")
 _SNAKE = re.compile(r"(?<![a-z_])[a-z]{2,20}_[a-z_]{2,30}(?![a-z_])")
 
 
 class LabelWords:
     """The spellings of labels, and the orders that are put together with one of them."""
 
-    def __init__(self, spellings: Iterable[str]) -> None:
+    def __init__(self, spellings: Collection[str]) -> None:
         """Read the keys, names and aliases of a set; without any, the shipped keys are taken."""
         self._names: dict[str, list[str]] = {}
         for name in sorted(_names(spellings or SHIPPED), key=len, reverse=True):
@@ -290,16 +293,29 @@ class LabelWords:
             else:
                 self._others.append(stem)
         self._patterns: dict[str, re.Pattern[str]] = {}
+        self._keys = [as_seen(spelling) for spelling in spellings if "_" in spelling]
+        self._latin = frozenset(name for name in chain(*self._names.values()) if name.isascii())
 
     def __repr__(self) -> str:
         return f"LabelWords({sum(map(len, self._names.values()))} names)"
 
     def are_in(self, seen: str, heads: set[str]) -> bool:
         """Tell whether a text as it is seen, with these heads, orders one of the labels."""
+        if "_" in seen and any(key in seen for key in self._keys):
+            return True
         marked = self._marked(seen, heads)
         if LABEL not in marked:
             return False
+        if not heads.isdisjoint(self._by_head) and self._is_foreign_word(seen):
+            return True
         return any(_is_order(stretch) for stretch in _around_labels(marked))
+
+    def _is_foreign_word(self, seen: str) -> bool:
+        """Tell whether a label is spelled in Latin letters in a text in Russian or Chinese."""
+        if seen.isascii() or not (_CYRILLIC.search(seen) or _CHINESE_SIGN.search(seen)):
+            return False
+        words = _LATIN_WORD.findall(seen)
+        return 2 * sum(map(len, words)) < len(seen) and not self._latin.isdisjoint(words)
 
     def _marked(self, seen: str, heads: set[str]) -> str:
         """Return a text with one sign in place of each label that it names."""
@@ -350,7 +366,7 @@ def _around_labels(marked: str) -> Iterator[str]:
     yield marked[start:end]
 
 
-def _names(spellings: Iterable[str]) -> set[str]:
+def _names(spellings: Collection[str]) -> set[str]:
     """Return spellings as a text would hold them, with the parts of those that name two things."""
     found = set()
     for spelling in spellings:

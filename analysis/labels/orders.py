@@ -1,7 +1,7 @@
 """Tell texts that look like orders to the model: they travel alone.
 
-Pure. dispatch and the estimate call `looks_like_orders` for every chunk that is to be sent and for
-the topics of rows, and `prompt` for titles and for every text of the context.
+Pure. dispatch and the estimate call `gives_orders` for every chunk that is to be sent, and `prompt`
+calls `looks_like_orders` for titles and for every text of the context.
 
 The instructions say that texts are data, and an answer counts only with the right ids. What is left
 is that a text which gives orders moves the labels of its neighbours in the same request; alone it
@@ -19,15 +19,16 @@ A pattern is tried only where one of its stems is in the text, since most texts 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from functools import lru_cache
 
 from analysis.labels.look_alikes import HEAD, WORD, as_seen, heads_of
 from analysis.labels.order_parts import LabelWords
 from analysis.labels.order_wordings import CHINESE, ENGLISH, FRENCH, RUSSIAN, Rules
+from analysis.records import Chunk
 
 _SIGNS = frozenset("<[]|:_")
 _SETS_IN_USE = 16
+_TOPICS_IN_USE = 1_024
 
 
 class _Wordings:
@@ -78,7 +79,7 @@ _OTHERS = (
 )
 
 
-def looks_like_orders(text: str, spellings: Collection[str] = frozenset()) -> bool:
+def looks_like_orders(text: str, spellings: frozenset[str] = frozenset()) -> bool:
     """Tell whether a text seems to tell the model what to do.
 
     Args:
@@ -97,6 +98,22 @@ def looks_like_orders(text: str, spellings: Collection[str] = frozenset()) -> bo
     return _words_of(spellings).are_in(seen, heads)
 
 
+def gives_orders(chunk: Chunk, spellings: frozenset[str]) -> bool:
+    """Tell whether the text of a chunk or the topic of its row looks like orders.
+
+    A topic of a row comes out of data like its text, and it speaks to every chunk of a request. The
+    topic of a run is the user's own and is not looked at.
+    """
+    if chunk.topic and _is_topic_of_orders(chunk.topic, spellings):
+        return True
+    return looks_like_orders(chunk.text, spellings)
+
+
+@lru_cache(_TOPICS_IN_USE)
+def _is_topic_of_orders(topic: str, spellings: frozenset[str]) -> bool:
+    return looks_like_orders(topic, spellings)
+
+
 @lru_cache(_SETS_IN_USE)
-def _words_of(spellings: Collection[str]) -> LabelWords:
+def _words_of(spellings: frozenset[str]) -> LabelWords:
     return LabelWords(spellings)

@@ -347,7 +347,7 @@ class PromptBuilder:
     def _surroundings(self, pack: Pack) -> dict[str, Any]:
         """Return what is said of the text as a whole, and where in it the chunks stand."""
         title = pack.title
-        if title and looks_like_orders(title, self.language):
+        if title and looks_like_orders(title, self.label_set.spellings):
             title = None
         named = {
             "title": title,
@@ -363,7 +363,7 @@ class PromptBuilder:
             raise LocalProtocolError("A pack with context needs instructions that speak of it.")
 
         def harmless(texts: Sequence[str]) -> list[str]:
-            return [text for text in texts if not looks_like_orders(text, self.language)]
+            return [text for text in texts if not looks_like_orders(text, self.label_set.spellings)]
 
         return harmless(pack.before), harmless(pack.after)
 
