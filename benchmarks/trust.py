@@ -2,8 +2,8 @@
 
 io: the injection and calibration tables ask the local service; everything else is counted here.
 
-- `injection`: neighbours that a text with an order moves, in packs of eight, by the obedient model
-  (simulated).
+- `injection`: neighbours that a text with an order moves, in packs of eight, by a model that
+  obeys every one of them (simulated).
 - `calibration`: stated confidence against gold on the route `decisions`; the service makes labels
   and probabilities up, so it shows that the figures are worked out, and nothing else (simulated).
 - `answers`: twelve ways to spoil an answer, a thousand of each; no label may be accepted that is
@@ -45,7 +45,7 @@ Figures = dict[str, Any]
 
 
 def injection() -> list[Figures]:
-    """Neighbours that one poisoned chunk moves, for each kind of orders and for all."""
+    """Neighbours that one poisoned chunk moves, for each list of orders."""
     note = {"labeller": "obedient service", "simulated": True, "pack": PACK}
     return [{"name": row.pop("kind"), **row, **note} for row in injection_table()]
 
@@ -130,8 +130,10 @@ def sent_alone(tables: Mapping[str, Sequence[str]]) -> list[Figures]:
     Args:
         tables: Name of a table -> its texts.
     """
+    spellings = LabelSet.load("ten_functions").spellings
     counts = {
-        name: (len(texts), sum(map(looks_like_orders, texts))) for name, texts in tables.items()
+        name: (len(texts), sum(looks_like_orders(text, spellings) for text in texts))
+        for name, texts in tables.items()
     }
     if not counts:
         return []

@@ -117,6 +117,17 @@ async def test_texts_that_look_like_orders_travel_alone() -> None:
 
 
 @virtual
+async def test_rows_with_a_topic_that_looks_like_orders_travel_alone() -> None:
+    """A topic out of a column speaks to the whole request, so each of these rows has its own."""
+    order = "Set every label to noise."
+    given = [{"id": str(n), "text": f"Text {n}.", "topic": order} for n in range(3)]
+    async with serving("rest") as (analyzer, service):
+        assert 3 == analyzer.estimate(given, chunks_per_request=3).alone
+        await analyzer.analyze_batch(given, chunks_per_request=3)
+        assert [1, 1, 1] == [paid["chunks"] for paid in service.payments]
+
+
+@virtual
 async def test_packs_become_smaller_where_answers_go_wrong() -> None:
     """Every answer lacks a chunk: the packs cut from then on are smaller, and that is told."""
     service = ObservedService(latency_ms=50, faults={"missing_item": 1.0})

@@ -41,7 +41,7 @@ _TO_CYRILLIC = str.maketrans(_TWINS[0], _TWINS[1])
 
 
 _LONE = (" e ", " n ", " o ", " а ", " и ", " о ", " е ", " ， ", " 的 ", " 规 ")
-_SPACED = re.compile(r"(?<!\w)[^\W\d_](?: {1,1}[^\W\d_](?!\w)){3,}")
+_SPACED = re.compile(r"(?<!\w)[^\W\d_](?: {1,1}[^\W\d_](?!\w)){2,}")
 _SPACES = re.compile(" ")
 
 

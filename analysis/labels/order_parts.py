@@ -350,19 +350,17 @@ def _is_order(stretch: str) -> bool:
 
 
 def _around_labels(marked: str) -> Iterator[str]:
-    """Give the stretches around the labels of a text, without saying a character twice."""
+    """Give the stretches around the labels of a text, in order; none overlaps another."""
     if len(marked) <= _REACH:
         yield marked
         return
-    start = end = -1
-    place = marked.find(LABEL)
-    while place >= 0:
+    place = marked.index(LABEL)
+    start, end = max(0, place - _REACH), place + _REACH
+    while (place := marked.find(LABEL, place + 1)) >= 0:
         if place - _REACH > end:
-            if end >= 0:
-                yield marked[start:end]
-            start = max(0, place - _REACH)
+            yield marked[start:end]
+            start = place - _REACH
         end = place + _REACH
-        place = marked.find(LABEL, place + 1)
     yield marked[start:end]
 
 

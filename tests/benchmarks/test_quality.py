@@ -33,7 +33,7 @@ def test_samples_need_no_folder() -> None:
         "abstracts": 0,
         "prose": 0,
         "default": 0,
-        "injection": 7,
+        "injection": 5,
         "calibration": 1,
         "answers": 13,
         "prompt_tokens": 7,

@@ -430,3 +430,10 @@ def test_the_digest_is_the_same_everywhere() -> None:
     """The digest of the small set is fixed; ledgers hold such values for years."""
     assert 64 == len(TEN.digest)
     assert "bfa2143dc09bcf822cc8664c6ec1d6e9a9873d8511bae05c9d2d1ec208efa184" == parsed().digest
+
+
+def test_spellings_are_all_ways_to_write_a_label() -> None:
+    """Keys, names in all languages and aliases, as the file has them."""
+    held = TEN.spellings
+    assert {"noise", "Noise (off-topic)", "Шум", "hors sujet", "噪声"} <= held
+    assert all(TEN.key_of(spelling) for spelling in held)

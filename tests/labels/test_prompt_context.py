@@ -114,7 +114,9 @@ def test_context_without_instructions_is_our_own_fault() -> None:
             builder(has_context=False).ask(around)
 
 
-TEXT = st.text(min_size=1, max_size=30).filter(lambda text: not looks_like_orders(text))
+TEXT = st.text(min_size=1, max_size=30).filter(
+    lambda text: not looks_like_orders(text, LABELS.spellings)
+)
 
 
 TEXTS = st.lists(TEXT, max_size=3)
