@@ -35,8 +35,8 @@ class Estimate:
             written to it by every request what can be; None if the model is not listed.
         duration_s: At the limits that an earlier run has learned, else at assumed ones.
         price_date: Day of the price table.
-        alone: Chunks kept apart from their neighbours, in requests of their own: their text looks
-            like orders to the model, or is unusually long.
+        alone: Chunks kept apart from their neighbours, in requests of their own: their text or
+            topic looks like orders to the model, or the text is unusually long.
         cached_tokens: Of the input, the most that may be read from the prompt cache; no service
             promises it.
         least_cost_usd: The cost if all of that is; None like `cost_usd`.

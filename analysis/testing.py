@@ -59,7 +59,7 @@ class ServiceOptions:
         no_json_schema: Refuse JSON schemas for answers on the HTTP routes.
         seed: Of ids, latencies and faults.
         digest_labels: Labels are a function of sha256 of the text; else the rule labeller's.
-        obedient: The model does what the text of a chunk orders.
+        obedient: The model obeys usual wordings of orders in texts; see `simulator/orders.py`.
         canned: Every chunk gets the same label at least cost, to measure clients.
         session_max_age: Seconds after which a Realtime session is closed.
         switches: Field of the profile -> value, such as `responses.lane_names` -> 4.

@@ -106,7 +106,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     is_flag=True,
     help="Labels are a function of sha256 of the text, so that every swap shows.",
 )
-@click.option("--obedient", is_flag=True, help="The model does what the text of a chunk orders.")
+@click.option("--obedient", is_flag=True, help="The model obeys usual wordings of orders in texts.")
 @click.option(
     "--canned",
     is_flag=True,

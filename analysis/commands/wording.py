@@ -178,8 +178,8 @@ def summary_lines(summary: RunSummary) -> list[str]:
         lines.append(f"Exception: {reduced}")
     if summary.labeled_now and (alone := summary.estimate.get("alone")):
         lines.append(
-            f"{_count(alone, 'chunk')} sent alone: the text looks like orders to the model, or is "
-            "unusually long."
+            f"{_count(alone, 'chunk')} sent alone: text or topic looks like orders to the model, "
+            "or the text is long."
         )
     if summary.labeled_now and summary.label_s:
         rate = summary.labeled_now / summary.label_s

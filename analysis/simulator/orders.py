@@ -1,8 +1,9 @@
 """The obedient model: it does what the text of a chunk orders, for the whole request.
 
-Pure. `service` asks when it was started as obedient; this is the worst case of an injection, and
-shows which neighbours of a poisoned text a client loses. The patterns are a guess: a real model
-obeys now and then, and other words as well.
+Pure. `service` asks when it was started as obedient. It shows a user which neighbours of a poisoned
+text a client loses, for orders in the usual wordings below, with the label by its key. It is no
+measure of a fence: a real model obeys now and then, and other words as well, so
+`benchmarks/injection.py` brings a model that obeys planted texts whatever they say.
 """
 
 from __future__ import annotations

@@ -249,7 +249,9 @@ def test_exceptions_of_packing_are_told() -> None:
         record={"packs_reduced": reduced},
         estimate={"alone": 2},
     )
-    alone = "2 chunks sent alone: the text looks like orders to the model, or is unusually long."
+    alone = (
+        "2 chunks sent alone: text or topic looks like orders to the model, or the text is long."
+    )
     assert [f"Exception: {reduced}", alone] == [
         line for line in summary_lines(summary) if "Packs" in line or "alone" in line
     ]
