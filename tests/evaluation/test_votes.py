@@ -134,7 +134,8 @@ def test_what_the_set_forbids_never_stands_together() -> None:
     """Also where every output has it, as an edited file may; a set of single labels has no pair."""
     key = next(iter(TEN.alone))
     assert (key,) == voted(f"{key}+example {key}+example").labels
-    assert PLAIN[:1] == voted(" ".join(["+".join(PLAIN)] * 2), replace(TEN, max_labels=1, pairs=(), alone=frozenset())).labels
+    single = replace(TEN, max_labels=1, pairs=(), alone=frozenset())
+    assert PLAIN[:1] == voted(" ".join(["+".join(PLAIN)] * 2), single).labels
 
 
 def test_models_are_those_with_a_label() -> None:
