@@ -20,7 +20,8 @@ from functools import partial
 from analysis.account.limits import AccountLimits
 from analysis.control.decisions import Cancel, Finished, Send, Settled, WaitUntil
 from analysis.control.packing import Cutter
-from analysis.control.planner import PACKS_REDUCED, Budgets, PackingQuality
+from analysis.control.planner import Budgets
+from analysis.control.quality import PACKS_REDUCED, PackingQuality
 from analysis.control.routes import RoutePlan
 from analysis.control.scheduler import Scheduler
 from analysis.control.sizes import Packing, PackSizes
@@ -45,7 +46,6 @@ from analysis.records import (
     Request,
     Settlement,
     StopCause,
-    TextReply,
     Usage,
     Verdict,
 )
@@ -448,13 +448,12 @@ class Dispatcher:
         return asked + self._builder.output_cap(count, as_choices=as_choices)
 
     def _read(self, trip: Trip, reply: Reply, ask: Ask, latency_s: float) -> Settled:
-        send, asked = trip.send, len(ask.tickets)
+        send, correction = trip.send, self.corrections[trip.send.route]
         checked = check(reply, ask, self._builder.label_set, settings=self._settings)
-        is_cut = isinstance(reply, TextReply) and reply.is_cut
-        trip.job.answered += 1
-        billed = reply.usage.input_tokens
-        self.corrections[send.route].note(estimated=ask.estimated_input_tokens, billed=billed)
-        if step := trip.job.watch(asked=asked, bad=len(checked.missing), is_cut=is_cut):
+        correction.note(estimated=ask.estimated_input_tokens, billed=reply.usage.input_tokens)
+        once = self._builder.once_tokens(as_choices=send.route in CHOICE_ROUTES)
+        lost = len(checked.missing)
+        if step := trip.job.watch(ask, reply, bad=lost, once=correction.apply(once)):
             self.tell(PACKS_REDUCED, step.message, step.fields)
         settled = self.scheduler.on_answer(
             send.request_id,

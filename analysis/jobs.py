@@ -11,11 +11,12 @@ from typing import TypeGuard
 
 from analysis.control.decisions import Send, Settled
 from analysis.control.packing import Cutter
-from analysis.control.planner import PackingQuality, Reduction
+from analysis.control.quality import PackingQuality, Reduction
 from analysis.control.sizes import PackSizes
 from analysis.errors import AnalysisError, AnswerDefect, ModelRefused, TransportError
 from analysis.records import (
     GIVEN_UP,
+    Ask,
     Chunk,
     Ending,
     ErrorDetail,
@@ -23,6 +24,8 @@ from analysis.records import (
     FailureKind,
     Item,
     Journal,
+    Reply,
+    TextReply,
     Verdict,
 )
 
@@ -80,9 +83,24 @@ class Job:
         self.cutter.resize(chunks_per_request)
         self.quality.follow(chunks_per_request)
 
-    def watch(self, *, asked: int, bad: int, is_cut: bool) -> Reduction | None:
-        """Hear how an answer to a pack was; make smaller packs from now on if they go wrong."""
-        step = self.quality.note(asked=asked, bad=bad, is_cut=is_cut)
+    def watch(self, ask: Ask, reply: Reply, *, bad: int, once: int) -> Reduction | None:
+        """Hear how an answer was; make smaller packs from now on if they go wrong.
+
+        Args:
+            ask: What was asked.
+            reply: The answer.
+            bad: Chunks without a usable item.
+            once: Input tokens of a request without any chunk.
+        """
+        self.answered += 1
+        used = reply.usage
+        step = self.quality.note(
+            asked=len(ask.tickets),
+            bad=bad,
+            tokens=(used.input_tokens or ask.estimated_input_tokens) + used.output_tokens,
+            once=once,
+            is_cut=isinstance(reply, TextReply) and reply.is_cut,
+        )
         if step is not None:
             self.cutter.limit(step.after)
         return step

@@ -34,7 +34,8 @@ from analysis.connections import (
     facts_of,
     make_transport,
 )
-from analysis.control.planner import PACKS_REDUCED, Plan
+from analysis.control.planner import Plan
+from analysis.control.quality import PACKS_REDUCED
 from analysis.control.sizes import PACKS_REPLANNED, Packing, fixed
 from analysis.dispatch import Dispatcher
 from analysis.endpoint import EMBEDDED, Endpoint

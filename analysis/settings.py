@@ -116,14 +116,17 @@ class Settings(ControlSettings):
     lone_share: float = knob(
         0.25, unit="share", low=0.0, high=1.0, reason="if longer than so much of pack_tokens, too"
     )
-    quality_items: int = knob(
-        300, unit="chunks", low=10, high=100_000, reason="the last so many decide on smaller packs"
-    )
     quality_answers: int = knob(
         3, unit="answers", low=1, high=1_000, reason="bad ones at least; fewer may be chance"
     )
     quality_tolerance: float = knob(
-        0.05, unit="share", low=0.0, high=1.0, reason="bad chunks; halved packs cost 37 % more"
+        0.08, unit="share", low=0.001, high=0.2, reason="bad answers that are no reason for a step"
+    )
+    quality_failing: float = knob(
+        0.3, unit="share", low=0.25, high=0.99, reason="bad answers of a model that fails at packs"
+    )
+    quality_chance: float = knob(
+        0.01, unit="share", low=1e-9, high=0.5, reason="of a wrong step in a run, however long"
     )
     slice_chunks: int = knob(
         2_000, unit="chunks", low=1, high=100_000, reason="read ahead of the ledger: bounds memory"

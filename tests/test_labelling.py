@@ -138,7 +138,7 @@ async def test_packs_become_smaller_where_answers_go_wrong() -> None:
         chunks = chunks_of(400)
         verdicts = await analyzer.analyze_batch(chunks, chunks_per_request=8)
         told = [event.message for event in events if event.name == "packs_reduced"]
-        assert told[0].startswith("Packs reduced from 8 to 4 chunks after ")
+        assert told[0].startswith("Packs reduced from 8 to 4 chunks: 5 of 5 answers lacked ")
         assert list(analyzer.statistics()["packs_reduced"]) == told
         assert {8, 4} <= {paid["chunks"] for paid in service.payments}
         assert 1 == max(paid["chunks"] for paid in service.payments[-9:])

@@ -1,7 +1,6 @@
-"""Choose how many chunks go into one request, and lower that when packed answers go wrong.
+"""Choose how many chunks go into one request.
 
-Pure. The analyzers call `plan` once per call or file run; dispatch tells `PackingQuality` how the
-answers to packs were.
+Pure. The analyzers call `plan` once per call or file run; `quality` lowers the size later.
 
 For every k the planner predicts when the last answer is there, and takes the smallest k that is as
 good as the best. The prediction is the largest of four times, with R(k) requests, W(k) tokens, an
@@ -23,7 +22,6 @@ back: one chunk alone is what packed labels are held against.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -34,12 +32,6 @@ from analysis.settings import SETTINGS, Settings
 
 _ROUNDING = 1e-9
 """A round so near its end is over."""
-
-PACKS_REDUCED = "packs_reduced"
-"""Name of the run event that tells a `Reduction`."""
-
-Z_95 = 1.645
-"""Standard normal quantile of 95 %: how sure the lower bound of a share is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,96 +335,3 @@ def _reason(job: JobSize, alone: Forecast, budgets: Budgets, ways: Sequence[Way]
         return f"tokens are scarce: {budgets.tokens.per_second * 60:,.0f} a minute"
     places = sum(way.in_flight for way in ways)
     return f"places are scarce: {places:,} requests at once for {job.chunks:,} chunks"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reduction:
-    """One step down: packs were `before` chunks, are `after`, since `answers` were unusable."""
-
-    before: int
-    after: int
-    answers: int
-
-    @property
-    def message(self) -> str:
-        """The same in one sentence for people."""
-        what = "answer" if self.answers == 1 else "answers"
-        return (
-            f"Packs reduced from {self.before} to {self.after} chunks after {self.answers} "
-            f"unusable {what}."
-        )
-
-    @property
-    def fields(self) -> Mapping[str, float]:
-        """The same as values, for a run event."""
-        return {"before": self.before, "after": self.after, "answers": self.answers}
-
-
-class PackingQuality:
-    """Watches the answers to packs of one run; the size of packs only ever goes down.
-
-    An answer is a sample, and not an item of it, since the items of a broken answer fail together.
-    So one bad answer is chance; three of few are not.
-
-    Attributes:
-        most: Chunks in one request from now on.
-        reductions: The steps down so far, in order.
-    """
-
-    def __init__(self, *, chunks_per_request: int, settings: Settings = SETTINGS) -> None:
-        self.most = chunks_per_request
-        self.reductions: list[Reduction] = []
-        self._settings = settings
-        self._answers: deque[tuple[int, int]] = deque()
-        self._items = 0
-
-    def __repr__(self) -> str:
-        return f"PackingQuality(most {self.most}, {self._items} items of {len(self._answers)})"
-
-    def note(self, *, asked: int, bad: int, is_cut: bool = False) -> Reduction | None:
-        """Hear of the answer to a request; return the step down that it causes, if any.
-
-        Args:
-            asked: Chunks in the request; one alone says nothing about packs, and neither does a
-                pack larger than they are now.
-            bad: Those of them without a usable item.
-            is_cut: The output cap ended the answer: the pack was too large for it.
-        """
-        if asked == 1 or asked > self.most:
-            return None
-        if is_cut and bad:
-            return self._step(max(1, asked * 3 // 4), answers=1)
-        knobs = self._settings
-        self._answers.append((asked, bad))
-        self._items += asked
-        while self._items - self._answers[0][0] >= knobs.quality_items:
-            self._items -= self._answers.popleft()[0]
-        bad_answers = sum(1 for _, lost in self._answers if lost)
-        share = sum(lost for _, lost in self._answers) / self._items
-        is_worse = least_share(share, len(self._answers)) > knobs.quality_tolerance
-        if bad_answers >= knobs.quality_answers and is_worse:
-            return self._step(self.most // 2, answers=bad_answers)
-        return None
-
-    def follow(self, size: int) -> None:
-        """Hear that packs of another size are made, if answers have not spoken yet."""
-        if not self.reductions:
-            self.most = size
-
-    def _step(self, size: int, *, answers: int) -> Reduction:
-        step = Reduction(before=self.most, after=size, answers=answers)
-        self.reductions.append(step)
-        self.most = size
-        self._answers.clear()
-        self._items = 0
-        return step
-
-
-def least_share(share: float, samples: int) -> float:
-    """Return the lower end of what a share seen in so many samples may be, at 95 %.
-
-    Source: Wilson's score interval (1927), one-sided.
-    """
-    per_sample = Z_95**2 / samples
-    spread = Z_95 * math.sqrt(share * (1 - share) / samples + per_sample / (4 * samples))
-    return max(0.0, (share + per_sample / 2 - spread) / (1 + per_sample))

@@ -369,12 +369,16 @@ class PromptBuilder:
 
     def input_tokens(self, pack: Pack, *, as_choices: bool = False) -> int:
         """Return the estimated input tokens of the request for this pack."""
-        once, each = self.request_tokens, ITEM_TOKENS
+        once, each = self.once_tokens(as_choices=as_choices), ITEM_TOKENS
         if as_choices:
-            once, each = self.choice_prefix_tokens + CONTENT_TOKENS, each + self._question_tokens
+            each += self._question_tokens
         topic = _topic_tokens(pack.topic) if pack.topic else 0
         around = around_tokens(pack)
         return once + topic + around + pack.tokens + each * len(pack.items)
+
+    def once_tokens(self, *, as_choices: bool = False) -> int:
+        """Return the estimated input tokens of a request without any chunk."""
+        return self.choice_prefix_tokens + CONTENT_TOKENS if as_choices else self.request_tokens
 
     def _new_id(self, taken: Mapping[str, int]) -> str:
         while True:

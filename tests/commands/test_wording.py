@@ -243,7 +243,7 @@ def test_failures_are_grouped_with_one_example_each() -> None:
 
 def test_exceptions_of_packing_are_told() -> None:
     """Smaller packs within the run, and chunks kept apart from their neighbours."""
-    reduced = "Packs reduced from 10 to 5 chunks after 3 unusable answers."
+    reduced = "Packs reduced from 10 to 5 chunks: why."
     summary = replace(
         SUMMARY,
         record={"packs_reduced": reduced},

@@ -16,13 +16,10 @@ from analysis.control.planner import (
     Budget,
     Budgets,
     JobSize,
-    PackingQuality,
     Plan,
-    Reduction,
     Way,
     forecast,
     largest_pack,
-    least_share,
     level,
     plan,
     ways_of,
@@ -261,59 +258,3 @@ def test_levelled_packs_differ_by_one_at_most_and_are_no_more(length: int, size:
     assert math.ceil(length / size) == len(sizes)
     assert max(sizes) <= size
     assert max(sizes) - min(sizes) <= 1
-
-
-def test_one_bad_answer_is_chance_and_three_of_few_are_not() -> None:
-    """Packs are halved when the least share that is likely is above the tolerance."""
-    quality = PackingQuality(chunks_per_request=10)
-    assert [None, None] == [quality.note(asked=10, bad=10) for _ in range(2)]
-    step = quality.note(asked=10, bad=1)
-    assert Reduction(before=10, after=5, answers=3) == step
-    expected = "Packs reduced from 10 to 5 chunks after 3 unusable answers."
-    assert (expected, 5, [step]) == (step.message, quality.most, quality.reductions)
-
-
-def test_one_in_a_hundred_answers_lost_changes_nothing() -> None:
-    """Void answers at the rate of a service's own mistakes: one run in a hundred takes a step."""
-    rng, steps = random.Random(5), 0
-    for _ in range(200):
-        quality = PackingQuality(chunks_per_request=10)
-        steps += sum(
-            quality.note(asked=10, bad=10 * (rng.random() < 0.01)) is not None for _ in range(100)
-        )
-    assert steps <= 2
-
-
-def test_answers_that_go_on_to_be_bad_take_packs_down_to_one() -> None:
-    """Every pack loses a fifth: 20, 10, 5, 2, 1; a single chunk says nothing more."""
-    quality, sizes = PackingQuality(chunks_per_request=20), [20]
-    for _ in range(100):
-        asked = quality.most
-        if quality.note(asked=asked, bad=math.ceil(asked / 5)) is not None:
-            sizes.append(quality.most)
-    assert [20, 10, 5, 2, 1] == sizes
-
-
-def test_a_cut_answer_takes_a_quarter_off_and_those_sent_before_it_no_more() -> None:
-    """Ten packs of ten in flight come back cut: one step, to seven."""
-    quality = PackingQuality(chunks_per_request=10)
-    steps = [quality.note(asked=10, bad=2, is_cut=True) for _ in range(10)]
-    assert [Reduction(before=10, after=7, answers=1)] == [step for step in steps if step]
-    assert quality.note(asked=7, bad=0, is_cut=True) is None  # nothing was lost
-
-
-def test_only_the_last_answers_count() -> None:
-    """Bad ones at the start are forgotten after 300 further chunks."""
-    quality = PackingQuality(chunks_per_request=10)
-    for bad in (10, 10, *[0] * 30, 10, 0, 0):
-        assert quality.note(asked=10, bad=bad) is None
-    assert 10 == quality.most
-
-
-@pytest.mark.parametrize(
-    ("share", "samples", "expected"),
-    [(0.0, 30, 0.0), (1.0, 1, 0.2699), (0.1, 30, 0.0407), (0.5, 1_000, 0.4740)],
-)
-def test_least_share_is_that_of_wilson(share: float, samples: int, expected: float) -> None:
-    """Against values computed by hand from the formula."""
-    assert math.isclose(expected, least_share(share, samples), abs_tol=2e-4)
