@@ -150,6 +150,12 @@ class ControlSettings:
     slow_down_every_s: float = knob(
         60.0, unit="s", low=0.0, high=3_600.0, reason="it compares a minute with the one before"
     )
+    slow_down_floor: float = knob(
+        0.125, unit="share", low=0.001, high=0.5, reason="halved three times; then pauses do it"
+    )
+    slow_down_per_s: float = knob(
+        0.5, unit="requests/s", low=0.0, high=100.0, reason="or this, at most half of the rate"
+    )
 
     # Concurrency
     realtime_in_flight: int = knob(

@@ -17,7 +17,7 @@ class Event:
 
     Attributes:
         name: `route_down`, `route_up`, `route_closed`, `route_preferred`, `rate_limited`,
-            `in_flight_limit`, `cache_awaited`, `packs_reduced`, `packs_replanned`,
+            `rate_cut`, `in_flight_limit`, `cache_awaited`, `packs_reduced`, `packs_replanned`,
             `limits_shared`, `suspended`, `stopped` or `notice`.
         at: Monotonic seconds of the run's clock.
         message: One sentence for people.

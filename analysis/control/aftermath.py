@@ -284,6 +284,13 @@ class Aftermath:
         name, wait_s = route.plan.name, until - run.now
         message = f"{name} asks to slow down for {wait_s:.1f} s."
         run.tell("rate_limited", message, route=name, seconds=wait_s)
+        if (left := route.pacer.take_slowed()) is not None:
+            kept_s = knobs.slow_down_s
+            message = (
+                f"{name} asks to slow down: {left:.0%} of the rate is used for the next "
+                f"{kept_s / 60:.0f} min, then more bit by bit."
+            )
+            run.tell("rate_cut", message, route=name, share=left, seconds=kept_s)
 
     def _crowd(self, route: RouteState, error: AnalysisError) -> bool:
         """Send fewer at once to a service that takes no more; False if that is not the point.

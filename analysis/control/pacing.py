@@ -242,6 +242,11 @@ class Pacer:
         self._held_until = max(self._held_until, until)
         return self._held_until
 
+    def take_slowed(self) -> float | None:
+        """Return the share of the rate that `slow_down` has left; once for each cut."""
+        found, self._refusals.slowed = self._refusals.slowed, None
+        return found
+
     def refused_for(self, now: float, *, since: float) -> float:
         """Return the seconds from the first refusal after the last answer, or after `since`."""
         return 0.0 if self._refused_since is None else now - max(self._refused_since, since)

@@ -21,6 +21,7 @@ class Refusals:
         requests: Requests per minute.
         tokens: Tokens per minute.
         eased_at: When a rate was last lowered because it may be wrong, monotonic seconds.
+        slowed: Share of the rate that is left since `slow_down` last cut it, until it is taken.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Refusals:
         self.tokens = tokens
         self.eased_at = now
         self._knobs = settings
+        self.slowed: float | None = None
         self._slowed_at = now - settings.slow_down_every_s
 
     def weigh(
@@ -78,13 +80,26 @@ class Refusals:
                 one.distrust()
 
     def _slow_down(self, call: Call, now: float) -> None:
-        """Halve the rate for a quarter of an hour, once a minute at most."""
+        """Halve the rate for a quarter of an hour; again only after a minute without refusal.
+
+        Refusals in between only make it last: the guide asks for the rate of before, then to hold
+        it, and a service that refuses now and then would be left with nothing. Not below a floor;
+        as long as the limit is a guess, what goes below one half is undone by a statement.
+        """
+        knobs = self._knobs
+        is_new = call.sent_at >= self._slowed_at + knobs.slow_down_every_s
+        self._slowed_at = now
+        floor = max(knobs.slow_down_floor, knobs.slow_down_per_s / self.requests.rate)
         for one in (self.requests, self.tokens):
             one.stop_growing()
-            if call.sent_at >= self._slowed_at + self._knobs.slow_down_every_s:
-                one.ease.cut(now, flat_s=self._knobs.slow_down_s)
-        if call.sent_at >= self._slowed_at + self._knobs.slow_down_every_s:
-            self._slowed_at = now
+            one.ease.keep(now, flat_s=knobs.slow_down_s)
+            if is_new:
+                is_again = one.is_assumed and one.ease.held(now) <= 0.5
+                one.ease.cut(
+                    now, flat_s=knobs.slow_down_s, is_for_guess=is_again, least=min(0.5, floor)
+                )
+        if is_new:
+            self.slowed = self.requests.ease.held(now)
 
     def _doubt(
         self,

@@ -47,7 +47,7 @@ def test_a_stated_limit_lifts_only_what_allowed_for_a_guess() -> None:
     other.cut(0.0, flat_s=0.0, is_for_guess=True)
     guessed.lift()
     other.lift()
-    assert (1.0, 0.25) == (guessed.share(0.0), other.share(0.0))
+    assert (1.0, 0.5) == (guessed.share(0.0), other.share(0.0))
 
 
 def test_a_share_to_start_with_is_lifted_by_a_statement() -> None:
@@ -108,3 +108,52 @@ def test_a_doubt_that_comes_too_soon_changes_nothing() -> None:
     ease.mark(2.0, asked_s=0.5)
     ease.doubt(4.0, start=0.1, asked_s=0.5, wait_s=0.0)
     assert 0.95 * 0.25 * (1 + 0.02 * 4 / 50) / 2 == ease.share(4.0)
+
+
+def test_a_cut_while_nothing_is_known_leaves_half_of_the_limit_that_is_stated_later() -> None:
+    """Not half of the few requests that the start allowed; the hold goes on."""
+    ease = Ease(settings=SETTINGS)
+    ease.start(0.04)
+    ease.cut(10.0, flat_s=900.0)
+    assert (0.02, 0.02) == (ease.share(10.0), ease.share(900.0))
+    ease.grow(5.0)
+    assert 0.02 == ease.share(10.0)  # no doubling for a service that asks for less
+    ease.lift()
+    assert (0.5, 0.5, 0.75, 1.0) == tuple(map(ease.share, (11.0, 910.0, 935.0, 960.0)))
+
+
+def test_a_cut_after_the_limit_is_stated_is_not_undone_by_the_next_statement() -> None:
+    """The other order: start, statement, cut, statement."""
+    ease = Ease(settings=SETTINGS)
+    ease.start(0.04)
+    ease.lift()
+    ease.cut(10.0, flat_s=900.0)
+    ease.lift()
+    assert (0.5, 0.5) == (ease.share(10.0), ease.held(10.0))
+
+
+def test_a_cut_keeps_to_its_own_floor_and_never_raises() -> None:
+    """A share that is below it already stays as it is."""
+    ease = Ease(settings=SETTINGS)
+    for expected in (0.5, 0.3, 0.3):
+        ease.cut(0.0, flat_s=900.0, least=0.3)
+        assert expected == ease.share(0.0)
+    ease.cut(0.0, flat_s=900.0, least=0.9)
+    assert 0.3 == ease.share(0.0)
+
+
+def test_a_share_that_grows_back_can_be_kept_where_it_is() -> None:
+    """From then on for so long."""
+    ease = Ease(settings=SETTINGS)
+    ease.cut(0.0, flat_s=0.0)
+    ease.keep(25.0, flat_s=100.0)
+    assert (0.75, 0.75) == (ease.share(25.0), ease.share(125.0))
+
+
+def test_a_measured_share_allows_for_what_is_cut_already() -> None:
+    """A fifth of the rate was let through at half of it: that fifth is what is used."""
+    ease = Ease(settings=SETTINGS)
+    ease.cut(0.0, flat_s=900.0)
+    ease.mark(0.0, asked_s=0.0)
+    ease.doubt(9.5, start=1.0, asked_s=2.0, wait_s=0.5)
+    assert (0.95 * 0.2, 0.5) == (ease.share(9.5), ease.held(9.5))

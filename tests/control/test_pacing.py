@@ -181,13 +181,14 @@ def test_a_daily_limit_or_a_lack_of_capacity_changes_no_rate() -> None:
 
 
 def test_slow_down_halves_the_rate_for_a_quarter_of_an_hour() -> None:
-    """Once a minute at most; then it grows back within a minute."""
+    """Once after a quiet minute; then it grows back within a minute."""
     found = pacer(rpm=600)
     calls = [found.take(cost_tokens=10, now=0.0) for _ in range(3)]
     for call in calls:
         refused(found, call, 1.0, RateLimited("slow", code="slow_down", retry_after_s=0.1))
     ease = found.requests.ease
     assert (0.5, 0.5, 1.0) == (ease.share(1.0), ease.share(901.0), ease.share(951.0))
+    assert (0.5, None) == (found.take_slowed(), found.take_slowed())
     refused(
         found, found.take(cost_tokens=10, now=61.0), 61.1, RateLimited("slow", code="slow_down")
     )

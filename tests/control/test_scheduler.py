@@ -156,6 +156,15 @@ def test_a_rate_limit_holds_everything_and_counts_no_attempt() -> None:
     assert (1, 0) == (bench.count("r0", "rate_limited"), bench.scheduler.statistics()["retries"])
 
 
+def test_a_service_that_asks_to_slow_down_is_told_once_with_how_long_it_lasts() -> None:
+    """Refusals within the next minute say nothing new."""
+    bench = Bench("m")
+    bench.offer("ab")
+    bench.fail(bench.send(), RateLimited("slow", code="slow_down"))
+    bench.fail(bench.next_send(), RateLimited("slow", code="slow_down"))
+    assert ["rate_limited", "rate_cut", "rate_limited"] == bench.told
+
+
 def test_a_rate_limit_beyond_the_cap_closes_the_route() -> None:
     """Its chunks go to the next one; without one the run stops."""
     bench = Bench("m", "n")
