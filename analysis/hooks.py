@@ -16,12 +16,26 @@ from analysis.telemetry import Sink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """What a run has cost, and where it ends.
+
+    Attributes:
+        billed_usd: Tells the US dollars that were billed so far; None where a price is not known.
+        ends_at_usd: So much is the most for a run whose user has said nothing about money; or None.
+    """
+
+    billed_usd: Callable[[], float | None]
+    ends_at_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What a caller wants to hear of a run.
 
     Attributes:
         on_notes: Told once what was assumed about the input, line by line.
         on_plan: Told what is to be done before anything is sent; may raise ConfigurationError.
+        on_meter: Given what tells the cost so far, before anything is sent.
         on_verdict: Told each verdict of this run.
         on_event: Told what happens on the way.
         handles_signals: Stop cleanly on Ctrl-C and SIGTERM; only in the main thread.
@@ -31,6 +45,7 @@ class Hooks:
 
     on_notes: Callable[[Sequence[str]], None] | None = None
     on_plan: Callable[[Plan, RunPaths], None] | None = None
+    on_meter: Callable[[Meter], None] | None = None
     on_verdict: Callable[[Verdict], None] | None = None
     on_event: Sink | None = None
     handles_signals: bool = False

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
-from analysis.hooks import Hooks
+from analysis.hooks import Hooks, Meter
 from analysis.interrupts import INTERRUPTED, drained, run_here
-from analysis.pipeline.report import RunSummary, StopKind
+from analysis.pipeline.report import SIMULATED_MODELS, RunSummary, StopKind
 from analysis.pipeline.run import Plan, TableRun
 from analysis.pipeline.sinks import StreamClosed
-from analysis.records import StopCause
+from analysis.records import StopCause, Verdict
 from analysis.run_options import RunOptions
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import SETTINGS, Settings
@@ -23,6 +26,15 @@ OUTAGE_CURE = (
     "Check the network and the base URL (OPENAI_BASE_URL), or wait until the service is back."
 )
 """What to do about a service that is away; a service that says no names its own cure."""
+
+UNASKED = (
+    "{:.2f} USD are used up, and the estimate was below that, so nobody was asked: add --yes "
+    "(yes=True) to go on, or --budget (budget=) with what the rest may cost"
+)
+"""Why a run ends that costs more than its estimate, without a word of its user on money."""
+
+LOOK_EVERY = 20
+"""Verdicts between two looks at what a run has cost."""
 
 NOT_ASKED = "only failed rows were asked again; {:,} rows were never asked"
 """Why a run over failed rows has no whole output."""
@@ -41,6 +53,12 @@ def drive(
         check_cost(plan, options.settings)
     stop: StopKind | None = None
     reason = ""
+    meter = Meter(
+        billed_usd=partial(_billed_usd, analyzer), ends_at_usd=_ceiling_usd(plan, options)
+    )
+    if hooks.on_meter is not None:
+        hooks.on_meter(meter)
+    hooks = replace(hooks, on_verdict=Ceiling(meter, analyzer, hooks.on_verdict).on_verdict)
     try:
         if not run.is_complete(plan):
             stop, reason = _stop_of(run, analyzer, hooks)
@@ -99,6 +117,51 @@ async def _label(
         if any(route["closed_because"] == reason for route in routes):
             return StopKind.SERVICE, reason  # the service's own no, which names its cure
         return StopKind.SERVICE, f"{reason.rstrip('.')}. {OUTAGE_CURE}"
+
+
+def _billed_usd(analyzer: HybridSemanticAnalyzer) -> float | None:
+    found: float | None = analyzer.statistics().get("billed_usd")
+    return found
+
+
+def _ceiling_usd(plan: Plan, options: RunOptions) -> float | None:
+    """Return what a run may cost that nobody was asked about, since its estimate was low enough.
+
+    None where somebody was asked or has said how far to go, and where the cost is not known.
+    """
+    limit, cost = options.settings.confirm_above_usd, plan.estimate.cost_usd
+    if options.yes or options.local or options.budget is not None or plan.simulated:
+        return None
+    return None if cost is None or cost > limit else limit
+
+
+class Ceiling:
+    """Stops a run at the amount of money above which its user would have been asked."""
+
+    def __init__(
+        self,
+        meter: Meter,
+        analyzer: HybridSemanticAnalyzer,
+        on_verdict: Callable[[Verdict], None] | None,
+    ) -> None:
+        """Pass each verdict on to `on_verdict`."""
+        self._meter = meter
+        self._analyzer = analyzer
+        self._pass_on = on_verdict
+        self._heard = 0
+        self._is_simulated = False
+
+    def on_verdict(self, verdict: Verdict) -> None:
+        """Look at what the run has cost, at its first verdict and every so many."""
+        if self._pass_on is not None:
+            self._pass_on(verdict)
+        self._is_simulated |= verdict.model in SIMULATED_MODELS
+        limit = self._meter.ends_at_usd
+        if limit is None or self._is_simulated:  # no figure of it is money
+            return
+        self._heard += 1
+        if self._heard % LOOK_EVERY == 1 and (self._meter.billed_usd() or 0.0) >= limit:
+            self._analyzer.stop(UNASKED.format(limit), StopCause.BUDGET)
 
 
 def check_cost(plan: Plan, settings: Settings = SETTINGS) -> None:

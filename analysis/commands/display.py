@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from analysis.commands.progress import RecentRate, cost_warning, projected_usd
 from analysis.commands.wording import (
     end_lines,
     path_lines,
@@ -24,15 +26,16 @@ from analysis.commands.wording import (
     printable,
     progress_line,
     summary_lines,
-    usd_per_token,
 )
 from analysis.errors import ConfigurationError
 from analysis.interrupts import INTERRUPTED
+from analysis.pipeline.report import SIMULATED_MODELS
 from analysis.records import FailureKind
 from analysis.run_course import check_cost
 from analysis.settings import SETTINGS
 
 if TYPE_CHECKING:
+    from analysis.hooks import Meter
     from analysis.pipeline.places import RunPaths
     from analysis.pipeline.report import RunSummary
     from analysis.pipeline.run import Plan
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 10.0
 """Seconds between progress lines off a terminal."""
+
+READ_EVERY_S = 0.5
+"""Seconds between two looks at the cost so far."""
 
 WIDE_COLUMNS = 72
 """Terminal width from which the live line has a bar."""
@@ -89,8 +95,10 @@ class Display:
         is_local: bool,
         is_confirmed: bool,
         console: RunConsole | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console or RunConsole()
+        self._clock = clock
         self._is_quiet = is_quiet
         self._is_local = is_local
         self._is_confirmed = is_confirmed
@@ -101,9 +109,12 @@ class Display:
         self._total = 0
         self._done = 0
         self._failed = 0
-        self._tokens = 0
-        self._usd_per_token: float | None = None
-        self._started_at = self._last_line = time.monotonic()
+        self._meter: Meter | None = None
+        self._cost_usd: float | None = None
+        self._estimated_usd: float | None = None
+        self._has_warned = False
+        self._last_line = self._last_read = self._clock()
+        self._rate = RecentRate(self._last_line)
         self.has_sent = False
 
     def __enter__(self) -> Self:
@@ -138,8 +149,11 @@ class Display:
         if plan.to_do:
             self._confirm(plan)
             self.has_sent = True
-            self._usd_per_token = usd_per_token(plan)
-            self._start(plan.to_do)
+            self._start(plan)
+
+    def on_meter(self, meter: Meter) -> None:
+        """Take what tells the cost so far."""
+        self._meter = meter
 
     def on_verdict(self, verdict: Verdict) -> None:
         """Count one verdict and move the display."""
@@ -149,7 +163,8 @@ class Display:
             return
         self._done += 1
         self._failed += error is not None
-        self._tokens += verdict.usage.input_tokens + verdict.usage.output_tokens
+        if verdict.model in SIMULATED_MODELS:
+            self._estimated_usd = self._cost_usd = None  # no figure of it is money
         self._tick(verdict.route)
 
     def on_event(self, event: Event) -> None:
@@ -160,6 +175,12 @@ class Display:
         match event.name:
             case "rate_limited":
                 self._tick(None)
+            case "rate_cut":
+                until = datetime.now().astimezone() + timedelta(
+                    seconds=float(event.fields["seconds"])
+                )
+                self._flush()
+                self._say(f"{event.message} That is until about {until:%H:%M}.")
             case "in_flight_limit" | "route_preferred" | "cache_awaited":
                 pass  # for who watches a run by events
             case "route_closed":
@@ -186,9 +207,11 @@ class Display:
 
     # Inside
 
-    def _start(self, total: int) -> None:
-        self._total = total
-        self._started_at = self._last_line = time.monotonic()
+    def _start(self, plan: Plan) -> None:
+        self._total = total = plan.to_do
+        self._last_line = self._last_read = self._clock()
+        self._rate = RecentRate(self._last_line)
+        self._estimated_usd = None if plan.simulated else plan.estimate.cost_usd
         if self._is_quiet or not self._console.is_terminal or self._console.is_dumb_terminal:
             return
         is_wide = self._console.width >= WIDE_COLUMNS
@@ -203,19 +226,40 @@ class Display:
     def _tick(self, route: str | None) -> None:
         if not self._total:
             return
-        now = time.monotonic()
+        now = self._clock()
+        per_s = self._rate.note(self._done, now)
+        if self._meter is not None and now - self._last_read >= READ_EVERY_S:
+            self._last_read = now
+            self._read_meter(self._meter)
         line = progress_line(
             done=self._done,
             failed=self._failed,
             total=self._total,
-            seconds=now - self._started_at,
+            per_s=per_s,
             route=route,
-            cost_usd=None if self._usd_per_token is None else self._tokens * self._usd_per_token,
+            cost_usd=self._cost_usd,
         )
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=self._done, description=line)
         elif now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
+            self._say(line)
+
+    def _read_meter(self, meter: Meter) -> None:
+        """Note the cost so far, and say once if it will be far above the estimate."""
+        billed_usd = meter.billed_usd()
+        if self._estimated_usd is None or billed_usd is None:
+            return
+        self._cost_usd = billed_usd
+        if self._has_warned:
+            return
+        line = cost_warning(
+            projected=projected_usd(billed_usd=billed_usd, done=self._done, total=self._total),
+            estimated=self._estimated_usd,
+            ends_at_usd=meter.ends_at_usd,
+        )
+        if line is not None:
+            self._has_warned = True
             self._say(line)
 
     def _end_progress(self) -> None:

@@ -129,7 +129,7 @@ def run(**options: Any) -> None:
 
     Exit codes: 0 all labelled; 1 more failed rows than --max-failed; 2 something must be put right
     first, nothing was sent; 3 stopped by the service, resumable; 4 stopped by --budget,
-    --stop-after or --retry-failed, resumable; 5 disk or ledger, resumable; 130 interrupted,
+    --stop-after, --retry-failed or a cost that nobody was asked about, resumable; 5 disk or ledger, resumable; 130 interrupted,
     resumable.
     """
     sys.exit(execute(options))
@@ -178,6 +178,7 @@ def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
     hooks = Hooks(
         on_notes=display.on_notes,
         on_plan=display.on_plan,
+        on_meter=display.on_meter,
         on_verdict=display.on_verdict,
         on_event=display.on_event,
         handles_signals=True,

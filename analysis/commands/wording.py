@@ -111,33 +111,32 @@ def _others(plan: Plan) -> str:
     return f"{plan.reused:,} have a label{extra}, {plan.unsendable:,} cannot be sent"
 
 
-def usd_per_token(plan: Plan) -> float | None:
-    """Return what a token costs on average by the estimate; None where that is not known."""
-    figures = plan.estimate
-    tokens = figures.input_tokens + figures.output_tokens
-    if plan.simulated or figures.cost_usd is None or not tokens:
-        return None
-    return figures.cost_usd / tokens
-
-
 def progress_line(
     *,
     done: int,
     failed: int,
     total: int,
-    seconds: float,
+    per_s: float | None,
     route: str | None,
     cost_usd: float | None = None,
 ) -> str:
-    """Return how far a run is: chunks, failures, rate, time left, cost and route."""
+    """Return how far a run is: chunks, failures, rate, time left, cost and route.
+
+    Args:
+        done: Chunks with a verdict.
+        failed: Those of them without a label.
+        total: Chunks that were to be done at the start.
+        per_s: Chunks per second over the last minute; None: too early to say.
+        route: The last one that answered.
+        cost_usd: What was billed so far.
+    """
     parts = [f"{done:,} of {total:,} chunks"]
     if failed:
         parts.append(f"{failed:,} failed")
-    if done and seconds >= 1:
-        rate = done / seconds
-        parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min")
-        if done < total:
-            parts.append(f"{_duration((total - done) / rate)} left")
+    if done and per_s is not None:
+        parts.append(f"{per_s:,.0f}/s" if per_s >= 1 else f"{per_s * 60:,.0f}/min")
+        if done < total and per_s:
+            parts.append(f"{_duration((total - done) / per_s)} left")
     if cost_usd:
         parts.append(dollars(cost_usd) if cost_usd < 0.01 else f"about {dollars(cost_usd)}")
     return ", ".join([*parts, route] if route else parts)

@@ -77,9 +77,23 @@ class RunState:
             "retries": self.retries,
             "in_flight": len(self.flights),
             "stopped": self.stop_reason,
+            "billed_usd": self.billed_usd,
             "budget": None if self.purse is None else self.purse.statistics(),
             "routes": {route.plan.name: route.statistics() for route in self.routes},
         }
+
+    @property
+    def billed_usd(self) -> float | None:
+        """What all usage that was reported so far costs; None where a price is not known."""
+        total = 0.0
+        for route in self.routes:
+            usage, rates = route.usage, route.plan.rates
+            if not (usage.input_tokens or usage.output_tokens):
+                continue
+            if rates is None:
+                return None
+            total += rates.bill_usd(usage)
+        return total
 
     @property
     def is_idle(self) -> bool:

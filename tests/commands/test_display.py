@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from analysis.commands.display import Display, RunConsole
 from analysis.commands.wording import plan_lines, printable
 from analysis.errors import ConfigurationError
+from analysis.hooks import Meter
 from analysis.interrupts import INTERRUPTED
 from analysis.records import ErrorDetail, Failed, FailureKind
 from analysis.telemetry import Event
@@ -148,3 +150,69 @@ def test_reader_that_went_away_is_left_alone() -> None:
         shown.on_verdict(LABELED)
         shown.on_summary(SUMMARY)
     assert shown.has_sent
+
+
+class Clock:
+    """Time that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_run_that_gets_dearer_is_told_once_and_shows_what_was_billed() -> None:
+    """Answers that were thrown away count; the line comes as soon as the rest can be judged."""
+    clock = Clock()
+    shown, stream = display(clock=clock)
+    with shown:
+        shown.on_plan(PLAN, PATHS)
+        shown.on_meter(Meter(billed_usd=lambda: 0.5, ends_at_usd=5.0))
+        for _ in range(60):
+            clock.now += 1.0
+            shown.on_verdict(LABELED)
+    lines = [line for line in stream.getvalue().splitlines() if line not in plan_lines(PLAN)]
+    expected = (
+        "Warning: the run will cost about 10.00 USD at this rate, 384.6 times its estimate. "
+        "It stops at 5.00 USD and can go on with --yes or --budget."
+    )
+    assert 1 == lines.count(expected)
+    assert "60 of 1,000 chunks, 1/s, 16 min left, about 0.50 USD, rest" == lines[-1]
+
+
+def test_a_simulated_run_is_never_called_dear() -> None:
+    """What it was billed is no money."""
+    clock = Clock()
+    shown, stream = display(clock=clock, is_local=True)
+    with shown:
+        shown.on_plan(replace(PLAN, simulated=True), PATHS)
+        shown.on_meter(Meter(billed_usd=lambda: 0.5, ends_at_usd=None))
+        for _ in range(60):
+            clock.now += 1.0
+            shown.on_verdict(LABELED)
+    assert "Warning" not in stream.getvalue()
+    assert "USD" not in stream.getvalue().splitlines()[-1]
+
+
+def test_a_service_that_names_itself_simulated_shows_no_cost() -> None:
+    """Before its first answer nobody can know; the plan has named a price."""
+    clock = Clock()
+    shown, stream = display(clock=clock)
+    with shown:
+        shown.on_plan(PLAN, PATHS)
+        shown.on_meter(Meter(billed_usd=lambda: 0.5, ends_at_usd=5.0))
+        for _ in range(60):
+            clock.now += 1.0
+            shown.on_verdict(replace(LABELED, model="digest-labels"))
+    assert "60 of 1,000 chunks, 1/s, 16 min left, rest" == stream.getvalue().splitlines()[-1]
+    assert "Warning" not in stream.getvalue()
+
+
+def test_a_cut_of_the_rate_is_told_with_until_when() -> None:
+    """Seconds from now are a time of the day."""
+    shown, stream = display()
+    told = Event(name="rate_cut", at=0.0, message="rest asks.", fields={"seconds": 900.0})
+    shown.on_event(told)
+    found = re.fullmatch(r"rest asks\. That is until about \d\d:\d\d\.\n", stream.getvalue())
+    assert found is not None

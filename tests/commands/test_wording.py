@@ -18,7 +18,6 @@ from analysis.commands.wording import (
     progress_line,
     summary_lines,
     unknown_lines,
-    usd_per_token,
 )
 from analysis.interrupts import INTERRUPTED
 from analysis.pipeline.review import Outlook
@@ -105,31 +104,26 @@ def test_unknown_price_is_called_unknown() -> None:
 
 
 def test_progress_line_grows_with_what_is_known() -> None:
-    """Rate and time left come after a second, failures when there are some."""
-    start = progress_line(done=0, failed=0, total=1_000, seconds=0.0, route=None)
-    middle = progress_line(done=500, failed=3, total=1_000, seconds=10.0, route="rest")
-    slow = progress_line(done=1, failed=0, total=1_000, seconds=10.0, route="rest")
-    end = progress_line(done=10, failed=0, total=10, seconds=2.0, route=None)
+    """Rate and time left come after a while, failures when there are some."""
+    start = progress_line(done=0, failed=0, total=1_000, per_s=None, route=None)
+    middle = progress_line(done=500, failed=3, total=1_000, per_s=50.0, route="rest")
+    slow = progress_line(done=1, failed=0, total=1_000, per_s=0.1, route="rest")
+    end = progress_line(done=10, failed=0, total=10, per_s=5.0, route=None)
     assert "0 of 1,000 chunks" == start
     assert "500 of 1,000 chunks, 3 failed, 50/s, 10 s left, rest" == middle
     assert "1 of 1,000 chunks, 6/min, 2.8 h left, rest" == slow
     assert "10 of 10 chunks, 5/s" == end
+    still = progress_line(done=5, failed=0, total=10, per_s=0.0, route=None)
+    assert "5 of 10 chunks, 0/min" == still  # nobody knows how long it stands
 
 
 @pytest.mark.parametrize(
     ("cost_usd", "shown"), [(0.0001, "under 0.01 USD"), (1.234, "about 1.23 USD"), (None, None)]
 )
 def test_progress_line_tells_what_was_spent(cost_usd: float | None, shown: str | None) -> None:
-    """By the average price of the estimate; nothing where no price is known."""
-    line = progress_line(done=5, failed=0, total=10, seconds=1.0, route="rest", cost_usd=cost_usd)
+    """By what was billed; nothing where no price is known."""
+    line = progress_line(done=5, failed=0, total=10, per_s=5.0, route="rest", cost_usd=cost_usd)
     assert "5 of 10 chunks, 5/s, 1 s left" + (f", {shown}" if shown else "") + ", rest" == line
-
-
-def test_price_of_a_token_is_unknown_where_the_cost_is() -> None:
-    """A simulated run shows no cost at all."""
-    assert 0.026 / 180_620 == usd_per_token(PLAN)
-    assert usd_per_token(replace(PLAN, simulated=True)) is None
-    assert usd_per_token(replace(PLAN, estimate=replace(ESTIMATE, cost_usd=None))) is None
 
 
 def test_summary_tells_rows_labels_routes_rate_and_paths() -> None:

@@ -130,7 +130,7 @@ def test_documents_shorter_than_a_pack_are_halved_themselves() -> None:
 
 
 def test_packs_that_a_step_would_leave_as_they_are_count_nothing() -> None:
-    """Bad answers to five chunks are no reason to halve ten, and good ones to three hide nothing."""
+    """Bad answers to five chunks do not halve ten, and good ones to three hide nothing."""
     quality = PackingQuality(chunks_per_request=10)
     note(quality, bad=0)
     assert [None] * 50 == [note(quality, asked=5, bad=5) for _ in range(50)]
