@@ -30,7 +30,12 @@ def labelled(path: Path, service: Paid, *, above: float = 1.2, **options: Any) -
     cost_usd = estimate_file(path, route="rest").routes[0].cost_usd
     assert cost_usd is not None
     knobs = replace(SETTINGS, confirm_above_usd=above * cost_usd)
-    given: dict[str, Any] = {"api_key": "k", "base_url": service.base_url, "route": "rest", "settings": knobs}
+    given: dict[str, Any] = {
+        "api_key": "k",
+        "base_url": service.base_url,
+        "route": "rest",
+        "settings": knobs,
+    }
     return analyze_file(path, **given | options)
 
 

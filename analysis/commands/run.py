@@ -129,8 +129,8 @@ def run(**options: Any) -> None:
 
     Exit codes: 0 all labelled; 1 more failed rows than --max-failed; 2 something must be put right
     first, nothing was sent; 3 stopped by the service, resumable; 4 stopped by --budget,
-    --stop-after, --retry-failed or a cost that nobody was asked about, resumable; 5 disk or ledger, resumable; 130 interrupted,
-    resumable.
+    --stop-after or --retry-failed, or at 5 USD that nobody was asked about, resumable; 5 disk or
+    ledger, resumable; 130 interrupted, resumable.
     """
     sys.exit(execute(options))
 
