@@ -45,16 +45,13 @@ from analysis.labels.prompt import PromptBuilder
 from analysis.planning import SAMPLED_CHUNKS, Planning
 from analysis.prices import PriceTable, price_table
 from analysis.records import Chunk, FailureKind, Journal, RateLimit, StopCause, Verdict
-from analysis.settings import CHOICE_ROUTES, DEFAULT_MODELS, SETTINGS, Settings
+from analysis.settings import CHOICE_ROUTES, DEFAULT_MODELS, LARGEST_PACK, SETTINGS, Settings
 from analysis.tally import PackTally
 from analysis.telemetry import Event, Sink
 from analysis.transport import Transport
 
 logger = logging.getLogger("analysis")
 logger.addHandler(logging.NullHandler())
-
-LARGEST_PACK = 20
-"""Most chunks in one request until an audit with a live model shows that more is safe."""
 
 Results = AsyncGenerator[tuple[Chunk, Verdict], None]
 

@@ -14,13 +14,12 @@ from analysis.arguments import check_context, check_count, check_pack_size
 from analysis.connections import check_routes, confident_routes
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import ConfigurationError
-from analysis.labelling import LARGEST_PACK
 from analysis.labels.label import check_language as check_names
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline.report import allowed_failures
 from analysis.pipeline.review import Review
 from analysis.pipeline.sinks import KEEP, check_formulas
-from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
+from analysis.settings import DEFAULT_LABEL_SET, LARGEST_PACK, SETTINGS, Settings
 
 DEFAULT_RUN_ROUTES = ("responses-ws", "rest")
 """Routes of a file run: one model, strict schema, the lowest price; a socket, HTTPS behind it."""

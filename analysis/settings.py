@@ -41,6 +41,9 @@ changelog, 2026-07."""
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 """Used when neither `base_url` nor the variable OPENAI_BASE_URL is set."""
 
+LARGEST_PACK = 20
+"""Most chunks in one request until an audit with a live model shows that more is safe."""
+
 DEFAULT_LABEL_SET = "ten_functions"
 DEFAULT_CONTEXT = 1
 """Texts before and after a request that are sent along where the input has documents."""

@@ -29,13 +29,13 @@ from analysis.bench.figures import BASE, OTHERS, Expected, Job, ServiceWork, ser
 from analysis.bench.service import RunningService, simulated_service
 from analysis.endpoint import Endpoint
 from analysis.errors import AnalysisError, ConfigurationError
-from analysis.labelling import LARGEST_PACK, RoutedAnalyzer
+from analysis.labelling import RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
 from analysis.records import Chunk, Verdict
 from analysis.semantic_function import SemanticRestAnalyzer
 from analysis.semantic_function_hybrid import DEFAULT_ROUTES, HybridSemanticAnalyzer
 from analysis.semantic_function_realtime import SemanticRealtimeAnalyzer
-from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS, SETTINGS
+from analysis.settings import DEFAULT_LABEL_SET, DEFAULT_MODELS, LARGEST_PACK, SETTINGS
 from analysis.simulator.profile import DEFAULT_SEED
 from analysis.simulator.service import digest_answerer
 
