@@ -5,8 +5,14 @@ Pure. dispatch calls `check` with every reply.
 What counts (design 4.1): an item counts when it is complete, its id was asked for in this request
 and occurs once, and its labels are in the set and allowed together. Complete items of a short or
 cut answer count; the rest is missing and asked again. A foreign or doubled id voids the whole
-answer, and so does closed JSON that does not parse. Broken JSON is never repaired: the reader below
-takes whole items from the front and stops at the first thing that is not one.
+answer, and so does closed JSON that does not parse; `NaN`, `Infinity` and blanks that JSON does not
+know are no JSON. Broken JSON is never repaired: the reader below takes whole items from the front
+and stops at the first thing that is not one.
+
+An item may have keys that were not asked for, such as a reason: servers without strict schemas
+write them, the answer is paid for, and they move no label to another chunk. The item does not count
+where they leave open whose labels it holds: where one holds another item or the id of another chunk
+of the request, at any depth. That is a matter of this item alone; the others count.
 
 A reply of typed choices has been held against its request by the route that read it. Its main label
 is the choice with the highest probability, which is the confidence too. The runner-up is the second
@@ -23,7 +29,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import Any, NoReturn, assert_never
 
 import msgspec
 
@@ -190,7 +196,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_READER = json.JSONDecoder(object_pairs_hook=_unique)
+def _refuse(constant: str) -> NoReturn:
+    """Raise what the reader raises at other text that is no JSON."""
+    raise ValueError(f"{constant} is no JSON")
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 _SPACE = " \t\r\n"
 
 
@@ -227,7 +238,7 @@ def _items_of_cut(text: str) -> list[Any]:
             place = _skip(text, place + 1)
         elif place < len(text) and text[place] != "]":
             raise _Void("not_json", f"no comma at character {place} of the answer")
-    rest = "".join(text[place:].split())
+    rest = "".join(mark for mark in text[place:] if mark not in _SPACE)
     if rest not in ("", "]", "]}"):
         shown = text[-_SHOWN:]
         raise _Void("not_json", f"the answer does not close as asked: {shown!r}")
@@ -275,6 +286,22 @@ def _labels(items: Sequence[Any], ask: Ask, label_set: LabelSet) -> dict[int, tu
         seen.add(short_id)
         given = item.get("labels")
         is_list = isinstance(given, list) and all(isinstance(label, str) for label in given)
-        if is_list and label_set.allows(given):
+        if is_list and label_set.allows(given) and _is_one(item, ask):
             labels[ask.tickets[short_id]] = tuple(given)
     return labels
+
+
+def _is_one(item: Mapping[str, Any], ask: Ask) -> bool:
+    """Tell whether the keys beside id and labels hold no other item and no id of another chunk."""
+    inside = [value for key, value in item.items() if key not in ("id", "labels")]
+    while inside:
+        value = inside.pop()
+        if isinstance(value, dict):
+            if "labels" in value:
+                return False
+            inside += value.values()
+        elif isinstance(value, list):
+            inside += value
+        elif isinstance(value, str) and value in ask.tickets and value != item["id"]:
+            return False
+    return True

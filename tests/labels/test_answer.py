@@ -293,12 +293,6 @@ def test_any_other_text_in_place_of_the_end_gives_no_wrong_label() -> None:
         assert found.labels.items() <= labels_of(ask, answer).items(), f"seed {seed}"
 
 
-def test_more_keys_in_an_item_do_no_harm() -> None:
-    """They are not asked for, and their values are not looked at."""
-    item = {"id": "a1", "labels": ["noise"], "why": {"id": "b2", "labels": ["example"], "n": [[]]}}
-    assert {100: ("noise",)} == read(written([item])).labels
-
-
 @pytest.mark.parametrize("text", ["", " ", "\n\t ", "\u2003"])
 def test_an_empty_answer_is_a_defect(text: str) -> None:
     """Nothing but white space."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 
@@ -119,6 +120,9 @@ def wrapped(answer: Answer, rng: random.Random) -> Spoiled:
             ("<answer>", "</answer>"),
             ("//\n", ""),
             ("", "}"),
+            ("", "\u2028"),
+            ("", "\u00a0\n"),
+            ("\u2029", ""),
         ]
     )
     yield before + text + after, True
@@ -151,7 +155,7 @@ def emptied(answer: Answer, rng: random.Random) -> Spoiled:
 
 
 def jumbled(answer: Answer, rng: random.Random) -> Spoiled:
-    """The parts of items come apart: keys twice, labels of another item, lists in parallel."""
+    """The parts of items come apart: keys twice, items in items, lists in parallel, no JSON."""
     item, other = answer[-1], rng.choice(answer)
     name, labels = json.dumps(item["id"]), json.dumps(other["labels"])
     own = json.dumps(item["labels"])
@@ -162,6 +166,12 @@ def jumbled(answer: Answer, rng: random.Random) -> Spoiled:
     yield json.dumps({"answers": {"id": names, "labels": lists}}), True
     yield json.dumps({"answers": [[*pair] for pair in zip(names, lists, strict=True)]}), True
     yield json.dumps({one["id"]: one["labels"] for one in answer}), True
+    constant = rng.choice([math.nan, math.inf, -math.inf])
+    yield written([*answer[:-1], {**item, "confidence": constant}]), True
+    yield written([*answer[:-1], {**item, "labels": [constant]}]), True
+    first = answer[0]
+    yield written([{**item, "labels": first["labels"], "chunk": first["id"]}]), False
+    yield written([{**item, "labels": first["labels"], "next": [first]}]), False
 
 
 def scratched(answer: Answer, rng: random.Random) -> Spoiled:
