@@ -64,6 +64,41 @@ def test_cues_decide_where_the_place_is_unknown(expected: str, text: str) -> Non
     assert expected == label_of(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Moisture rose by 4.2 points.",
+        "Le taux d'humidité a diminué de 4,2 points.",
+        "Влажность выросла на 4,2 пункта.",
+        "含水量提高了4.2个百分点。",
+    ],
+)
+def test_a_measured_change_is_a_result(text: str) -> None:
+    """A figure and its direction say what was found."""
+    assert "result" == label_of(text)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        ("conclusion", "These findings show that flour matters less than time."),
+        ("conclusion", "These data support a longer storage."),
+        ("result", "The results show that rye keeps longer."),
+        ("conclusion", "Ces résultats montrent que le temps compte plus que la farine."),
+        ("result", "Les résultats montrent que le seigle se conserve plus longtemps."),
+        ("conclusion", "Эти результаты показывают, что время важнее муки."),
+        ("conclusion", "Полученные данные свидетельствуют о пользе долгого хранения."),
+        ("result", "Результаты опытов показали, что рожь хранится дольше."),
+        ("conclusion", "这些结果表明，时间比面粉更要紧。"),
+        ("conclusion", "上述发现提示，面包可以保存更久。"),
+        ("result", "实验结果表明，黑麦面包保存得更久。"),
+    ],
+)
+def test_what_these_results_show_is_a_conclusion(expected: str, text: str) -> None:
+    """They have been told before, and now their meaning follows; "the results" are told here."""
+    assert expected == label_of(text)
+
+
 @pytest.mark.parametrize("text", ["", "  ", "Loaves.", "面包。", "42"])
 def test_without_place_and_cue_there_is_the_default(text: str) -> None:
     """Nothing is guessed."""
