@@ -70,3 +70,78 @@ def test_addresses_alone_are_noise() -> None:
     """A line of links has no function in a text."""
     text = "https://example.org/a www.example.org"
     assert ("noise",) == label_function(text, stems=(), language="auto")
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        ("contrast", "Gas ovens dry the crust; electric ones, on the other hand, keep it soft."),
+        ("contrast", "Unlike wheat, rye needs no kneading."),
+        ("contrast", "In contrast to yeast, a starter works all night."),
+        ("contrast", "Wheat and rye could not be more different."),
+        ("contrast", "Of the two flours, the former rises fast, the latter keeps well."),
+        (
+            "contrast",
+            "Cats come as they like; dogs, on the other hand, come when called.",
+        ),
+        ("contrast", "В отличие от кошек, собаки ждут хозяина у двери."),
+        ("contrast", "Терьер, в отличие от овчарки, решает сам."),
+        ("contrast", "Одни щенки спят весь день, а другие не ложатся до ночи."),
+        ("contrast", "По характеру терьер — полная противоположность овчарке."),
+        ("contrast", "Наоборот, взрослая собака спит меньше."),
+        ("contrast", "Contrairement au tas froid, le tas chaud demande du travail."),
+        ("contrast", "Le tas chaud, à l'inverse du tas froid, demande du travail."),
+        ("contrast", "Le tas froid attend ; le tas chaud, en revanche, demande du travail."),
+        ("contrast", "Le compost est tout le contraire d'un déchet."),
+        ("contrast", "与猫不同，狗会在门口等主人。"),
+        ("contrast", "和超市的泡菜不一样，家里的泡菜要等一个月。"),
+        ("contrast", "有人早起精神好，另一些人却相反。"),
+        ("contrast", "有些坛子放在阴处，另一些却摆在窗边。"),
+        ("contrast", "新坛和老坛的味道形成鲜明对比。"),
+        ("contrast", "反观家里的泡菜，一个月才入味。"),
+        ("key_thesis", "The main point of this essay is that bread is decided by time."),
+        ("key_thesis", "The central claim of this chapter is simple: time decides."),
+        ("key_thesis", "In a nutshell, bread is decided by time."),
+        ("key_thesis", "Put simply, time does the work."),
+        ("key_thesis", "Основная мысль этой статьи проста: собаку воспитывает привычка."),
+        ("key_thesis", "Мы приходим к выводу, что собаку воспитывает привычка."),
+        ("key_thesis", "Воспитание сводится к одному: терпению хозяина."),
+        ("key_thesis", "L'idée centrale est que rien ne se jette."),
+        ("key_thesis", "Cet essai soutient que rien ne se jette au jardin."),
+        ("key_thesis", "本文的主要观点是：好泡菜靠的是耐心。"),
+        ("key_thesis", "全文的主旨在于说明耐心的价值。"),
+        ("key_thesis", "一言蔽之，好泡菜靠耐心。"),
+        ("humour_irony", "The oven went about as well as one might expect of a committee."),
+        ("humour_irony", "The new oven is about as useful as a chocolate kettle."),
+        ("humour_irony", "Щенок вошёл с грацией бегемота и занял диван."),
+        ("humour_irony", "Не прошло и полугода, как площадку для собак открыли."),
+        ("humour_irony", "La commune a trié nos épluchures avec la délicatesse d'un bulldozer."),
+        ("humour_irony", "On n'arrête pas le progrès : le bac a maintenant une prise."),
+        ("humour_irony", "泡菜坛上装了触摸屏，真是太贴心了。"),
+        ("humour_irony", "开会三次，总算把坛盖弄丢了，可喜可贺。"),
+    ],
+)
+def test_plain_words_for_a_function_are_known(expected: str, text: str) -> None:
+    """Contrasts that name both sides, theses that say so, and set phrases of mockery."""
+    assert expected == label_function(text, stems=(), language="auto")[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Скворечник не сводится к коробке.",
+        "与此同时，北方的坛子口味不同，南方也做泡菜。",
+        "他的手艺与众不同，街坊都知道。",
+        "He contends that the oven is cold.",
+        "Unlikely as it is, the oven stayed warm.",
+        "He held the bread in one hand and the knife in the other.",
+        "Le jardinier marchait chapeau bas dans le jardin.",
+        "La marmite et le pain vont de pair, les uns et les autres le disent.",
+        "这是做泡菜的法则，相反的做法也有人用。",
+        "总的来说坛子不贵。",
+        "Напротив дома гуляет овчарка.",
+    ],
+)
+def test_words_that_look_like_a_function_get_the_default(text: str) -> None:
+    """Each of them holds the letters of a phrase that would decide."""
+    assert (DEFAULT,) == label_function(text, stems=(), language="auto")
