@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -33,9 +33,38 @@ class Stoppable(Protocol):
         """Send nothing more; what is in flight may end."""
 
 
+def plain_signals() -> tuple[signal.Signals, ...]:
+    """Return Ctrl-C if nobody but Python itself would hear it in this thread, else nothing.
+
+    So it is in a script and at a prompt. Where an event loop runs, see `run_here`; a handler of the
+    caller's own decides by itself.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return ()
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return (signal.SIGINT,)
+    return ()
+
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Return Ctrl-C, SIGTERM and that of a closed terminal: what asks a command to end."""
+    names = [signal.SIGINT, signal.SIGTERM]
+    # Windows has no SIGHUP; `nohup` has it ignored, and it stays so.
+    hang_up: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        names.append(hang_up)
+    return tuple(names)
+
+
 @contextlib.contextmanager
-def drained(analyzer: Stoppable) -> Iterator[None]:
-    """First Ctrl-C or SIGTERM: nothing new is sent, what is in flight may end; second: at once."""
+def drained(analyzer: Stoppable, signals: Sequence[signal.Signals] | None = None) -> Iterator[None]:
+    """First signal: nothing new is sent, what is in flight may end; second: at once.
+
+    `signals` are by default `ending_signals`.
+    """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None  # a coroutine always runs in a task
@@ -47,18 +76,16 @@ def drained(analyzer: Stoppable) -> Iterator[None]:
             analyzer.stop(INTERRUPTED)
             loop.call_later(DRAIN_S, task.cancel)
 
-    with hear_signals(lambda *_: loop.call_soon_threadsafe(hear)):
+    with hear_signals(lambda *_: loop.call_soon_threadsafe(hear), signals):
         yield
 
 
 @contextlib.contextmanager
-def hear_signals(handler: Callable[..., object]) -> Iterator[None]:
-    """Call `handler` on Ctrl-C, SIGTERM and a closed terminal; only in the main thread."""
-    names = [signal.SIGINT, signal.SIGTERM]
-    # Windows has no SIGHUP; `nohup` has it ignored, and it stays so.
-    hang_up = getattr(signal, "SIGHUP", None)
-    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
-        names.append(hang_up)
+def hear_signals(
+    handler: Callable[..., object], signals: Sequence[signal.Signals] | None = None
+) -> Iterator[None]:
+    """Call `handler` on the signals, by default `ending_signals`; only in the main thread."""
+    names = ending_signals() if signals is None else signals
     before = [signal.signal(name, handler) for name in names]
     try:
         yield

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from analysis.errors import ConfigurationError, InputError, LedgerError, LocalProtocolError
 from analysis.hooks import Hooks, Meter
-from analysis.interrupts import INTERRUPTED, drained, run_here
+from analysis.interrupts import (
+    INTERRUPTED,
+    drained,
+    ending_signals,
+    plain_signals,
+    run_here,
+)
 from analysis.pipeline.report import SIMULATED_MODELS, RunSummary, StopKind
 from analysis.pipeline.run import Plan, TableRun
 from analysis.pipeline.sinks import StreamClosed
@@ -86,7 +93,9 @@ def _stop_of(
 ) -> tuple[StopKind | None, str]:
     """Do the paid work; return why it ended early, or None."""
     try:
-        work = _label(run, analyzer, hooks)
+        # Read here: asyncio puts a handler of its own for Ctrl-C, which would cancel paid requests.
+        signals = ending_signals() if hooks.handles_signals else plain_signals()
+        work = _label(run, analyzer, hooks, signals)
         return run_here(work, on_interrupt=lambda: analyzer.stop(INTERRUPTED))
     except KeyboardInterrupt:  # while connections were closed
         return StopKind.INTERRUPTED, INTERRUPTED
@@ -95,11 +104,14 @@ def _stop_of(
 
 
 async def _label(
-    run: TableRun, analyzer: HybridSemanticAnalyzer, hooks: Hooks
+    run: TableRun,
+    analyzer: HybridSemanticAnalyzer,
+    hooks: Hooks,
+    signals: Sequence[signal.Signals],
 ) -> tuple[StopKind | None, str]:
     async with analyzer:
         try:
-            with drained(analyzer) if hooks.handles_signals else contextlib.nullcontext():
+            with drained(analyzer, signals) if signals else contextlib.nullcontext():
                 await run.label(hooks.on_verdict)
         except asyncio.CancelledError:
             return StopKind.INTERRUPTED, INTERRUPTED

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from analysis.interrupts import INTERRUPTED
-from analysis.pipeline.report import unanswered
 from analysis.prices import is_dated
 from analysis.records import GIVEN_UP, FailureKind
 
@@ -222,7 +221,7 @@ def unknown_lines(summary: RunSummary) -> list[str]:
     count = summary.unknown_requests
     if not count:
         return []
-    now = min(count, unanswered(summary.requests))
+    now = min(count, summary.requests.get("unknown", 0))
     runs = "" if now == count else f", {count - now:,} of them in earlier runs,"
     line = f"{_count(count, 'request')}{runs} ended without an answer and may have been paid for"
     if summary.simulated:

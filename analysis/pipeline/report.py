@@ -237,7 +237,7 @@ def summarize(
         usage=usage,
         cost_usd=cost,
         price_date=analyzer.prices.date,
-        requests=dict(totals.run_states),
+        requests=_ended(totals.run_states),
         unknown_requests=unknown.requests,
         unknown_chunks=unknown.chunks,
         unknown_cost_usd=_possible_usd(unknown, facts, analyzer.prices),
@@ -289,14 +289,16 @@ def allowed_failures(max_failed: float | str, rows: int) -> int:
     return int(number * rows) if is_share else int(number)
 
 
-def unanswered(states: Mapping[str, int]) -> int:
-    """Count the requests of an ended run that may have been paid for without an answer.
+def _ended(states: Mapping[str, int]) -> dict[str, int]:
+    """Return state of a request -> number for a run that ended.
 
-    Args:
-        states: State of a request -> number, as `LedgerTotals` has it. What is still `intended` at
-            the end was in flight when the run was interrupted.
+    What is still `intended` was in flight when the run was cut off: its outcome is `unknown`, as
+    the next run will record it.
     """
-    return states.get("unknown", 0) + states.get("intended", 0)
+    found = dict(states)
+    if cut_off := found.pop("intended", 0):
+        found["unknown"] = found.get("unknown", 0) + cut_off
+    return found
 
 
 def is_simulated(analyzer: Analyzer) -> bool:

@@ -168,7 +168,7 @@ def test_simulated_summary_marks_every_figure_and_shows_no_cost() -> None:
             ],
         ),
         (
-            {"unknown_requests": 3, "requests": {"intended": 1}},
+            {"unknown_requests": 3, "requests": {"unknown": 1}},
             [
                 "3 requests, 2 of them in earlier runs, ended without an answer and may have been "
                 "paid for: at most 0.02 USD, not in the figures above."

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.errors import ConfigurationError
 from analysis.pipeline.ledger_rows import VerdictRow
-from analysis.pipeline.report import Counts, allowed_failures, served_tier, unanswered
+from analysis.pipeline.report import Counts, allowed_failures, served_tier
 from tests.commands.examples import SUMMARY
 
 KEYS = [
@@ -22,7 +22,6 @@ KEYS = [
     "labeled_now",
     "same_text",
     "taken_over",
-    "without_confidence",
     "errors",
     "examples",
     "routes",
@@ -85,12 +84,6 @@ def test_json_holds_the_same_and_any_file_name() -> None:
     assert {"output": "第.csv", "ledger": "\udcff"} == found["paths"]
     assert KEYS == list(found)
     assert data.endswith(b"}\n")
-
-
-def test_requests_that_an_interruption_cut_off_have_no_answer() -> None:
-    """They stay as they were announced; a refused one is not among them."""
-    assert 5 == unanswered({"unknown": 2, "intended": 3, "done": 7, "refused": 1, "unsent": 1})
-    assert 0 == unanswered({"done": 7})
 
 
 def test_rows_that_are_empty_or_not_reached_have_not_failed() -> None:
