@@ -27,6 +27,7 @@ _HOMES = {
     "Labeled": "analysis.records",
     "LedgerError": "analysis.errors",
     "ModelRefused": "analysis.errors",
+    "PartialResultWarning": "analysis.errors",
     "RateLimited": "analysis.errors",
     "RealtimeSessionConfig": "analysis.semantic_function_realtime",
     "RequestRejected": "analysis.errors",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from analysis.errors import InputError as InputError
     from analysis.errors import LedgerError as LedgerError
     from analysis.errors import ModelRefused as ModelRefused
+    from analysis.errors import PartialResultWarning as PartialResultWarning
     from analysis.errors import RateLimited as RateLimited
     from analysis.errors import RequestRejected as RequestRejected
     from analysis.errors import RouteClosed as RouteClosed

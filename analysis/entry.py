@@ -9,7 +9,8 @@ import contextlib
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,9 +18,15 @@ from typing import Any, TypeVar
 from analysis import __version__
 from analysis.analyzer import FileEstimate
 from analysis.audit.record import topic_digest
+from analysis.commands.wording import partial_words
 from analysis.connections import without_logprobs
 from analysis.endpoint import EMBEDDED, Endpoint
-from analysis.errors import AnalysisError, ConfigurationError, InputError
+from analysis.errors import (
+    AnalysisError,
+    ConfigurationError,
+    InputError,
+    PartialResultWarning,
+)
 from analysis.hooks import Hooks
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline import frames
@@ -36,6 +43,9 @@ from analysis.run_options import RunOptions
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import DEFAULT_LABEL_SET
 from analysis.telemetry import Sink
+
+FILE_OPTIONS = ("encoding", "delimiter", "csv_formulas")
+"""Options that a data frame does not have."""
 
 Frame = TypeVar("Frame")
 """A data frame of any kind that `frames.columns_of` takes."""
@@ -145,17 +155,15 @@ def analyze_dataframe(
     Returns:
         A new frame of the same kind; of a pandas frame `attrs["semfn"]` holds the summary of the
         run. Rows that were not reached have `semfn_error` `stopped`, those beyond `limit` or
-        `sample` are left out.
+        `sample` are left out. If the run was stopped, also by Ctrl-C, or more rows failed than
+        `max_failed`, a `PartialResultWarning` says so.
 
     Raises:
         ConfigurationError: If something must be put right first; nothing was sent.
         AnalysisError: If the service stopped the work before it ever answered.
         LedgerError: If the ledger cannot be written.
     """
-    for name in ("encoding", "delimiter", "csv_formulas"):
-        if name in options:
-            raise ConfigurationError(f"A DataFrame has no {name}; leave the option out.")
-    _options(options)  # refuses what is unknown or cannot be used
+    _options(options, without=FILE_OPTIONS)  # refuses what is unknown or cannot be used
     has_review = options.get("min_confidence") is not None
     columns = frames.columns_of(
         frame,
@@ -170,7 +178,8 @@ def analyze_dataframe(
     with tempfile.TemporaryDirectory(prefix="semfn-") as folder:
         source = Path(folder) / "DataFrame"
         digest = frames.write_frame(source, frame, columns)
-        options.setdefault("ledger", frames.state_ledger(digest))
+        if options.get("ledger") is None:
+            options["ledger"] = frames.state_ledger(digest)
         output = source.with_name("labeled.csv")
         try:
             summary = analyze_file(source, output, topic=topic, hooks=hooks, **options)
@@ -179,16 +188,19 @@ def analyze_dataframe(
         if summary.exit_code == StopKind.SERVICE.value and not summary.labeled:
             raise AnalysisError(summary.stopped)
         labeled = frames.with_verdicts(frame, Path(summary.paths["output"]), has_review=has_review)
-    told = summary.to_dict() | {"paths": {"ledger": summary.paths["ledger"]}}
-    for name in ("inputs", "outputs"):
-        del told[name]
-    frames.attach_summary(labeled, told)
+    if words := partial_words(summary):
+        words = frames.in_words_of_frames(words, source)
+        warnings.warn(words, PartialResultWarning, stacklevel=2)
+    frames.attach_summary(labeled, summary)
     return labeled
 
 
-def _options(options: Mapping[str, Any]) -> RunOptions:
-    """Return the options of a run; unknown names are refused with the known ones."""
-    known = {field.name for field in fields(RunOptions)}
+def _options(options: Mapping[str, Any], *, without: Collection[str] = ()) -> RunOptions:
+    """Return the options of a run; unknown names are refused with those that the door has."""
+    for name in without:
+        if name in options:
+            raise ConfigurationError(f"A DataFrame has no {name}; leave the option out.")
+    known = {field.name for field in fields(RunOptions)} - set(without)
     if unknown := sorted(options.keys() - known):
         raise ConfigurationError(
             f"There is no option {', '.join(unknown)}. Options: {', '.join(sorted(known))}."

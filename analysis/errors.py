@@ -17,6 +17,8 @@ Pure. Everybody imports it; it imports only records.
     ├── AnswerDefect              the reply cannot be used; names the defect
     ├── LedgerError               disk, lock or a ledger that is not ours
     └── LocalProtocolError        our own bug: the package misused one of its parts
+
+`PartialResultWarning` is no error: what is paid for is there, and the rest can be had.
 """
 
 from __future__ import annotations
@@ -32,6 +34,10 @@ class AnalysisError(Exception):
     """
 
     usage: Usage = Usage()
+
+
+class PartialResultWarning(UserWarning):
+    """A data frame comes back without all of its labels; the message says why and how to go on."""
 
 
 class ConfigurationError(AnalysisError):

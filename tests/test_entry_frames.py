@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ import pandas as pd
 import pytest
 
 from analysis import analyze_dataframe
-from analysis.errors import AnalysisError, ConfigurationError
+from analysis.errors import AnalysisError, ConfigurationError, PartialResultWarning
+from analysis.hooks import Hooks
+from analysis.records import Verdict
+from tests.commands.running import heard_by, paid_service
 
 FRAME = pd.DataFrame(
     {
@@ -59,10 +64,70 @@ def test_works_inside_a_running_loop(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["encoding", "nonsense"])
 def test_unknown_options_are_refused(option: str) -> None:
-    """An option that a frame cannot have is named."""
+    """An option that a frame cannot have is named, and is none of those that are listed."""
     options: dict[str, Any] = {option: "x"}
-    with pytest.raises(ConfigurationError, match=option):
+    with pytest.raises(ConfigurationError, match=option) as error:
         analyze_dataframe(FRAME, topic="Halls", local=True, **options)
+    listed = str(error.value).partition("Options: ")[2].rstrip(".").split(", ")
+    assert not {"encoding", "delimiter", "csv_formulas"} & set(listed)
+    assert (option == "nonsense") == ("tape" in listed)
+
+
+def test_an_interrupted_frame_has_what_is_paid_and_says_so(tmp_path: Path) -> None:
+    """Ctrl-C raises nothing; the warning names the rows that are labelled and the way on."""
+    seen: list[Verdict] = []
+
+    def interrupt(verdict: Verdict) -> None:
+        seen.append(verdict)
+        if len(seen) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    frame = pd.DataFrame({"text": [f"Text {number}." for number in range(60)]})
+    with paid_service(latency_ms=100) as service, heard_by(signal.default_int_handler):
+        chosen: dict[str, Any] = {
+            "topic": "Halls",
+            "ledger": tmp_path / "l.sqlite",
+            "max_chunks_per_request": 2,
+            "api_key": "k",
+            "base_url": service.base_url,
+        }
+        with pytest.warns(PartialResultWarning) as warned:
+            part = analyze_dataframe(
+                frame, max_concurrent=2, hooks=Hooks(on_verdict=interrupt), **chosen
+            )
+        labeled = part["semantic_function"].notna().sum()
+        assert 0 < labeled == service.chunks < 60
+        assert (
+            f"{labeled} of 60 rows labelled (simulated); stopped: interrupted. Make the same call "
+            "again to go on; what is paid for is not asked again."
+        ) == str(warned[0].message)
+        assert __file__ == warned[0].filename
+        with warnings.catch_warnings(action="error"):
+            assert analyze_dataframe(frame, **chosen)["semantic_function"].notna().all()
+        assert 60 == service.chunks
+
+
+def test_failed_rows_of_a_frame_are_warned_of(tmp_path: Path) -> None:
+    """The same rows that make a command end with 1."""
+    frame = pd.DataFrame({"text": ["For example, the hall.", "word " * 60_000, ""]})
+    chosen: dict[str, Any] = {"topic": "T", "route": "offline", "ledger": tmp_path / "l.sqlite"}
+    with pytest.warns(PartialResultWarning) as warned:
+        analyze_dataframe(frame, **chosen)
+    assert (
+        "1 of 3 rows labelled (simulated); 1 failed (too_long 1). The column semfn_error "
+        "says which."
+    ) == str(warned[0].message)
+    with warnings.catch_warnings(action="error"):
+        analyze_dataframe(frame, max_failed=1, **chosen)
+
+
+def test_no_ledger_named_is_that_of_the_state_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is the default, also where it is passed."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    labeled = analyze_dataframe(FRAME, topic="Halls", route="offline", ledger=None)
+    assert tmp_path in Path(labeled.attrs["semfn"]["paths"]["ledger"]).parents
 
 
 def test_refused_key_raises_as_nothing_was_paid(tmp_path: Path) -> None:

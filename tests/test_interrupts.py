@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +16,7 @@ from analysis.records import Verdict
 from analysis.simulator.server import start_in_thread
 from analysis.simulator.service import Service, digest_answerer
 from analysis.telemetry import Event
-from tests.commands.running import paid_service, table
-
-
-@contextmanager
-def heard_by(handler: Any) -> Iterator[None]:
-    """Have Ctrl-C call this; a shell starts programs in the background with Ctrl-C ignored."""
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-        assert handler is signal.getsignal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
+from tests.commands.running import heard_by, paid_service, table
 
 
 def test_first_ctrl_c_in_a_script_keeps_what_is_paid(tmp_path: Path) -> None:

@@ -299,6 +299,28 @@ def stop_lines(summary: RunSummary) -> list[str]:
     ]
 
 
+def partial_words(summary: RunSummary) -> str:
+    """Return what a frame lacks and how to get it; empty if it has all that the run allows.
+
+    Options stand there as those of the command.
+    """
+    if not summary.exit_code:
+        return ""
+    mark = " (simulated)" if summary.simulated else ""
+    head = f"{summary.labeled:,} of {_count(summary.rows, 'row')} labelled{mark}"
+    if not summary.stopped:
+        failed = [
+            (kind, count) for kind, count in summary.errors.items() if FailureKind(kind).is_failure
+        ]
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in failed)
+        return f"{head}; {summary.failed:,} failed ({kinds}). The column semfn_error says which."
+    fresh = " without --fresh" if summary.record["fresh"] == "yes" else ""
+    return (
+        f"{head}; stopped: {summary.stopped.rstrip('.')}. Make the same call again{fresh} to go "
+        "on; what is paid for is not asked again."
+    )
+
+
 def dollars(amount: float) -> str:
     """Return an amount of money without showing a small one as nothing."""
     return "under 0.01 USD" if 0 < amount < 0.01 else f"{amount:,.2f} USD"

@@ -30,6 +30,8 @@ from analysis.settings import SETTINGS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.pipeline.report import RunSummary
+
 ROW = "row"
 """Column of the written table that tells the place of a row in the frame."""
 
@@ -132,10 +134,16 @@ def with_verdicts(frame: _Frame, path: Path, *, has_review: bool = False) -> _Fr
     return labeled
 
 
-def attach_summary(frame: object, facts: Mapping[str, object]) -> None:
-    """Keep the summary of a run with its frame: in `attrs["semfn"]`, which only pandas has."""
+def attach_summary(frame: object, summary: RunSummary) -> None:
+    """Keep the summary of a run with its frame: in `attrs["semfn"]`, which only pandas has.
+
+    Of the paths only that of the ledger is kept; the others were temporary.
+    """
     if _is_pandas(frame):
-        frame.attrs["semfn"] = dict(facts)
+        facts = summary.to_dict() | {"paths": {"ledger": summary.paths["ledger"]}}
+        frame.attrs["semfn"] = {
+            name: value for name, value in facts.items() if name not in ("inputs", "outputs")
+        }
 
 
 def in_words_of_frames(message: str, path: Path) -> str:

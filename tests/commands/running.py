@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,17 @@ def paid_service(*, answerer: Answerer | None = None, **options: Any) -> Iterato
     service = Service(model, payment=records.append, **options)
     with start_in_thread(service) as base_url:
         yield Paid(base_url, service, records)
+
+
+@contextlib.contextmanager
+def heard_by(handler: Any) -> Iterator[None]:
+    """Have Ctrl-C call this; a shell starts programs in the background with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+        assert handler is signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def semfn(*arguments: object, env: dict[str, str | None] | None = None) -> Result:

@@ -21,6 +21,7 @@ from analysis.pipeline.frames import (
     write_frame,
 )
 from analysis.pipeline.output import OUTPUT_COLUMNS
+from tests.commands.examples import SUMMARY
 from tests.pipeline.table_files import EXAMPLE, FAILED, assert_says, refusal
 
 NARWHALS = "takes frames of other kinds, which come with an extra"
@@ -203,9 +204,12 @@ def test_subclass_and_attributes_stay(tmp_path: Path) -> None:
     frame = Mine({"text": ["a"]})
     frame.attrs["from"] = "here"
     after = labelled(frame, tmp_path)
-    attach_summary(after, {"rows": 1})
+    attach_summary(after, SUMMARY)
     assert isinstance(after, Mine)
-    assert {"from": "here", "semfn": {"rows": 1}} == after.attrs
+    assert ["from", "semfn"] == list(after.attrs)
+    assert SUMMARY.rows == after.attrs["semfn"]["rows"]
+    assert ["ledger"] == list(after.attrs["semfn"]["paths"])
+    assert not {"inputs", "outputs"} & after.attrs["semfn"].keys()
     assert {"from": "here"} == frame.attrs
 
 
@@ -243,7 +247,7 @@ def test_other_frames_come_back_as_what_they_are(tmp_path: Path, kind: str) -> N
     written = (tmp_path / "t.csv").read_text(encoding="utf-8")
     assert 'row,id,text\n0,1,NA\n1,2,\n2,3,"c\nd"\n' == written
     after = labelled(frame, tmp_path)
-    attach_summary(after, {"rows": 3})
+    attach_summary(after, SUMMARY)
     assert type(frame) is type(after)
     own = after.select(list(columns))
     assert frame.equals(own)
