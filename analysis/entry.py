@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import sys
 import tempfile
 import time
 import warnings
@@ -36,6 +37,7 @@ from analysis.pipeline.report import RunSummary, StopKind
 from analysis.pipeline.run import RunChoices, TableRun
 from analysis.pipeline.tables import Row, scan
 from analysis.prices import PriceTable, own_prices
+from analysis.progress import shown
 from analysis.recording import Recording
 from analysis.run_course import drive
 from analysis.run_inputs import Opened, open_run, packed
@@ -83,6 +85,7 @@ def analyze_file(
     """
     hooks, chosen = hooks or Hooks(), _options(options)
     with contextlib.ExitStack() as held:
+        hooks = held.enter_context(shown(hooks, chosen, clock=time.monotonic, stream=sys.stderr))
         opened = open_run(held, path_in, path_out, topic, chosen, hooks)
         return _run_tables(held, opened, chosen, hooks)
 

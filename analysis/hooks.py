@@ -29,6 +29,33 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        done: Chunks of this run with a verdict, `failed` ones included.
+        total: Chunks that this run is to ask about: neither those that have a label before it nor
+            empty and too long ones.
+        failed: Chunks that ended without a label.
+        seconds: Since the run began to send.
+        cost_usd: Billed so far, looked at now and then; None where no price is known or labels are
+            simulated.
+        route: Of the last verdict; None before the first one.
+        simulated: Labels come from the local service or from rules.
+        line: The same in words.
+    """
+
+    done: int
+    total: int
+    failed: int
+    seconds: float
+    cost_usd: float | None
+    route: str | None
+    simulated: bool
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
     """What a caller wants to hear of a run.
 

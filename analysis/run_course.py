@@ -21,6 +21,7 @@ from analysis.interrupts import (
     plain_signals,
     run_here,
 )
+from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import SIMULATED_MODELS, RunSummary, StopKind
 from analysis.pipeline.run import Plan, TableRun
 from analysis.pipeline.sinks import StreamClosed
@@ -54,10 +55,7 @@ def drive(
     options: RunOptions,
 ) -> RunSummary:
     plan = run.prepare()
-    if hooks.on_plan is not None:
-        hooks.on_plan(plan, run.paths)
-    elif not (options.yes or options.local or options.budget is not None):
-        check_cost(plan, options.settings)
+    agree(plan, run.paths, hooks, options)
     stop: StopKind | None = None
     reason = ""
     meter = Meter(
@@ -86,6 +84,18 @@ def drive(
                 partials = ", ".join(map(str, run.paths.partials))
                 error.add_note(f"What is paid for so far: {partials}")
         raise
+
+
+def agree(plan: Plan, paths: RunPaths, hooks: Hooks, options: RunOptions) -> None:
+    """Have the caller's hook agree to what is to be done; without one, refuse what needs a yes.
+
+    Raises:
+        ConfigurationError: Names what is in the way.
+    """
+    if hooks.on_plan is not None:
+        hooks.on_plan(plan, paths)
+    elif not (options.yes or options.local or options.budget is not None):
+        check_cost(plan, options.settings)
 
 
 def _stop_of(

@@ -6,9 +6,10 @@ Pure. `entry` takes them as keywords.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis.arguments import check_context, check_count, check_pack_size
 from analysis.connections import check_routes, confident_routes
@@ -20,6 +21,9 @@ from analysis.pipeline.report import allowed_failures
 from analysis.pipeline.review import Review
 from analysis.pipeline.sinks import KEEP, check_formulas
 from analysis.settings import DEFAULT_LABEL_SET, LARGEST_PACK, SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from analysis.hooks import Progress
 
 DEFAULT_RUN_ROUTES = ("responses-ws", "rest")
 """Routes of a file run: one model, strict schema, the lowest price; a socket, HTTPS behind it."""
@@ -80,6 +84,9 @@ class RunOptions:
             the column `semfn_review`, which the output has with this option only.
         logprobs: Ask for the log probability of each token, so that labels have a confidence on
             `responses-ws` and `rest`, where model and server state it.
+        progress: True writes on stderr how far the run is, on a terminal in one line, elsewhere
+            every 10 s; a function is called with a `Progress` once before anything is sent, then
+            with each verdict, and not always in the thread of the call.
     """
 
     id_column: str | None = None
@@ -122,6 +129,7 @@ class RunOptions:
     csv_formulas: str = KEEP
     min_confidence: float | None = None
     logprobs: bool = False
+    progress: bool | Callable[[Progress], object] = False
 
     def __post_init__(self) -> None:
         check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)

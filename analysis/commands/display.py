@@ -20,6 +20,10 @@ from rich.table import Column
 
 from analysis.commands.progress import RecentRate, cost_warning, projected_usd
 from analysis.commands.wording import (
+    LINE_EVERY_S,
+    NOT_SENT,
+    READ_EVERY_S,
+    STOPPING,
     end_lines,
     path_lines,
     plan_lines,
@@ -30,7 +34,6 @@ from analysis.commands.wording import (
 from analysis.errors import ConfigurationError
 from analysis.interrupts import INTERRUPTED
 from analysis.pipeline.report import SIMULATED_MODELS
-from analysis.records import FailureKind
 from analysis.run_course import check_cost
 from analysis.settings import SETTINGS
 
@@ -42,17 +45,8 @@ if TYPE_CHECKING:
     from analysis.records import Verdict
     from analysis.telemetry import Event
 
-LINE_EVERY_S = 10.0
-"""Seconds between progress lines off a terminal."""
-
-READ_EVERY_S = 0.5
-"""Seconds between two looks at the cost so far."""
-
 WIDE_COLUMNS = 72
 """Terminal width from which the live line has a bar."""
-
-NOT_SENT = (FailureKind.EMPTY, FailureKind.TOO_LONG, FailureKind.STOPPED)
-"""Kinds of rows that are no part of what is to be sent; the end counts them."""
 
 
 class RunConsole(Console):
@@ -188,10 +182,7 @@ class Display:
             case "stopped":
                 self._pending.clear()
                 if event.message == INTERRUPTED:
-                    self._say(
-                        "Interrupted. Requests in flight get some seconds to end; Ctrl-C again "
-                        "ends at once."
-                    )
+                    self._say(STOPPING)
             case _:
                 self._flush()
                 self._say(event.message)

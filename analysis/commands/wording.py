@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 
 SHOWN_ID_CHARS = 60
 
+LINE_EVERY_S = 10.0
+"""Seconds between progress lines off a terminal."""
+
+READ_EVERY_S = 0.5
+"""Seconds between two looks at the cost so far."""
+
+NOT_SENT = (FailureKind.EMPTY, FailureKind.TOO_LONG, FailureKind.STOPPED)
+"""Kinds of rows that are no part of what is to be sent; the end counts them."""
+
+STOPPING = "Interrupted. Requests in flight get some seconds to end; Ctrl-C again ends at once."
+
 
 def plan_lines(plan: Plan) -> list[str]:
     """Return what is to be done, in plain lines."""

@@ -35,11 +35,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "recording": frozenset(),
     "interrupts": frozenset(),
     "hooks": VALUES | {"pipeline", "telemetry"},
+    "progress": VALUES
+    | {"commands", "hooks", "interrupts", "pipeline", "run_course", "run_options", "telemetry"},
     "run_inputs": ROUTED | {"hooks", "pipeline", "run_options", "semantic_function_hybrid"},
     "run_course": ROUTED
     | {"hooks", "interrupts", "pipeline", "run_options", "semantic_function_hybrid"},
     "run_options": VALUES
-    | {"arguments", "connections", "endpoint", "labelling", "labels", "pipeline"},
+    | {"arguments", "connections", "endpoint", "hooks", "labelling", "labels", "pipeline"},
     "models": VALUES,
     "prices": VALUES,
     "telemetry": VALUES,
