@@ -10,11 +10,28 @@ from dataclasses import replace
 from itertools import islice
 
 from analysis.analyzer import ChunkLike
+from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
+from analysis.kinds import (
+    CALL,
+    FLAG,
+    NONE,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Kind,
+    instance_of,
+)
+from analysis.labels.label_set import LabelSet
 from analysis.labels.neighbours import placed_chunks
 from analysis.labels.titles import sent_title
+from analysis.prices import PriceTable
 from analysis.records import Chunk
 from analysis.settings import LANGUAGES, MOST_CONTEXT, SETTINGS, Settings
+
+LARGEST_COUNT = 10**15
+"""More things than any file or service has."""
 
 
 def check_count(name: str, value: int | None, *, most: int | None = None) -> None:
@@ -26,8 +43,9 @@ def check_count(name: str, value: int | None, *, most: int | None = None) -> Non
     if value is None:
         return
     is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or value < 1 or (most is not None and value > most):
-        allowed = "at least 1" if most is None else f"1 to {most}"
+    if not is_whole or not 1 <= value <= (most or LARGEST_COUNT):
+        is_large = is_whole and value > LARGEST_COUNT
+        allowed = f"1 to {most or LARGEST_COUNT}" if most or is_large else "at least 1"
         raise ConfigurationError(f"{name} is {value!r}; it must be a whole number, {allowed}.")
 
 
@@ -63,6 +81,33 @@ def check_pack_size(name: str, value: int | str | None, *, most: int) -> None:
         raise ConfigurationError(
             f"{name} is {value!r}; allowed: a whole number from 1 to {most}, or {AUTO}."
         )
+
+
+LABEL_SET = Kind(
+    words="the name of a label set or the path of its file as str, or a LabelSet",
+    takes=lambda value: isinstance(value, str | LabelSet),
+)
+
+ANALYZER_KINDS: Mapping[str, Kind] = {
+    "api_key": TEXT | NONE,
+    "base_url": TEXT | NONE,
+    "model": TEXT | NONE,
+    "label_set": LABEL_SET,
+    "language": TEXT,
+    "routes": TEXT | TEXTS,
+    "dialect": TEXT,
+    "timeout_s": NUMBER | NONE,
+    "on_event": CALL | NONE,
+    "seed": WHOLE | NONE,
+    "settings": instance_of(Settings, "a Settings"),
+    "endpoint": instance_of(Endpoint, "an Endpoint") | NONE,
+    "service_tier": TEXT | NONE,
+    "tape": CALL | NONE,
+    "prices": instance_of(PriceTable, "a PriceTable") | NONE,
+    "logprobs": FLAG,
+    "examples": FLAG,
+}
+"""Of which kind the arguments of the analyzers are; the others have checks of their own."""
 
 
 def check_topic(topic: str | None) -> str | None:

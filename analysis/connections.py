@@ -14,6 +14,7 @@ from typing import Any
 
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import ConfigurationError
+from analysis.kinds import NUMBER, TEXT, TEXTS, check_kind
 from analysis.labels.prompt import PromptBuilder
 from analysis.settings import DIALECTS, ROUTES, SERVICE_TIERS, TEMPERATURE_RANGE, Settings
 from analysis.transport import LimitsListener, SignListener, Transport
@@ -40,6 +41,7 @@ def check_routes(route: str | Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigurationError: If there is none, one twice, or one that does not exist.
     """
+    check_kind("The route", route, TEXT | TEXTS)
     names = route.split(",") if isinstance(route, str) else route
     routes = tuple(name.strip() for name in names if name.strip())
     for name in routes:
@@ -112,6 +114,7 @@ def check_timeout(timeout_s: float | None, tier: str | None, settings: Settings)
     """
     if timeout_s is None:
         return settings.flex_timeout_s if tier == "flex" else settings.timeout_s
+    check_kind("timeout_s", timeout_s, NUMBER)
     if not 0 < timeout_s < math.inf:
         raise ConfigurationError(f"timeout_s is {timeout_s}; it must be above 0 seconds.")
     return timeout_s

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from analysis.errors import ConfigurationError
+from analysis.kinds import FLAG, NONE, TEXT, Kind, checked
 from analysis.settings import OPENAI_BASE_URL
 from analysis.wire.places import API_KEY, AUTHS, BEARER, Place, is_loopback
 
@@ -55,6 +56,22 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """What a subprotocol may be made of. Source: RFC 6455, 4.1 and RFC 9110, 5.6.2."""
 
 _SWITCH = {"": False, "0": False, "no": False, "false": False, "1": True, "yes": True, "true": True}
+
+
+FIND_KINDS: Mapping[str, Kind] = dict.fromkeys(
+    (
+        "api_key",
+        "base_url",
+        "host",
+        "auth",
+        "organization",
+        "project",
+        "safety_identifier",
+        "api_version",
+    ),
+    TEXT | NONE,
+) | {"is_key_in_subprotocol": FLAG | NONE}
+"""Of which kind the arguments of `Endpoint.find` are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +130,7 @@ class Endpoint:
         )
 
     @classmethod
+    @checked(FIND_KINDS)
     def find(
         cls,
         *,

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from analysis import __version__
 from analysis.analyzer import FileEstimate
+from analysis.arguments import check_topic
 from analysis.audit.record import topic_digest
 from analysis.commands.wording import partial_words
 from analysis.connections import without_logprobs
@@ -29,6 +30,7 @@ from analysis.errors import (
     PartialResultWarning,
 )
 from analysis.hooks import Hooks
+from analysis.kinds import NONE, check_kind, instance_of
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline import frames
 from analysis.pipeline.dialect import cause
@@ -83,7 +85,7 @@ def analyze_file(
         ConfigurationError: If something must be put right first; nothing was sent.
         LedgerError: If ledger or output cannot be written.
     """
-    hooks, chosen = hooks or Hooks(), _options(options)
+    hooks, chosen = _heard(hooks, topic), _options(options)
     with contextlib.ExitStack() as held:
         hooks = held.enter_context(shown(hooks, chosen, clock=time.monotonic, stream=sys.stderr))
         opened = open_run(held, path_in, path_out, topic, chosen, hooks)
@@ -110,7 +112,7 @@ def estimate_file(
     Raises:
         ConfigurationError: If the input or an option cannot be used.
     """
-    hooks, chosen = hooks or Hooks(), _options(options)
+    hooks, chosen = _heard(hooks, topic), _options(options)
     chosen = replace(chosen, label_set=_label_set(chosen))
     if (notes := tuple(_definition_notes(_label_set(chosen)))) and hooks.on_notes is not None:
         hooks.on_notes(notes)
@@ -166,6 +168,7 @@ def analyze_dataframe(
         AnalysisError: If the service stopped the work before it ever answered.
         LedgerError: If the ledger cannot be written.
     """
+    hooks = _heard(hooks, topic)
     _options(options, without=FILE_OPTIONS)  # refuses what is unknown or cannot be used
     has_review = options.get("min_confidence") is not None
     columns = frames.columns_of(
@@ -174,7 +177,7 @@ def analyze_dataframe(
         has_review=has_review,
     )
     notes = frames.title_notes(frame, columns)
-    if notes and hooks is not None and hooks.on_notes is not None:
+    if notes and hooks.on_notes is not None:
         hooks.on_notes(notes)
     if frames.TITLE in columns:  # the table below names its columns by their roles
         options["title_column"] = frames.TITLE
@@ -196,6 +199,13 @@ def analyze_dataframe(
         warnings.warn(words, PartialResultWarning, stacklevel=2)
     frames.attach_summary(labeled, summary)
     return labeled
+
+
+def _heard(hooks: Hooks | None, topic: str | None) -> Hooks:
+    """Return the hooks of a call whose hooks and topic are of the right kinds."""
+    check_topic(topic)
+    check_kind("hooks", hooks, instance_of(Hooks, "a Hooks") | NONE)
+    return hooks or Hooks()
 
 
 def _options(options: Mapping[str, Any], *, without: Collection[str] = ()) -> RunOptions:

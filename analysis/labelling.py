@@ -210,7 +210,7 @@ class RoutedAnalyzer:
         """Return what labelling these chunks will take; nothing is sent."""
         listed = self._listed(chunks)
         plan = self._choose(chunks_per_request, listed, topic).plan
-        route, topic = self._first_route(len(listed)), topic or self.topic
+        route, topic = self._first_route(len(listed)), check_topic(topic) or self.topic
         tally = self._planning.tally(route, topic, plan.chunks_per_request, is_whole=True)
         tally.add(listed)
         return tally.estimate()
@@ -356,7 +356,7 @@ class RoutedAnalyzer:
         self._recall()
         return self._planning.packing(
             [chunks],
-            topic=topic or self.topic,
+            topic=check_topic(topic) or self.topic,
             route=route,
             known=known or self._planning.learned(route),
             every=every,

@@ -13,6 +13,7 @@ from pathlib import Path
 from analysis.arguments import AUTO
 from analysis.errors import ConfigurationError
 from analysis.hooks import Hooks
+from analysis.kinds import NONE, PATH, PATHS, check_kind
 from analysis.pipeline.formats import STREAM
 from analysis.pipeline.inputs import InputJob, open_inputs, output_folder
 from analysis.pipeline.review import check_columns
@@ -64,6 +65,8 @@ def open_run(
     is_estimate: bool = False,
 ) -> Opened:
     """Open the inputs and say what was assumed about them."""
+    check_kind("path_in", path_in, PATH | PATHS)
+    check_kind("path_out", path_out, PATH | NONE)
     inputs = [path_in] if isinstance(path_in, str | Path) else list(path_in)
     spool = None
     if STREAM in map(str, inputs):

@@ -11,10 +11,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.arguments import check_context, check_count, check_pack_size
+from analysis.arguments import LABEL_SET, check_context, check_count, check_pack_size
 from analysis.connections import check_routes, confident_routes
 from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.errors import ConfigurationError
+from analysis.kinds import (
+    CALL,
+    FLAG,
+    NONE,
+    NUMBER,
+    PATH,
+    PATHS,
+    TEXT,
+    TEXT_BY_NAME,
+    TEXTS,
+    WHOLE,
+    Kind,
+    check_kind,
+    instance_of,
+)
 from analysis.labels.label import check_language as check_names
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline.report import allowed_failures
@@ -27,6 +42,44 @@ if TYPE_CHECKING:
 
 DEFAULT_RUN_ROUTES = ("responses-ws", "rest")
 """Routes of a file run: one model, strict schema, the lowest price; a socket, HTTPS behind it."""
+
+
+OPTION_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(
+        (
+            "id_column",
+            "text_column",
+            "document_column",
+            "topic_column",
+            "title_column",
+            "encoding",
+            "delimiter",
+            "definitions",
+            "label_names",
+            "api_key",
+            "base_url",
+            "service_tier",
+        ),
+        TEXT | NONE,
+    ),
+    **dict.fromkeys(("ledger", "tape", "prices"), PATH | NONE),
+    **dict.fromkeys(
+        ("examples", "local", "fresh", "yes", "retry_failed", "logprobs"),
+        FLAG,
+    ),
+    "label_set": LABEL_SET,
+    "language": TEXT,
+    "route": TEXT | TEXTS,
+    "model": TEXT | TEXT_BY_NAME | NONE,
+    "timeout_s": NUMBER | NONE,
+    "settings": instance_of(Settings, "a Settings"),
+    "endpoint": instance_of(Endpoint, "an Endpoint") | NONE,
+    "seed": WHOLE,
+    "reuse": PATH | PATHS,
+    "csv_formulas": TEXT,
+    "progress": FLAG | CALL | NONE,
+}
+"""Of which kind the options are; the others have checks of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,10 +185,15 @@ class RunOptions:
     progress: bool | Callable[[Progress], object] = False
 
     def __post_init__(self) -> None:
+        for name, kind in OPTION_KINDS.items():
+            check_kind(name, getattr(self, name), kind)
         check_pack_size("max_chunks_per_request", self.max_chunks_per_request, most=LARGEST_PACK)
-        allowed_failures(self.max_failed or 0, 0)
+        if self.max_failed is not None:
+            allowed_failures(self.max_failed, 0)
         check_formulas(self.csv_formulas)
-        check_context(self.context or 0)
+        if self.context is not None:
+            check_context(self.context)
+        check_count("max_concurrent", self.max_concurrent)
         for language in (self.label_names, self.definitions):
             if language is not None:
                 check_names(language)
@@ -191,6 +249,5 @@ class RunOptions:
 
 def _check_amount(name: str, value: float | None, unit: str) -> None:
     """Refuse what is no number above 0."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (is_number and 0 < value < math.inf):
+    if value is not None and not (NUMBER.takes(value) and 0 < value < math.inf):
         raise ConfigurationError(f"{name} is {value!r}; it must be a number of {unit} above 0.")

@@ -5,7 +5,9 @@ io. For pipelines and notebooks; works wherever HTTPS does.
 
 from __future__ import annotations
 
+from analysis.arguments import ANALYZER_KINDS
 from analysis.endpoint import Endpoint
+from analysis.kinds import checked
 from analysis.labelling import RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
 from analysis.settings import DEFAULT_LABEL_SET, SETTINGS, Settings
@@ -43,6 +45,7 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
         ConfigurationError: If an argument cannot be used; nothing was sent.
     """
 
+    @checked(ANALYZER_KINDS)
     def __init__(
         self,
         api_key: str | None = None,

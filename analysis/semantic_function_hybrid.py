@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analysis.analyzer import ChunkLike
-from analysis.arguments import check_count
+from analysis.arguments import ANALYZER_KINDS, check_count
 from analysis.connections import check_routes
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
+from analysis.kinds import NONE, TEXT, TEXT_BY_NAME, checked
 from analysis.labelling import RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
 from analysis.prices import PriceTable
@@ -41,6 +42,7 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
         examples: See `SemanticRestAnalyzer`.
     """
 
+    @checked({**ANALYZER_KINDS, "model": TEXT | TEXT_BY_NAME | NONE})
     def __init__(
         self,
         api_key: str | None = None,

@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from analysis.arguments import check_topic
+from analysis.arguments import ANALYZER_KINDS, check_topic
 from analysis.connections import check_dialect, session_settings
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError, LocalProtocolError
+from analysis.kinds import MAPPINGS, TEXTS, check_kind, checked
 from analysis.labelling import RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
 from analysis.settings import (
@@ -102,7 +103,7 @@ class RealtimeSessionConfig:
             raise ConfigurationError(
                 f"temperature is {self.temperature}; a Realtime session takes {low} to {high}."
             )
-        if isinstance(self.modalities, str) or list(self.modalities) != ["text"]:
+        if not TEXTS.takes(self.modalities) or list(self.modalities) != ["text"]:
             raise ConfigurationError(
                 f'modalities is {self.modalities!r}; the only allowed value is ["text"], since '
                 "labels are text and audio would be billed as audio."
@@ -122,6 +123,7 @@ class RealtimeSessionConfig:
 
     def items(self) -> tuple[ContextItem, ...]:
         """Return what stands in front of every request: the history, then the context."""
+        check_kind("history", self.history, MAPPINGS)
         found = [_as_item(message) for message in self.history]
         if self.context is not None:
             check_topic(self.context)
@@ -164,6 +166,7 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
         dialect: `auto` asks the server; `beta` also sends the header that old servers want.
     """
 
+    @checked(ANALYZER_KINDS)
     def __init__(
         self,
         api_key: str | None = None,

@@ -52,7 +52,8 @@ def test_all_public_classes_are_looked_at() -> None:
     """A class of the package is a holder, an error, or a value that has no place for a key."""
     values = {"Chunk", "ErrorDetail", "Failed", "FailureKind", "Labeled", "Usage"}
     classes = {name for name in analysis.__all__ if isinstance(getattr(analysis, name), type)}
-    errors = {name for name in classes if issubclass(getattr(analysis, name), AnalysisError)}
+    kinds = (AnalysisError, Warning)
+    errors = {name for name in classes if issubclass(getattr(analysis, name), kinds)}
     assert set() == classes - errors - values - HOLDERS.keys()
 
 

@@ -22,6 +22,7 @@ ROUTED = PROMISE | {
     "connections",
     "dispatch",
     "endpoint",
+    "kinds",
     "tally",
     "transport",
 }
@@ -34,6 +35,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "settings_control": frozenset(),
     "recording": frozenset(),
     "interrupts": frozenset(),
+    "kinds": frozenset({"errors"}),
     "hooks": VALUES | {"pipeline", "telemetry"},
     "progress": VALUES
     | {"commands", "hooks", "interrupts", "pipeline", "run_course", "run_options", "telemetry"},
@@ -41,7 +43,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "run_course": ROUTED
     | {"hooks", "interrupts", "pipeline", "run_options", "semantic_function_hybrid"},
     "run_options": VALUES
-    | {"arguments", "connections", "endpoint", "hooks", "labelling", "labels", "pipeline"},
+    | {"arguments", "connections", "endpoint", "hooks", "kinds", "labelling", "labels"}
+    | {"pipeline"},
     "models": VALUES,
     "prices": VALUES,
     "telemetry": VALUES,
@@ -58,10 +61,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "feeding": VALUES | {"control", "jobs", "labels", "telemetry"},
     "jobs": VALUES | {"control"},
     "analyzer": PROMISE,
-    "arguments": VALUES | {"analyzer", "labels"},
-    "endpoint": VALUES | {"wire"},  # for the value `Place`
+    "arguments": PROMISE | {"analyzer", "endpoint", "kinds"},
+    "endpoint": VALUES | {"kinds", "wire"},  # for the value `Place`
     "tally": PROMISE | {"analyzer", "control"},
-    "connections": VALUES | {"endpoint", "labels", "transport", "wire"},
+    "connections": VALUES | {"endpoint", "kinds", "labels", "transport", "wire"},
     "planning": PROMISE | {"connections", "control", "tally"},
     "labelling": ROUTED | {"account", "control", "planning"},
     "semantic_function": ANALYZERS,
