@@ -166,8 +166,9 @@ class Endpoint:
         if key is None and address is None:
             raise ConfigurationError(
                 "There is no API key and no base URL. Set OPENAI_API_KEY (or pass api_key), or "
-                "name a service that needs none by OPENAI_BASE_URL (or base_url); without any "
-                "service, `semfn run --local` shows the tool with labels from rules."
+                "name a service that needs none by OPENAI_BASE_URL (or base_url). To try the tool "
+                "without any service, add --local (local=True in analyze_file and "
+                "analyze_dataframe): labels come from rules (simulated)."
             )
         if key is not None and not _is_sendable(key):
             raise ConfigurationError(

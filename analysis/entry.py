@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -169,13 +169,12 @@ def analyze_dataframe(
         LedgerError: If the ledger cannot be written.
     """
     hooks = _heard(hooks, topic)
+    named = {role: options.pop(f"{role}_column", None) for role in frames.ROLES}
+    for role, name in named.items():  # unlike those of a file, they may be of any type
+        check_kind(f"{role}_column", name, instance_of(Hashable, "the name of a column"))
     _options(options, without=FILE_OPTIONS)  # refuses what is unknown or cannot be used
     has_review = options.get("min_confidence") is not None
-    columns = frames.columns_of(
-        frame,
-        {role: options.pop(f"{role}_column", None) for role in frames.ROLES},
-        has_review=has_review,
-    )
+    columns = frames.columns_of(frame, named, has_review=has_review)
     notes = frames.title_notes(frame, columns)
     if notes and hooks.on_notes is not None:
         hooks.on_notes(notes)

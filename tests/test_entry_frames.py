@@ -130,6 +130,27 @@ def test_no_ledger_named_is_that_of_the_state_folder(
     assert tmp_path in Path(labeled.attrs["semfn"]["paths"]["ledger"]).parents
 
 
+def test_columns_may_have_names_of_any_type(tmp_path: Path) -> None:
+    """A table that was read without a header has numbers; rows are counted from 1, as ids are."""
+    frame = pd.DataFrame([["k", "For example, a hall."], ["l", 5]])
+    chosen: dict[str, Any] = {"route": "offline", "topic": "T", "ledger": tmp_path / "l.sqlite"}
+    with pytest.raises(ConfigurationError, match="column 1, row 2: 5 is of the type int"):
+        analyze_dataframe(frame, text_column=1, **chosen)
+    labeled = analyze_dataframe(frame[:1], text_column=1, id_column=0, **chosen)
+    assert ["example"] == list(labeled["semantic_function"])
+    assert "[0, 1]" == str(list(labeled.columns[:2]))
+    with pytest.raises(ConfigurationError, match="text_column is of the type list; it must be"):
+        analyze_dataframe(frame, text_column=[1], **chosen)
+
+
+def test_a_missing_key_names_the_cure_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only that of the command."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(ConfigurationError, match="local=True"):
+        analyze_dataframe(FRAME, topic="Halls")
+
+
 def test_refused_key_raises_as_nothing_was_paid(tmp_path: Path) -> None:
     """Without a single answer there is no frame to give back."""
     from analysis.simulator.server import start_in_thread

@@ -12,7 +12,7 @@ import hashlib
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from analysis.pipeline.report import RunSummary
 
+SHOWN_COLUMNS = 20
+"""Columns that a message names."""
+
 ROW = "row"
 """Column of the written table that tells the place of a row in the frame."""
 
@@ -42,21 +45,23 @@ _READERS = {Kind.TEXT: str, Kind.INTEGER: int, Kind.NUMBER: float}
 
 
 def columns_of(
-    frame: object, named: Mapping[str, str | None], *, has_review: bool = False
+    frame: object, named: Mapping[str, Hashable], *, has_review: bool = False
 ) -> dict[str, int]:
     """Return role -> place of its column; `named` holds what the caller asked for.
 
     Args:
         frame: Of pandas, or any that narwhals knows and that holds its rows in memory.
         named: Role -> name of the column, or None for the usual name, if it is there; titles only
-            come from a column that is named.
+            come from a column that is named. A name that is no str is meant as it is, such as a
+            number, or the tuple of a column with levels.
         has_review: A column of marks will be added, too.
 
     Raises:
         ConfigurationError: If it is no such frame, the text column or a named one is missing or
             doubled, or the frame already has a column of ours.
     """
-    names = [str(name) for name in _opened(frame).columns]
+    columns = list(_opened(frame).columns)
+    names = list(map(_plain, columns))
     if has_review:
         check_columns("The DataFrame", names)
     if ours := [name for name in OUTPUT_COLUMNS if name in names]:
@@ -66,18 +71,21 @@ def columns_of(
         )
     found = {}
     for role in ROLES:
-        if role == TITLE and not named.get(role):
+        is_named = named.get(role) is not None
+        if role == TITLE and not is_named:
             continue
-        wanted = named.get(role) or role
-        count = names.count(wanted)
-        if count > 1:
-            raise ConfigurationError(f"The DataFrame has {count} columns named {wanted!r}.")
-        if count == 1:
-            found[role] = names.index(wanted)
-        elif named.get(role) is not None or role == "text":
+        wanted = named[role] if is_named else role
+        among = names if isinstance(wanted, str) else columns
+        places = [place for place, name in enumerate(among) if name == wanted]
+        if len(places) > 1:
+            raise ConfigurationError(f"The DataFrame has {len(places)} columns named {wanted!r}.")
+        if places:
+            found[role] = places[0]
+        elif is_named or role == "text":
+            more = ", ..." if len(columns) > SHOWN_COLUMNS else ""
             raise ConfigurationError(
-                f"The DataFrame has no column {wanted!r}; it has {', '.join(map(repr, names))}. "
-                f"Pass {role}_column."
+                f"The DataFrame has no column {wanted!r}; it has "
+                f"{', '.join(map(repr, columns[:SHOWN_COLUMNS]))}{more}. Pass {role}_column."
             )
     return found
 
@@ -86,7 +94,7 @@ def title_notes(frame: object, columns: Mapping[str, int]) -> tuple[str, ...]:
     """Return what is to be said of a column that may hold titles and is not used."""
     if TITLE in columns:
         return ()
-    names = [str(name) for name in _opened(frame).columns]
+    names = list(map(_plain, _opened(frame).columns))
     note = unused_note(TITLE, names, columns)
     return () if note is None else (in_words_of_frames(note, Path("DataFrame")),)
 
@@ -171,6 +179,13 @@ def state_ledger(digest: str) -> Path:
     return folder / f"{digest}.semfn.sqlite"
 
 
+def _plain(name: object) -> str:
+    """Return the name of a column as text; of levels only the first one if the others are empty."""
+    if isinstance(name, tuple) and name and not any(name[1:]):
+        return str(name[0])
+    return str(name)
+
+
 def _is_pandas(frame: object) -> TypeGuard[pd.DataFrame]:
     """Tell whether it is a DataFrame of pandas, without importing pandas for it."""
     pandas = sys.modules.get("pandas")
@@ -181,21 +196,29 @@ def _opened(frame: object) -> Any:
     """Return a frame of pandas as it is, another one by way of narwhals."""
     if _is_pandas(frame):
         return frame
-    kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__qualname__}"
+    no_frame = ConfigurationError(
+        f"A {_type_of(frame)} is no frame that can be labelled. Pass a DataFrame of pandas or "
+        "polars, or a Table of pyarrow; a lazy frame needs collect() first."
+    )
+    if not hasattr(type(frame), "columns"):  # not of the object: a lazy one would work for it
+        raise no_frame
     try:
         narwhals = importlib.import_module("narwhals")
     except ImportError as error:
         raise ConfigurationError(
-            f"A frame of the type {kind} needs narwhals, which is not installed. Install it: "
-            "pip install 'semfn[frames]'; or pass a DataFrame of pandas."
+            f"A frame of the type {_type_of(frame)} needs narwhals, which is not installed. "
+            "Install it: pip install 'semfn[frames]'; or pass a DataFrame of pandas."
         ) from error
     try:
         return narwhals.from_native(frame, eager_only=True)
     except TypeError as error:
-        raise ConfigurationError(
-            f"A {kind} is no frame that can be labelled. Pass a DataFrame of pandas or polars, or "
-            "a Table of pyarrow; a lazy frame needs collect() first."
-        ) from error
+        raise no_frame from error
+
+
+def _type_of(value: object) -> str:
+    kind = type(value)
+    home = kind.__module__.partition(".")[0]
+    return kind.__qualname__ if home == "builtins" else f"{home}.{kind.__qualname__}"
 
 
 def _texts(frame: object, column: int, *, is_text: bool) -> Iterator[str]:
@@ -207,8 +230,8 @@ def _texts(frame: object, column: int, *, is_text: bool) -> Iterator[str]:
     else:
         series = opened[:, column]
         values = ((value, value is None) for value in series.to_list())
-    name = str(opened.columns[column])
-    for row, (value, is_missing) in enumerate(values):
+    name = opened.columns[column]
+    for row, (value, is_missing) in enumerate(values, 1):  # as in messages about files
         text = "" if is_missing else str(value)
         if text:
             _check_cell(value, text, f"column {name!r}, row {row}", is_text=is_text)
@@ -244,7 +267,8 @@ def _beside_pandas(
     is_whole = len(places) == len(frame)
     labeled = frame.copy(deep=False) if is_whole else frame.iloc[places].copy()
     for (name, values), kind in zip(found.items(), kinds, strict=True):
-        labeled[name] = pd.array(values, dtype=_DTYPES[kind])  # type: ignore[call-overload]
+        key = (name, *[""] * (frame.columns.nlevels - 1)) if frame.columns.nlevels > 1 else name
+        labeled[key] = pd.array(values, dtype=_DTYPES[kind])  # type: ignore[call-overload]
     return labeled
 
 

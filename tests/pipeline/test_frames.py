@@ -100,7 +100,7 @@ def test_text_that_is_no_string_is_refused(tmp_path: Path, value: object) -> Non
     message = refusal(
         lambda: write_frame(tmp_path / "t.csv", frame, {"text": 0}), ConfigurationError
     )
-    assert_says(message, "DataFrame, column 'text', row 2", "not a string", "text_column=")
+    assert_says(message, "DataFrame, column 'text', row 3", "not a string", "text_column=")
 
 
 @pytest.mark.parametrize("values", [[1, 2], [0.5, None], [True, False]])
@@ -110,7 +110,7 @@ def test_column_of_numbers_is_refused(tmp_path: Path, values: list[object]) -> N
     message = refusal(
         lambda: write_frame(tmp_path / "t.csv", frame, {"text": 0}), ConfigurationError
     )
-    assert_says(message, "column 'text', row 0", "astype(str)")
+    assert_says(message, "column 'text', row 1", "astype(str)")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_text_that_cannot_be_sent_is_refused(tmp_path: Path, text: str, words: s
     message = refusal(
         lambda: write_frame(tmp_path / "t.csv", frame, {"text": 0}), ConfigurationError
     )
-    assert_says(message, "column 'text', row 1", words)
+    assert_says(message, "column 'text', row 2", words)
     assert not (tmp_path / "t.csv").exists()
 
 
@@ -138,7 +138,7 @@ def test_other_cells_that_cannot_be_sent_are_refused(
     message = refusal(
         lambda: write_frame(tmp_path / "t.csv", frame, {"text": 0, role: 1}), ConfigurationError
     )
-    assert_says(message, "column 'x', row 0", words)
+    assert_says(message, "column 'x', row 1", words)
 
 
 FRAMES = {
@@ -269,7 +269,42 @@ def test_other_frames_refuse_texts_that_are_no_strings(tmp_path: Path, values: l
     message = refusal(
         lambda: write_frame(tmp_path / "t.csv", frame, {"text": 0}), ConfigurationError
     )
-    assert_says(message, "column 'text', row 0")
+    assert_says(message, "column 'text', row 1")
+
+
+def test_a_series_is_no_frame() -> None:
+    """Nothing is to be installed for it."""
+    message = refusal(lambda: columns_of(pd.Series(["a"]), {}), ConfigurationError)
+    assert_says(message, "A pandas.Series is no frame that can be labelled")
+
+
+def test_columns_whose_names_are_no_strings() -> None:
+    """Numbers and levels are named as they are, or by their text; 0 is a name like others."""
+    numbers = pd.DataFrame([["a", "b"]])
+    assert {"text": 0} == columns_of(numbers, {"text": 0})
+    assert {"text": 1, "id": 0} == columns_of(numbers, {"text": "1", "id": 0})
+    message = refusal(lambda: columns_of(numbers, {"text": 2}), ConfigurationError)
+    assert_says(message, "no column 2; it has 0, 1. Pass text_column.")
+    levels = pd.DataFrame([["a", "b", "c"]])
+    levels.columns = pd.MultiIndex.from_tuples([("x", "id"), ("x", "said"), ("text", "")])
+    assert {"text": 1} == columns_of(levels, {"text": ("x", "said")})
+    assert {"text": 2, "id": 0} == columns_of(levels, {"id": ("x", "id")})
+
+
+def test_frame_with_levels_is_refused_once_it_is_labelled(tmp_path: Path) -> None:
+    """The added columns have an empty second level, and are known by the first."""
+    frame = pd.DataFrame([["a"]], columns=pd.MultiIndex.from_tuples([("text", "")]))
+    after = labelled(frame, tmp_path)
+    assert ["example"] == list(after["semantic_function"])
+    message = refusal(lambda: columns_of(after, {}), ConfigurationError)
+    assert_says(message, "already has the column semantic_function")
+
+
+def test_only_some_of_many_columns_are_named() -> None:
+    """A frame may have thousands."""
+    frame = pd.DataFrame([range(30)])
+    message = refusal(lambda: columns_of(frame, {}), ConfigurationError)
+    assert_says(message, "no column 'text'; it has 0, 1, 2", "19, .... Pass text_column.")
 
 
 def test_lazy_frame_and_other_objects_are_refused() -> None:
@@ -286,7 +321,10 @@ def test_missing_narwhals_is_one_sentence_with_the_extra() -> None:
     program = (
         "import sys; sys.modules['narwhals'] = None\n"
         "from analysis.pipeline.frames import columns_of\n"
-        "try:\n    columns_of({}, {})\nexcept Exception as error:\n    print(error)\n"
+        "class Frame:\n    columns = ['text']\n"
+        "for value in (Frame(), {}, [], 'a.csv'):\n"
+        "    try:\n        columns_of(value, {})\n"
+        "    except Exception as error:\n        print(error)\n"
         "print('pandas' in sys.modules)\n"
     )
     result = subprocess.run(
@@ -296,6 +334,8 @@ def test_missing_narwhals_is_one_sentence_with_the_extra() -> None:
         text=True,
         check=True,
     )
-    message, has_pandas = result.stdout.splitlines()
-    assert_says(message, "builtins.dict needs narwhals", "pip install 'semfn[frames]'")
+    message, *others, has_pandas = result.stdout.splitlines()
+    assert_says(message, "__main__.Frame needs narwhals", "pip install 'semfn[frames]'")
+    for kind, message in zip(("dict", "list", "str"), others, strict=True):
+        assert_says(message, f"A {kind} is no frame that can be labelled")
     assert "False" == has_pandas
