@@ -151,14 +151,20 @@ def as_chunks(
             f"chunks is of the type {type(given).__name__}. Pass a list (or another iterable) of "
             "chunks; for a single one there is analyze_chunk."
         )
-    found = (as_chunk(one, settings) for one in given)
+    found = (
+        as_chunk(one, settings, where=f"chunk {number} of those handed in")
+        for number, one in enumerate(given, 1)
+    )
     if not context:
         return found
     return placed_chunks(found, distance=context, has_totals=has_totals, settings=settings)
 
 
-def as_chunk(given: ChunkLike, settings: Settings = SETTINGS) -> Chunk:
+def as_chunk(given: ChunkLike, settings: Settings = SETTINGS, *, where: str = "the chunk") -> Chunk:
     """Return a new `Chunk` of what a caller may hand in; a long title is cut to `title_chars`.
+
+    An id must be a str: a verdict has the id that its chunk was given, and a number would come
+    back as something that is not equal to it. `where` names the chunk in messages.
 
     Raises:
         ConfigurationError: If it has no id or text, or they cannot be sent.
@@ -168,15 +174,17 @@ def as_chunk(given: ChunkLike, settings: Settings = SETTINGS) -> Chunk:
     except (KeyError, TypeError, ValueError) as error:
         lacking = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ConfigurationError(
-            f"Cannot read a chunk of the type {type(given).__name__}: {lacking}. Pass a Chunk, a "
-            "mapping with the strings id and text, or a pair (id, text)."
+            f"Cannot read {where}, which is of the type {type(given).__name__}: "
+            f"{lacking.rstrip('.')}. Pass a Chunk, a mapping with the strings id and text, or a "
+            "pair (id, text)."
         ) from error
     if not _is_encodable(chunk.text):
         raise ConfigurationError(
             f"The text of chunk {chunk.id!r} holds half a surrogate pair, which no service takes. "
             "Decode it anew, or replace it: text.encode('utf-8', 'replace').decode()."
         )
-    check_topic(chunk.topic)
+    for name, words in (("topic", chunk.topic), ("document", chunk.document)):
+        _check_words(f"{name} of chunk {chunk.id!r}", words)
     title = sent_title(
         _check_words(f"title of chunk {chunk.id!r}", chunk.title), settings.title_chars
     )
@@ -199,8 +207,8 @@ def _read_chunk(given: ChunkLike) -> Chunk:
         return replace(given, place=None)  # the analyzer says what stands around
     if isinstance(given, Mapping):
         return Chunk(
-            id=given["id"],
-            text=given["text"],
+            id=_text_of("id", given["id"]),
+            text=_text_of("text", given["text"]),
             topic=given.get("topic"),
             title=given.get("title"),
             document=given.get("document"),
@@ -208,7 +216,17 @@ def _read_chunk(given: ChunkLike) -> Chunk:
     if isinstance(given, str | bytes):
         raise TypeError("a text alone has no id")
     chunk_id, text = given
-    return Chunk(id=chunk_id, text=text)
+    return Chunk(id=_text_of("id", chunk_id), text=_text_of("text", text))
+
+
+def _text_of(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        shown = f", {value!r}" if isinstance(value, int | float) else ""
+        raise TypeError(
+            f"its {name} is of the type {type(value).__name__}{shown}, and must be a str"
+            + (", such as str(id)" if name == "id" else "; a missing one is ''")
+        )
+    return value
 
 
 def _is_encodable(text: str) -> bool:

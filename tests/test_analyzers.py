@@ -372,8 +372,8 @@ async def test_a_source_that_fails_ends_its_stream_only(kind: str) -> None:
     ("chunks", "words"),
     [
         ([{"id": "a", "txt": "one"}], "'text' is missing"),
-        ([{"id": 1, "text": "one"}], "not int and str"),
-        ([("a", None)], "not str and NoneType"),
+        ([{"id": 1, "text": "one"}], "its id is of the type int"),
+        ([("a", None)], "its text is of the type NoneType"),
         ([("a", "one", "two")], "too many values"),
         (["ab"], "a text alone has no id"),
         ([None], "type NoneType"),
