@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from analysis.control.packing import Cutter, Piece, obstacle
 from analysis.labels.tokens import estimate
@@ -86,6 +87,12 @@ def windows(
             yield tuple(piece.chunk for piece in window)
     while (window := cutter.finish()) is not None:
         yield tuple(piece.chunk for piece in window)
+
+
+def are_same(one: Arm, two: Arm, settings: Settings = SETTINGS) -> bool:
+    """Tell whether two arms ask the same requests, as of few texts or short documents."""
+    cut = (windows(arm.chunks, arm.chunks_per_request, settings) for arm in (one, two))
+    return all(first == second for first, second in zip_longest(*cut))
 
 
 def shared_requests(*arms: Arm, settings: Settings = SETTINGS) -> dict[str, str]:

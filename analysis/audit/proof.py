@@ -14,7 +14,7 @@ from typing import Any
 
 from analysis import __version__
 from analysis.analyzer import Estimate
-from analysis.audit.arms import AGAIN, Arm, shared_requests
+from analysis.audit.arms import AGAIN, Arm, are_same, shared_requests
 from analysis.audit.asking import Asked, Progress, ask_all, estimated, left_of
 from analysis.audit.audited import bill_of
 from analysis.audit.kept import Store, source_of
@@ -81,6 +81,14 @@ class Proof:
             for part in self.parts
             for arm in part.arms
         ]
+
+    @property
+    def same_arms(self) -> tuple[tuple[str, str], ...]:
+        """Pack sizes that cut these texts into the same requests, so that they compare nothing."""
+        arms = [arm for arm in self.parts[0].arms if arm.name != AGAIN]
+        return tuple(
+            (one.name, two.name) for one, two in combinations(arms, 2) if are_same(one, two)
+        )
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -249,11 +257,11 @@ def _set_figures(part: Part, found: Sequence[Asked], is_simulated: bool) -> dict
         "models": dict(part.analyzer.models),
         "arms": [one.figures() | {"latency": latency_of(one)} | mark for one in found],
         "agreement": [
-            {"first": one.arm.name, "second": two.arm.name, "is_noise": _is_noise(one, two)}
+            {"first": one.arm.name, "second": two.arm.name, "is_noise": are_same(one.arm, two.arm)}
             | {"found": _agreement(one, two)}
             | mark
             for one, two in combinations(found, 2)
-            if two.arm.name != AGAIN or _is_noise(one, two)
+            if two.arm.name != AGAIN or one.arm.chunks_per_request == two.arm.chunks_per_request
         ],
         "simulated": is_simulated,
     }
@@ -263,11 +271,6 @@ def _agreement(one: Asked, two: Asked) -> dict[str, Any] | None:
     """Return how often two arms agree; their chunks are drawn in the larger requests of the two."""
     requests = shared_requests(one.arm, two.arm)
     return changed(one.labels, two.labels, requests=requests)
-
-
-def _is_noise(one: Asked, two: Asked) -> bool:
-    """Tell whether both asked the same requests."""
-    return two.arm.name == AGAIN and one.arm.chunks_per_request == two.arm.chunks_per_request
 
 
 def _named(labels: LabelSet) -> dict[str, str]:

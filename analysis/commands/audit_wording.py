@@ -5,7 +5,7 @@ Pure. `evaluate_audit` and `prove` print them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -175,6 +175,12 @@ def proof_lines(document: Document) -> list[str]:
         rows += [_pair_row(one["label_set"]["name"], pair) for pair in one["agreement"]]
     lines = [f"Agreement of primary labels{mark}", *laid_out(rows, right={3, 4})]
     lines.append("noise: the same requests twice; no other figure can be expected to be above it.")
+    lines += same_arm_lines(
+        (pair["first"], pair["second"])
+        for one in document["label_sets"]
+        for pair in one["agreement"]
+        if pair["is_noise"] and pair["second"] != AGAIN
+    )
     lines.append("Intervals are by request: chunks of one request can change together.")
     lines += _same_lines(
         [pair["found"] for one in document["label_sets"] for pair in one["agreement"]]
@@ -186,6 +192,19 @@ def proof_lines(document: Document) -> list[str]:
     lines += ["", *bill_lines(document["bill"], mark), *stop_line(document)]
     missing = document["not_asked"]
     return [*lines, f"Not asked: {', '.join(missing)}."] if missing else lines
+
+
+def same_arm_lines(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Return that some pack sizes ask the same, each pair once."""
+    return [
+        line
+        for first, second in dict.fromkeys(pairs)
+        for line in wrap(
+            f"{first} and {second} ask the same requests of these texts: they compare nothing. "
+            "Take more texts, or longer documents.",
+            COLUMNS,
+        )
+    ]
 
 
 def _same_lines(pairs: Sequence[Document | None]) -> list[str]:

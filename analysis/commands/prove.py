@@ -94,9 +94,9 @@ def execute(options: Options) -> int:
 
     try:
         with contextlib.ExitStack() as held:
-            proof = _prepared(held, options)
+            proof, notes = _prepared(held, options)
             target = _target(options["results"])
-            _announce(proof)
+            _announce(proof, notes)
             with hear_signals(signal.default_int_handler):
                 return _carried_out(proof, target, as_json=options["as_json"])
     except KeyboardInterrupt:
@@ -110,7 +110,8 @@ def execute(options: Options) -> int:
         return 2
 
 
-def _prepared(held: contextlib.ExitStack, options: Options) -> Proof:
+def _prepared(held: contextlib.ExitStack, options: Options) -> tuple[Proof, list[str]]:
+    """Return the proof, and what is to be said of its texts."""
     from analysis.audit.proof import prepare
     from analysis.audit.protocol import chosen
     from analysis.commands.kept import store_of
@@ -121,9 +122,10 @@ def _prepared(held: contextlib.ExitStack, options: Options) -> Proof:
     if not 0 < budget < float("inf"):
         raise ConfigurationError(f"--budget is {budget:g}; it must be US dollars above 0.")
     protocol = _protocol(options)
-    chunks = chosen(_chunks(options), protocol)
+    given = _chunks(options)
+    chunks = chosen(given, protocol)
     ledger = options["results"] / f"prove_{protocol.of(chunks).digest[:12]}.semfn.sqlite"
-    return prepare(
+    proof = prepare(
         held,
         protocol=protocol,
         chunks=chunks,
@@ -132,6 +134,17 @@ def _prepared(held: contextlib.ExitStack, options: Options) -> Proof:
         prices=None if options["prices"] is None else read_prices(options["prices"]),
         store=store_of(options, ledger, is_free=options["local"]),
     )
+    return proof, _left_out(len(given), len(chunks), protocol)
+
+
+def _left_out(given: int, asked: int, protocol: Protocol) -> list[str]:
+    """Return how many texts of an input that was read to its end are not asked, and why."""
+    if asked == protocol.chunks or asked == given:
+        return []
+    return [
+        f"{given - asked:,} of {given:,} texts are left out: empty, too long, or the same as an "
+        "earlier one."
+    ]
 
 
 def _protocol(options: Options) -> Protocol:
@@ -195,8 +208,9 @@ def _target(folder: Path) -> Path:
     return folder / f"prove_{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
 
 
-def _announce(proof: Proof) -> None:
+def _announce(proof: Proof, notes: Sequence[str]) -> None:
     """Print the digest first, then what is left to ask and what it takes."""
+    from analysis.commands.audit_wording import same_arm_lines
     from analysis.commands.kept import kept_lines
     from analysis.commands.wording import dollars
 
@@ -208,12 +222,15 @@ def _announce(proof: Proof) -> None:
     cost = sum(one.cost_usd or 0.0 for one in figures)  # without a price there is no budget
     mark = "simulated" if proof.is_local else f"{dollars(cost)} by {figures[0].price_date}"
     click.echo(f"Protocol: {proof.protocol.digest}", err=True)
-    for line in kept_lines(proof.store, proof.sources, requests=requests):
+    for line in (*notes, *kept_lines(proof.store, proof.sources, requests=requests)):
         click.echo(line, err=True)
     if not requests:
         return
+    for line in same_arm_lines(proof.same_arms):
+        click.echo(line, err=True)
+    sets = len(proof.protocol.label_sets)
     click.echo(
-        f"{len(proof.protocol.label_sets)} label sets, {chunks:,} texts each: {requests:,} "
+        f"{sets} label set{'' if sets == 1 else 's'}, {chunks:,} texts each: {requests:,} "
         f"requests, about {tokens:,} input tokens, {mark}; budget {dollars(proof.budget_usd)}.",
         err=True,
     )

@@ -13,6 +13,7 @@ from analysis.audit.arms import (
     ALONE,
     SHUFFLED,
     Arm,
+    are_same,
     audit_arms,
     shared_requests,
     shuffled,
@@ -27,6 +28,18 @@ def chunks(count: int, *, per_document: int = 7) -> list[Chunk]:
     return [
         Chunk(id=str(n), text=f"Text {n}.", document=str(n // per_document)) for n in range(count)
     ]
+
+
+def test_arms_are_the_same_if_each_request_is() -> None:
+    """Documents of seven chunks are cut by a size of five, and by none above six."""
+    arms = {
+        size: Arm(name=f"k={size}", chunks=tuple(chunks(15)), chunks_per_request=size)
+        for size in (5, 7, 20)
+    }
+    assert are_same(arms[7], arms[20])
+    assert not are_same(arms[5], arms[7])
+    part = Arm(name="part", chunks=tuple(chunks(14)), chunks_per_request=20)
+    assert not are_same(arms[20], part)
 
 
 def test_a_run_of_single_chunks_has_no_packing_to_audit() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.commands.running import paid_service, semfn, table
+from tests.commands.running import HEADER, paid_service, semfn, table, written
 
 PRICES = """date = "2026-11-01"
 [models."gpt-6-luna"]
@@ -78,6 +78,23 @@ def test_texts_of_ones_own_are_asked(tmp_path: Path) -> None:
     assert 0 == result.exit_code, result.output
     document = json.loads(result.stdout)
     assert [8, 8, 8, 8] == [arm["chunks"] for arm in document["label_sets"][0]["arms"]]
+
+
+def test_texts_that_are_left_out_and_sizes_that_compare_nothing_are_named(tmp_path: Path) -> None:
+    """Before anything is sent, and again beside the figures."""
+    texts = ["One.", "", "Two.", "One.", "Three."]
+    rows = [(str(number), text, "T") for number, text in enumerate(texts)]
+    source = written(tmp_path, [HEADER, *rows])
+    result = prove(tmp_path, "--local", "--json", "--input", source, *SMALL)
+    assert 0 == result.exit_code, result.output
+    lines = result.stderr.splitlines()
+    assert "2 of 5 texts are left out: empty, too long, or the same as an earlier one." == lines[1]
+    same = "k=10 and k=20 ask the same requests of these texts: they compare nothing."
+    assert 2 == sum(line.startswith(same) for line in lines)
+    assert any(line.startswith("1 label set, 3 texts each: ") for line in lines)
+    (figures,) = json.loads(result.stdout)["label_sets"]
+    noise = [(one["first"], one["second"]) for one in figures["agreement"] if one["is_noise"]]
+    assert [("k=10", "k=20"), ("k=10", "again")] == noise
 
 
 def test_a_used_up_budget_ends_with_four(tmp_path: Path) -> None:
