@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis.commands.evaluate_joins import check_ids, check_texts
-from analysis.commands.evaluate_origins import chosen_label_set, known_facts, notes_on
+from analysis.commands.evaluate_origins import (
+    check_mapping,
+    chosen_label_set,
+    known_facts,
+    notes_on,
+)
 from analysis.commands.labelled_tables import (
     LabelledTable,
     open_labelled,
@@ -179,6 +184,8 @@ def _how(options: Options, facts: Sequence[VoterFacts]) -> Evaluation:
     """
     mapping = None if options["mapping"] is None else _mapping(options["mapping"])
     named = options["label_set"] or (None if mapping is None else mapping.label_set)
+    if mapping is not None and options["label_set"] is None:
+        check_mapping(mapping, facts)
     label_set = chosen_label_set(named, facts)
     if mapping is not None:
         mapping.check(label_set)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from analysis.commands.vote_facts import WAY, VoterFacts, facts_beside
 from analysis.errors import ConfigurationError
+from analysis.evaluation.mapping import Mapping as LabelMapping
 from analysis.labels.label_set import LabelSet
 from analysis.settings import DEFAULT_LABEL_SET
 
@@ -56,6 +57,23 @@ def chosen_label_set(named: str | None, facts: Sequence[VoterFacts]) -> LabelSet
         raise ConfigurationError(
             f"{error} {facts[0].output} was labelled with it; name it with --label-set."
         ) from error
+
+
+def check_mapping(mapping: LabelMapping, facts: Sequence[VoterFacts]) -> None:
+    """Refuse a mapping for another shipped set than that with which an output was labelled.
+
+    Else the labels of the output would be told to be unknown, one by one.
+
+    Raises:
+        ConfigurationError: Names both sets.
+    """
+    for one in facts:
+        if one.label_set in LabelSet.available() and one.label_set != mapping.label_set:
+            raise ConfigurationError(
+                f"Mapping {mapping.name} is for the label set {mapping.label_set}, and "
+                f"{one.output} was labelled with {one.label_set}. Pass a mapping for "
+                f"{one.label_set}, or an output of {mapping.label_set}."
+            )
 
 
 def notes_on(facts: Sequence[VoterFacts], label_set: LabelSet) -> tuple[str, ...]:

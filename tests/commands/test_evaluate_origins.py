@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from analysis.commands.evaluate_origins import chosen_label_set, known_facts, notes_on
+from analysis.commands.evaluate_origins import (
+    check_mapping,
+    chosen_label_set,
+    known_facts,
+    notes_on,
+)
 from analysis.commands.vote_facts import WAY, VoterFacts
 from analysis.errors import ConfigurationError
+from analysis.evaluation.mapping import Mapping as LabelMapping
 from analysis.labels.label_set import LabelSet
+from tests.commands.running import semfn, written
 
 TEN = LabelSet.load("ten_functions")
 KNOWN = {"prompt": "p", "context": "1", "chunks_per_request": "10", "language": "auto"}
@@ -46,6 +53,28 @@ def test_a_label_set_that_is_gone_is_asked_for(tmp_path: Path) -> None:
     """One sentence names the output and the option."""
     with pytest.raises(ConfigurationError, match=r"one.csv was labelled with it; name it with"):
         chosen_label_set(None, [facts(label_set=str(tmp_path / "gone.toml"))])
+
+
+def test_a_mapping_for_another_set_is_refused(tmp_path: Path) -> None:
+    """Of own sets nothing but their file is known, which says nothing of their name."""
+    mapping = LabelMapping.load("csabstruct")
+    check_mapping(mapping, [facts(label_set="sci_abstract"), facts(label_set="mine.toml")])
+    with pytest.raises(ConfigurationError) as error:
+        check_mapping(mapping, [facts(label_set="sci_abstract"), facts("two.csv")])
+    assert (
+        "Mapping csabstruct is for the label set sci_abstract, and two.csv was labelled with "
+        "ten_functions. Pass a mapping for ten_functions, or an output of sci_abstract."
+    ) == str(error.value)
+
+
+def test_the_command_says_so_before_it_reads_labels(tmp_path: Path) -> None:
+    """Unless the set is named, which is the user's own word."""
+    path = written(tmp_path, [("id", "text", "gold"), ("1", "For example, x.", "method")])
+    assert 0 == semfn("run", path, "--topic", "T", "--route", "offline").exit_code
+    asked = ("evaluate", tmp_path / "chunks.labeled.csv", "--gold", "gold")
+    result = semfn(*asked, "--mapping", "csabstruct")
+    assert 2 == result.exit_code
+    assert "was labelled with ten_functions. Pass a mapping for ten_functions" in result.stderr
 
 
 def test_results_that_cannot_be_read_are_told_and_left_out(tmp_path: Path) -> None:
