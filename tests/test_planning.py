@@ -133,4 +133,4 @@ def test_a_prompt_counts_as_cached_where_all_requests_share_the_cache() -> None:
     assert found["responses-ws"] == found["rest"] > found["decisions"] > 1_200
     assert 0 == found["realtime"]
     assert {0} == set(cached("Short.", models).values())
-    assert {0} == set(cached("A definition that is long enough, just about. " * 6, models).values())
+    assert {0} == set(cached("A definition that is long enough, just about. " * 5, models).values())
