@@ -14,7 +14,7 @@ from analysis.analyzer import Estimate
 from analysis.control.packing import Cutter, Piece, Window, kept_apart, obstacle, parts
 from analysis.control.planner import Budgets, JobSize
 from analysis.labels.orders import gives_orders
-from analysis.labels.prompt import CONTENT_TOKENS, PromptBuilder, around_tokens
+from analysis.labels.prompt import CONTENT_TOKENS, PromptBuilder, around_tokens, heading_tokens
 from analysis.labels.tokens import estimate as estimate_tokens
 from analysis.prices import DEFAULT_TIER, PriceTable, price_table
 from analysis.records import Chunk, FailureKind, Item, Pack, Usage
@@ -35,11 +35,12 @@ SESSION_ROUTES = frozenset({"realtime"})
 CACHE_ROUTES = frozenset({"responses-ws", "rest", "decisions"})
 """Routes on which all requests of a run share what is cached."""
 
-SESSION_STEP = 64
-CACHE_STEP = 128
+SESSION_PREFIX_TOKENS = 64
 CACHE_PREFIX_TOKENS = 1_024
-"""What a prompt cache reads comes in steps, and outside of sessions not below a prefix. Source:
-OpenAI guide "Prompt caching", autumn 2026; the steps of sessions by user reports."""
+"""A prompt cache reads nothing below so many. Source: OpenAI guide "Prompt caching", autumn 2026;
+sessions by user reports. Sessions, and models before GPT-5.6, read in steps of 64 and 128 tokens,
+others exactly. No step is counted: it is finer than the estimate of the tokens, and what is counted
+is the most that may be read."""
 
 
 class JobSizer:
@@ -125,7 +126,7 @@ def prefix_tokens(builder: PromptBuilder, route: str) -> int:
         tokens = builder.choice_prefix_tokens
     else:
         tokens = builder.request_tokens - CONTENT_TOKENS
-    least = SESSION_STEP if route in SESSION_ROUTES else CACHE_PREFIX_TOKENS
+    least = SESSION_PREFIX_TOKENS if route in SESSION_ROUTES else CACHE_PREFIX_TOKENS
     return 0 if tokens < least else tokens
 
 
@@ -170,7 +171,9 @@ class PackTally:
         self._is_learned = is_learned
         self._budgets = budgets or Budgets.assumed(settings)
         self._chunks = self._unsendable = self._too_long = self._requests = self._alone = 0
-        self._input_tokens = self._output_tokens = 0
+        self._input_tokens = self._output_tokens = self._cached_tokens = 0
+        self._shared = prefix_tokens(builder, route)
+        self._heading: tuple[str | None, str | None] | None = None
 
     def add(self, chunks: Sequence[Chunk], is_wanted: Sequence[bool] | None = None) -> None:
         """Count chunks; those that are not wanted shape the packs and are not counted."""
@@ -198,10 +201,8 @@ class PackTally:
         budgets = self._budgets
         usage = Usage(input_tokens=self._input_tokens, output_tokens=self._output_tokens)
         tokens = usage.input_tokens + usage.output_tokens
-        step = SESSION_STEP if self._route in SESSION_ROUTES else CACHE_STEP
-        shared = prefix_tokens(self._builder, self._route)
-        cached = min(usage.input_tokens, max(0, self._requests - 1) * (shared - shared % step))
-        kept = shared if self._route in CACHE_ROUTES else 0
+        cached = self._cached_tokens
+        kept = self._shared if self._route in CACHE_ROUTES else 0
         return Estimate(
             chunks=self._chunks,
             unsendable=self._unsendable,
@@ -242,7 +243,17 @@ class PackTally:
             pack = Pack(items=items, topic=window[0].topic)
             asked = self._builder.input_tokens(pack, as_choices=self._as_choices)
             written = ANSWER_FRAME_TOKENS + ANSWER_TOKENS * len(items)
+            self._cached_tokens += self._read_tokens(pack)
             self._requests += 1
             self._chunks += len(items)
             self._input_tokens += asked
             self._output_tokens += 0 if self._as_choices else written
+
+    def _read_tokens(self, pack: Pack) -> int:
+        """Return what the next request may read from the cache: in a session also its heading."""
+        heading = (pack.title, pack.topic)
+        is_same, self._heading = heading == self._heading, heading
+        if not self._requests or not self._shared:
+            return 0
+        has_heading = is_same and self._route in SESSION_ROUTES
+        return self._shared + (heading_tokens(pack) if has_heading else 0)

@@ -16,6 +16,7 @@ from analysis.labels.prompt import (
     CONTEXT_TOKENS,
     POSITION_TOKENS,
     PromptBuilder,
+    heading_tokens,
 )
 from analysis.labels.tokens import estimate
 from analysis.prices import price_table
@@ -296,7 +297,33 @@ def test_what_a_prompt_cache_may_read_is_no_part_of_the_cost(
     saved = (found.cached_tokens * (0.10 - 0.01) + 2 * writes * 0.025) / 1e6
     assert pytest.approx(found.cost_usd - saved) == found.least_cost_usd
     assert (route, "gpt-6-luna") == (found.route, found.model)
-    assert 0 == found.cached_tokens % (64 if route == "realtime" else 128)
+    shared = (builder.request_tokens - CONTENT_TOKENS) * is_read
+    assert 2 * shared == found.cached_tokens
+
+
+@pytest.mark.parametrize(("route", "is_counted"), [("realtime", True), ("rest", False)])
+def test_a_session_reads_the_heading_that_its_last_request_had(
+    route: str, is_counted: bool
+) -> None:
+    """Title and topic stand before what differs; the request after another title reads neither."""
+    builder = PromptBuilder(LabelSet.load("ten_functions").with_examples(), rng=random.Random(1))
+    tally = PackTally(
+        builder,
+        topic="Night trains",
+        chunks_per_request=1,
+        model="gpt-6-luna",
+        in_flight=4,
+        settings=SETTINGS,
+        route=route,
+    )
+    titles = ("Timetables", "Timetables", "Sleeping cars", "Sleeping cars")
+    chunks = [replace(chunk(str(place)), title=title) for place, title in enumerate(titles)]
+    tally.add(chunks)
+    read = 3 * (builder.request_tokens - CONTENT_TOKENS)
+    for again in (chunks[1], chunks[3]) if is_counted else ():
+        item = Item(ticket=0, chunk=again, tokens=1)
+        read += heading_tokens(Pack(items=(item,), topic="Night trains"))
+    assert read == tally.estimate().cached_tokens
 
 
 AROUND = PromptBuilder(LabelSet.load("ten_functions"), rng=random.Random(1), has_context=True)

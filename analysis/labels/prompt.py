@@ -241,11 +241,18 @@ _context_tokens = lru_cache(maxsize=1_024)(estimate)
 """The scheduler asks for the size of a waiting pack again and again."""
 
 
+def heading_tokens(pack: Pack) -> int:
+    """Return the estimated tokens of title and topic, which stand before all that differs."""
+    return _title_tokens(pack) + (_topic_tokens(pack.topic) if pack.topic else 0)
+
+
+def _title_tokens(pack: Pack) -> int:
+    return _topic_tokens(pack.title) + CONTEXT_TOKENS if pack.title else 0
+
+
 def around_tokens(pack: Pack) -> int:
     """Return the estimated tokens of title, position and context; most packs have none of these."""
-    tokens = POSITION_TOKENS if pack.position else 0
-    if pack.title:
-        tokens += _topic_tokens(pack.title) + CONTEXT_TOKENS
+    tokens = _title_tokens(pack) + (POSITION_TOKENS if pack.position else 0)
     texts = (*pack.before, *pack.after)
     return tokens + sum(_context_tokens(text) + CONTEXT_TOKENS for text in texts)
 
