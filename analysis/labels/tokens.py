@@ -5,8 +5,9 @@ not exact, since `Correction` follows what the service bills: dispatch has one p
 
 Every character counts as a fixed share of a token, by the script that the first byte of its UTF-8
 form tells. The shares are estimates for vocabularies of the size of o200k_base, which averages
-about 4.2 bytes a token in English prose, 4.0 in French, 5.5 to 6 in Russian and 3.3 to 3.6 in
-Chinese (0.75 to 0.9 tokens a character). They lean to the high side of these ranges.
+about 4.2 bytes a token in English prose, 4.0 in French, 5.5 to 6 in Russian and 3.3 to 4.0 in
+Chinese (0.75 to 0.9 tokens a character). On texts of 1,000 chunks the shares give 4.3, 4.2, 5.0 and
+3.7; prompts beside the texts are estimated above their count, see docs/explanation/money.md.
 """
 
 from __future__ import annotations
