@@ -312,6 +312,7 @@ def _run_tables(
             label_names=_label_names(labels, options),
             notes=notes,
             review=options.review,
+            overwrite=options.overwrite,
             without_logprobs=(
                 without_logprobs(analyzer.models, endpoint) if options.logprobs else ()
             ),

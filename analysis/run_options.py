@@ -140,6 +140,8 @@ class RunOptions:
         progress: True writes on stderr how far the run is, on a terminal in one line, elsewhere
             every 10 s; a function is called with a `Progress` once before anything is sent, then
             with each verdict, and not always in the thread of the call.
+        overwrite: Replace a file at the place of the output, whatever it holds, unless it is an
+            input or the ledger. Without it only outputs of the same ledger are replaced.
     """
 
     id_column: str | None = None
@@ -183,6 +185,7 @@ class RunOptions:
     min_confidence: float | None = None
     logprobs: bool = False
     progress: bool | Callable[[Progress], object] = False
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         for name, kind in OPTION_KINDS.items():

@@ -61,6 +61,9 @@ EXAMPLE = "Example: semfn export chunks.labeled.csv.semfn.sqlite -o labels.csv"
     help="Add the column semfn_review, with 'uncertain' for labels whose confidence is below X.",
 )
 @click.option(
+    "--overwrite", is_flag=True, help="Replace a file at the place of the output, whatever it is."
+)
+@click.option(
     "--csv-formulas",
     default="keep",
     type=click.Choice(["keep", "guard"]),

@@ -74,6 +74,9 @@ _SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
     type=click.Path(path_type=Path),
     help="Record of the run. [default: OUTPUT with .semfn.sqlite]",
 )
+@click.option(
+    "--overwrite", is_flag=True, help="Replace a file at the place of the output, whatever it is."
+)
 @click.option("--fresh", is_flag=True, help="Ask everything again; earlier answers are kept aside.")
 @click.option("--retry-failed", is_flag=True, help="Ask only the rows that failed.")
 @click.option(

@@ -61,6 +61,9 @@ _NAME_LANGUAGES = [language for language in LANGUAGES if language != "auto"]
     type=click.Choice(["keep", "guard"]),
     help="Cells of a CSV that a spreadsheet would run: as they are, or with an apostrophe.",
 )
+@click.option(
+    "--overwrite", is_flag=True, help="Replace a file at the place of the output, whatever it is."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON on stdout.")
 @click.option("--debug", is_flag=True, help="Show a traceback on errors.")
 def vote(**options: Any) -> None:
@@ -112,7 +115,7 @@ def _vote(options: Mapping[str, Any]) -> None:
         )
     polled = open_outputs(options, _tell)
     table = unlabelled(polled.tables[0], polled.stamp)
-    check_target(output, table, options["outputs"])
+    check_target(output, table, options["outputs"], overwrite=options["overwrite"])
     ballots = read_ballots(options, polled.tables)
     election = elect(ballots.opinions, ballots.label_set)
     language = options["label_names"]

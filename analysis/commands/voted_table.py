@@ -17,6 +17,7 @@ from analysis.evaluation.votes import Vote
 from analysis.pipeline.csv_rows import CsvRows
 from analysis.pipeline.formats import STREAM, Kind
 from analysis.pipeline.output import check_writable
+from analysis.pipeline.overwriting import check_kind
 from analysis.pipeline.places import RESULTS
 from analysis.pipeline.sinks import RUN_COLUMNS, check_sink, write_output
 from analysis.pipeline.tables import Row, Table
@@ -102,13 +103,16 @@ def unlabelled(table: LabelledTable, stamp: tuple[int, int]) -> Table:
     )
 
 
-def check_target(output: str, table: Table, inputs: Sequence[Path]) -> None:
+def check_target(
+    output: str, table: Table, inputs: Sequence[Path], *, overwrite: bool = False
+) -> None:
     """Check, before rows are read, that the voted table can be written.
 
     Args:
         output: As the user named it.
         table: See `unlabelled`.
         inputs: The outputs that vote.
+        overwrite: A file that is no earlier table of votes may be replaced.
 
     Raises:
         ConfigurationError: If it cannot, or would take the place of a file of a run.
@@ -124,6 +128,8 @@ def check_target(output: str, table: Table, inputs: Sequence[Path]) -> None:
             f"{output} is the output of a run, which {results} tells of. Pass another output with "
             "-o, or move both away."
         )
+    if not overwrite:
+        check_kind(Path(output), [name for name, _ in VOTED_COLUMNS], "votes")
 
 
 def write_voted(

@@ -32,6 +32,7 @@ from analysis.pipeline.output import (
     write_csv,
     write_whole,
 )
+from analysis.pipeline.overwriting import check_kind, check_no_input
 from analysis.pipeline.parquet_rows import GROUP_ROWS, check_pyarrow
 from analysis.pipeline.report import SIMULATED_MODELS
 from analysis.pipeline.review import check_bound, is_uncertain, mark_of
@@ -105,12 +106,15 @@ class Wanted:
         min_confidence: Labels with a confidence below this, above 0 and up to 1, are marked in a
             column for it.
         csv_formulas: `keep` or `guard`, for CSV.
+        overwrite: A file that is no earlier export may be replaced, unless it is an input of the
+            ledger.
     """
 
     only_failed: bool = False
     uncertain: float | None = None
     min_confidence: float | None = None
     csv_formulas: str = KEEP
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         check_formulas(self.csv_formulas)
@@ -177,6 +181,9 @@ def export(
     with reading(ledger) as held:
         if str(output) != STREAM:
             _check(Path(output), form, Path(ledger))
+            check_no_input(Path(output), held.sources())
+            if not wanted.overwrite:
+                check_kind(Path(output), EXPORT_COLUMNS, "an earlier export")
         newest = held.newest(only_failed=wanted.only_failed)
         rows = (row for row in newest if wanted.takes(row[2], done))
         fill = _filler(form, rows, wanted)

@@ -23,12 +23,15 @@ from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger_reading import HeldVerdicts, reading
 from analysis.pipeline.ledger_rows import SAME_TEXT, VerdictRow, deciding
 from analysis.pipeline.output import (
+    OUTPUT_COLUMNS,
     STOPPED_CELLS,
     VerdictCells,
     cells_of,
     check_writable,
     output_columns,
 )
+from analysis.pipeline.overwriting import check_kind, check_ledger, check_no_input
+from analysis.pipeline.places import results_of
 from analysis.pipeline.report import SIMULATED_MODELS
 from analysis.pipeline.review import check_columns, marked
 from analysis.pipeline.run import TableRun
@@ -90,7 +93,7 @@ def join(
         for part in parts:
             _look_back(verdicts, ledger, part, firsts, topic_digest)
             done.is_other_topic |= _is_other_topic(part.facts, topic_digest)
-        _check_outputs(ledger, jobs)
+        _check_outputs(ledger, jobs, wanted, verdicts.sources())
         for part in parts:
             rows = _rows(verdicts, part, firsts, wanted, done)
             write_output(
@@ -137,8 +140,10 @@ def _parts(
     return found
 
 
-def _check_outputs(ledger: Path, jobs: Sequence[InputJob]) -> None:
-    """Refuse outputs that cannot be written, or that are an input or the ledger."""
+def _check_outputs(
+    ledger: Path, jobs: Sequence[InputJob], wanted: Wanted, sources: Sequence[str]
+) -> None:
+    """Refuse outputs that cannot be written, or would replace what is no output of the ledger."""
     inputs = [job.table.path for job in jobs]
     for job in jobs:
         if str(job.output) == STREAM:
@@ -146,6 +151,10 @@ def _check_outputs(ledger: Path, jobs: Sequence[InputJob]) -> None:
         if len(jobs) > 1:
             _make_folder(job.output.parent)
         check_writable(job.output, inputs=[*inputs, *files_of(ledger)])
+        check_no_input(job.output, sources)
+        if not wanted.overwrite:
+            check_kind(job.output, OUTPUT_COLUMNS, "labels of a run")
+            check_ledger(job.output, ledger, results=results_of(job.output, several=len(jobs) > 1))
 
 
 def _make_folder(folder: Path) -> None:

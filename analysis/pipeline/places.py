@@ -78,7 +78,7 @@ class RunPaths:
             outputs=outputs,
             homes=homes,
             ledger=ledger or home.with_name(f"{home.name}.{_LEDGER}"),
-            results=home.with_name(f"{home.name}.{RESULTS}"),
+            results=results_of(home),
         )
 
     @property
@@ -128,6 +128,11 @@ class RunPaths:
                 raise ConfigurationError(
                     f"Cannot make the folder {folder}: {cause(error)}. Pass another one with -o."
                 ) from error
+
+
+def results_of(output: Path, *, several: bool = False) -> Path:
+    """Return where a run with this output, or with several in its folder, tells of itself."""
+    return output.with_name(RESULTS if several else f"{output.name}.{RESULTS}")
 
 
 def state_folder(name: str) -> Path:

@@ -29,6 +29,7 @@ from analysis.pipeline.duplicates import FirstTexts
 from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger import Ledger
 from analysis.pipeline.output import STOPPED_CELLS, VerdictCells, cells_of, output_columns
+from analysis.pipeline.overwriting import check_run_outputs
 from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import (
     Counts,
@@ -111,6 +112,7 @@ class RunChoices:
         notes: Lines for the summary beside those about the inputs.
         review: Which labels are marked, or None.
         without_logprobs: See `Plan`.
+        overwrite: Files that are no outputs of this ledger may be replaced by the outputs.
     """
 
     chunks_per_request: int
@@ -128,6 +130,7 @@ class RunChoices:
     notes: tuple[str, ...] = ()
     review: Review | None = None
     without_logprobs: tuple[str, ...] = ()
+    overwrite: bool = False
 
 
 Progress = Callable[[Verdict], None]
@@ -176,6 +179,9 @@ class TableRun:
             LedgerError: If a ledger cannot be used, or another run holds it.
         """
         self.paths.check([table.path for table in self.tables])
+        sources = [table.source for table in self.tables]
+        if not self._choices.overwrite:
+            check_run_outputs(self.paths, sources)
         key_of = self.key_maker(self._analyzer.run_key)
         firsts = self._held.enter_context(FirstTexts(key_of))
         reuse = self._open_reuse(key_of)
@@ -185,7 +191,7 @@ class TableRun:
         facts = {"run_id": self.run_id, **self._analyzer.run_key}
         self._ledger = Ledger.open(
             self.paths.ledger,
-            sources=[table.source for table in self.tables],
+            sources=sources,
             key_of=key_of,
             run_facts=dict(self._choices.record) | facts,
             started_at=self._started_at.isoformat(),

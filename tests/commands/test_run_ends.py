@@ -58,7 +58,7 @@ def test_refused_key_stops_at_once_and_the_right_one_goes_on(tmp_path: Path) -> 
     path, out = table(tmp_path, 1_000), tmp_path / OUT
     out.write_text("of an earlier run", encoding="utf-8")
     with paid_service(api_key="right") as service:
-        result = semfn("run", path, env=service.environment("sk-canary-wrong"))
+        result = semfn("run", path, "--overwrite", env=service.environment("sk-canary-wrong"))
         assert (3, "") == (result.exit_code, result.stdout), result.output
         assert requests_in(tmp_path / LEDGER) <= SETTINGS.responses_ws_in_flight
         assert ("of an earlier run", 0) == (out.read_text(encoding="utf-8"), service.chunks)
@@ -69,7 +69,7 @@ def test_refused_key_stops_at_once_and_the_right_one_goes_on(tmp_path: Path) -> 
         assert f"Partial output: {tmp_path / PARTIAL}" in result.stderr
         assert "canary" not in result.stderr
         assert b"canary" not in (tmp_path / LEDGER).read_bytes()
-        result = semfn("run", path, env=service.environment())
+        result = semfn("run", path, "--overwrite", env=service.environment())
         assert (0, 1_000) == (result.exit_code, service.chunks), result.output
     assert not (tmp_path / PARTIAL).exists()
     assert 1_000 == sum(bool(label) for label in column(out, "semantic_function"))

@@ -66,7 +66,7 @@ def test_a_full_disk_ends_with_five(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        result = semfn("vote", *paths, "-o", target)
+        result = semfn("vote", *paths, "-o", target, "--overwrite")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (5, "old") == (result.exit_code, target.read_text("utf-8"))
@@ -75,10 +75,14 @@ def test_a_full_disk_ends_with_five(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_there_is_replaced(tmp_path: Path) -> None:
-    """Whole, as an export does."""
+    """Whole, as an export does, if it holds votes or the user says so."""
     target = tmp_path / "v.csv"
+    command = ("vote", *outputs(tmp_path, *LABELS), "-o", target)
     target.write_text("old", encoding="utf-8")
-    assert 0 == semfn("vote", *outputs(tmp_path, *LABELS), "-o", target).exit_code
+    assert 2 == semfn(*command).exit_code
+    assert "old" == target.read_text("utf-8")
+    assert 0 == semfn(*command, "--overwrite").exit_code
+    assert 0 == semfn(*command).exit_code
     assert ["noise", "contrast", "key_thesis", ""] == column(target, "semantic_function")
     assert [] == [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
 

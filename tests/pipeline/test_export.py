@@ -129,7 +129,7 @@ def test_an_export_that_fails_leaves_the_old_table(tmp_path: Path, target: Path)
     spoil_half(path)
     target.write_text("old")
     with pytest.raises(LedgerError, match="cannot be read"):
-        export(path, target)
+        export(path, target, wanted=Wanted(overwrite=True))
     assert ("old", ["labels.csv", "ledger.sqlite", "ledger.sqlite.lock"]) == (
         target.read_text(),
         sorted(os.listdir(tmp_path)),
