@@ -6,6 +6,7 @@ io. It puts the parts of a run together: table, analyzer, ledger, local service.
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from analysis.arguments import check_topic
 from analysis.audit.record import topic_digest
 from analysis.commands.wording import partial_words
 from analysis.connections import without_logprobs
-from analysis.endpoint import EMBEDDED, Endpoint
+from analysis.endpoint import EMBEDDED, NO_KEY, VARIABLES, Endpoint
 from analysis.errors import (
     AnalysisError,
     ConfigurationError,
@@ -36,7 +37,7 @@ from analysis.pipeline import frames
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import RunSummary, StopKind
-from analysis.pipeline.run import RunChoices, TableRun
+from analysis.pipeline.run import Plan, RunChoices, TableRun
 from analysis.pipeline.tables import Row, scan
 from analysis.prices import PriceTable, own_prices
 from analysis.progress import shown
@@ -89,7 +90,39 @@ def analyze_file(
     with contextlib.ExitStack() as held:
         hooks = held.enter_context(shown(hooks, chosen, clock=time.monotonic, stream=sys.stderr))
         opened = open_run(held, path_in, path_out, topic, chosen, hooks)
-        return _run_tables(held, opened, chosen, hooks)
+        run, analyzer = _run_of(held, opened, chosen, hooks)
+        return drive(run, analyzer, hooks, chosen)
+
+
+def plan_file(
+    path_in: str | Path | Sequence[str | Path],
+    path_out: str | Path | None = None,
+    *,
+    topic: str | None = None,
+    hooks: Hooks | None = None,
+    **options: Any,
+) -> Plan:
+    """Tell what `analyze_file` would do now: what the ledger holds, and what is to be asked.
+
+    Nothing is sent, the ledger is only read, and no key is needed: without one, and without a base
+    URL, the run is planned for OpenAI's address.
+
+    Args:
+        path_in: As for `analyze_file`.
+        path_out: As for `analyze_file`; by it the ledger is found.
+        topic: For rows without a topic of their own.
+        hooks: Told what was assumed about the input.
+        **options: The fields of `RunOptions`.
+
+    Raises:
+        ConfigurationError: If the run would be refused.
+        LedgerError: If the ledger cannot be read.
+    """
+    hooks, chosen = _heard(hooks, topic), _options(options)
+    with contextlib.ExitStack() as held:
+        opened = open_run(held, path_in, path_out, topic, chosen, hooks)
+        run, _ = _run_of(held, opened, chosen, hooks, is_preview=True)
+        return run.prepare()
 
 
 def estimate_file(
@@ -262,14 +295,24 @@ def read_prices(path: Path) -> PriceTable:
         ) from error
 
 
-def _run_tables(
-    held: contextlib.ExitStack, opened: Opened, options: RunOptions, hooks: Hooks
-) -> RunSummary:
-    """Put analyzer, ledger and, if wanted, the local service around the inputs, and run them."""
+def _run_of(
+    held: contextlib.ExitStack,
+    opened: Opened,
+    options: RunOptions,
+    hooks: Hooks,
+    *,
+    is_preview: bool = False,
+) -> tuple[TableRun, HybridSemanticAnalyzer]:
+    """Put analyzer, ledger and, if wanted, the local service around the inputs.
+
+    A preview starts no service and writes no tape.
+    """
     labels = _label_set(options)  # read once, so that both sides have the same one
     file, options = options.label_set, replace(options, label_set=labels)
-    endpoint = _endpoint(held, options)
-    tape = held.enter_context(_recording(options.tape)).write if options.tape else None
+    endpoint = _endpoint_to_plan(options) if is_preview else _endpoint(held, options)
+    tape = None
+    if options.tape and not is_preview:
+        tape = held.enter_context(_recording(options.tape)).write
     analyzer = _analyzer(
         options, endpoint, context=opened.context, on_event=hooks.on_event, tape=tape
     )
@@ -313,6 +356,7 @@ def _run_tables(
             notes=notes,
             review=options.review,
             overwrite=options.overwrite,
+            is_preview=is_preview,
             without_logprobs=(
                 without_logprobs(analyzer.models, endpoint) if options.logprobs else ()
             ),
@@ -321,7 +365,7 @@ def _run_tables(
         stdout=hooks.stdout,
     )
     held.callback(run.close)
-    return drive(run, analyzer, hooks, options)
+    return run, analyzer
 
 
 def _label_set(options: RunOptions) -> LabelSet:
@@ -386,6 +430,16 @@ def _known_endpoint(options: RunOptions) -> Endpoint:
                 api_key=options.api_key, base_url=options.base_url
             )
     return Endpoint.none()
+
+
+def _endpoint_to_plan(options: RunOptions) -> Endpoint:
+    """Return where requests would go, by which rows are known in the ledger; nothing is sent."""
+    if options.local:
+        return Endpoint.find(api_key="local", base_url="http://127.0.0.1", host=EMBEDDED)
+    if options.routes == ("offline",):
+        return Endpoint.none()
+    key = options.api_key or os.environ.get(VARIABLES["api_key"]) or NO_KEY
+    return options.endpoint or Endpoint.find(api_key=key, base_url=options.base_url)
 
 
 def _recording(path: str | Path) -> Recording:

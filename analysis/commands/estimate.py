@@ -19,7 +19,7 @@ from analysis.commands.wording import dollars
 if TYPE_CHECKING:
     from analysis.analyzer import Estimate, FileEstimate
 
-_SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
+_SHOWN = frozenset({"inputs", "as_json", "debug"})
 """Options that are no options of `entry.estimate_file`."""
 
 
@@ -81,7 +81,7 @@ def execute(options: Mapping[str, Any]) -> int:
 
 
 def estimate_lines(found: FileEstimate) -> list[str]:
-    """Return an estimate in plain lines; `run --dry-run` shows the same ones."""
+    """Return an estimate in plain lines."""
     first = found.routes[0]
     alone = f", {first.alone:,} of them alone" if first.alone else ""
     lines = [

@@ -105,7 +105,9 @@ _SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
     "0 to 1. Needs the route decisions or --logprobs.",
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Show rows, requests, tokens, cost and time; send nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Show what is to be done, with requests, tokens, cost and time; send and write nothing.",
 )
 @click.option("--quiet", is_flag=True, help="No progress, only errors.")
 @click.option(
@@ -147,9 +149,9 @@ def execute(options: Mapping[str, Any]) -> int:
         _say("Error: --json and an output of - both want stdout. Name an output file with -o.")
         return 2
     if options["dry_run"]:
-        from analysis.commands import estimate
+        from analysis.commands import dry_run
 
-        return estimate.execute(options)
+        return dry_run.execute(options)
     display = Display(
         is_quiet=options["quiet"],
         is_local=options["local"],

@@ -34,7 +34,7 @@ from analysis.pipeline.overwriting import check_kind, check_ledger, check_no_inp
 from analysis.pipeline.places import results_of
 from analysis.pipeline.report import SIMULATED_MODELS
 from analysis.pipeline.review import check_columns, marked
-from analysis.pipeline.run import TableRun
+from analysis.pipeline.row_keys import key_maker
 from analysis.pipeline.sinks import write_output
 from analysis.pipeline.tables import Row, Table, scan
 from analysis.records import Chunk
@@ -134,7 +134,7 @@ def _parts(
             _Part(
                 job=replace(job, table=table),
                 facts=facts,
-                key_of=TableRun.key_maker(deciding(facts)),
+                key_of=key_maker(deciding(facts)),
             )
         )
     return found

@@ -179,6 +179,10 @@ class HeldVerdicts:
         ((rows, in_force, set_aside),) = self._rows(_COUNTS)
         return LeftOut(rows=rows, set_aside=set_aside, other_forms=in_force - rows)
 
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy the whole ledger into an empty database; raises sqlite3.Error."""
+        self._connection.backup(target)
+
     def models(self) -> set[str | None]:
         """Return the models of all verdicts, as the service named them."""
         return {model for (model,) in self._rows("SELECT DISTINCT model FROM verdict")}

@@ -120,7 +120,7 @@ def has_columns(path: Path, columns: Sequence[str] = OUTPUT_COLUMNS) -> bool:
         with gzip.open(path, "rb") if is_packed(path) else path.open("rb") as raw:
             head = raw.readline(_HEAD_BYTES) if form is Format.JSONL else raw.read(_HEAD_BYTES)
         if form is Format.JSONL:
-            return set(columns) <= json.loads(head).keys()
+            return set(columns) <= set(json.loads(head).keys())
     except (OSError, EOFError, zlib.error, ValueError, AttributeError, RecursionError):
         return False
     # Whichever delimiter; another program may have put quotes around the names.

@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
-import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import chain
-from json.encoder import encode_basestring_ascii as as_json
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +23,7 @@ from analysis.pipeline.dialect import cause
 from analysis.pipeline.duplicates import FirstTexts
 from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger import Ledger
+from analysis.pipeline.ledger_copy import copied
 from analysis.pipeline.output import STOPPED_CELLS, VerdictCells, cells_of, output_columns
 from analysis.pipeline.overwriting import check_run_outputs
 from analysis.pipeline.places import RunPaths
@@ -40,14 +36,14 @@ from analysis.pipeline.report import (
     models_of,
     summarize,
 )
+from analysis.pipeline.results_file import is_told, write_results
 from analysis.pipeline.reuse import Reuse
 from analysis.pipeline.review import Outlook, Review, marked
+from analysis.pipeline.row_keys import key_maker
 from analysis.pipeline.selection import Selection, Share
 from analysis.pipeline.sinks import KEEP, write_output
 from analysis.pipeline.tables import Row, Table, scan
 from analysis.records import Chunk, FailureKind, Labeled, Verdict
-
-KEY_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +108,8 @@ class RunChoices:
         notes: Lines for the summary beside those about the inputs.
         review: Which labels are marked, or None.
         without_logprobs: See `Plan`.
+        is_preview: The run is prepared on a copy of its ledger and goes no further; nothing is
+            written.
         overwrite: Files that are no outputs of this ledger may be replaced by the outputs.
     """
 
@@ -131,6 +129,7 @@ class RunChoices:
     review: Review | None = None
     without_logprobs: tuple[str, ...] = ()
     overwrite: bool = False
+    is_preview: bool = False
 
 
 Progress = Callable[[Verdict], None]
@@ -178,11 +177,15 @@ class TableRun:
             ConfigurationError: If input, output or options cannot be used.
             LedgerError: If a ledger cannot be used, or another run holds it.
         """
-        self.paths.check([table.path for table in self.tables])
+        ledger = self.paths.ledger
+        if self._choices.is_preview:
+            ledger = self._held.enter_context(copied(ledger))
+        else:
+            self.paths.check([table.path for table in self.tables])
         sources = [table.source for table in self.tables]
         if not self._choices.overwrite:
             check_run_outputs(self.paths, sources)
-        key_of = self.key_maker(self._analyzer.run_key)
+        key_of = key_maker(self._analyzer.run_key)
         firsts = self._held.enter_context(FirstTexts(key_of))
         reuse = self._open_reuse(key_of)
         rows, everything = self._scan(firsts)
@@ -190,7 +193,7 @@ class TableRun:
             self._most_failed = allowed_failures(self._choices.max_failed, rows)
         facts = {"run_id": self.run_id, **self._analyzer.run_key}
         self._ledger = Ledger.open(
-            self.paths.ledger,
+            ledger,
             sources=sources,
             key_of=key_of,
             run_facts=dict(self._choices.record) | facts,
@@ -265,28 +268,6 @@ class TableRun:
             tally.add(chunks, selection.wanted(chunks, share))
         return tally.estimate()
 
-    @staticmethod
-    def key_maker(run_key: Mapping[str, str]) -> Callable[[Chunk], bytes]:
-        """Return what makes the keys of the ledger, for `Analyzer.run_key` of a run."""
-        shape = json.dumps(dict(sorted(run_key.items())), sort_keys=True)
-        prefix = hashlib.sha256(shape.encode())
-
-        def key_of(chunk: Chunk) -> bytes:
-            # The JSON list of text and topic, put together by hand in half the time.
-            topic = "null" if chunk.topic is None else as_json(chunk.topic)
-            # A chunk of a document has its neighbours; a loose one may never stand for it.
-            place = "" if chunk.document is None else ', "in a document"'
-            if around := chunk.place:
-                # Not its number: a row that comes in far away changes no other.
-                place += f", [{_marks(around.before)}], [{_marks(around.after)}]"
-            if chunk.title is not None:  # rows without one keep the key that they always had
-                place += f', {{"title": {as_json(chunk.title)}}}'
-            hasher = prefix.copy()
-            hasher.update(f"[{as_json(chunk.text)}, {topic}{place}]".encode())
-            return hasher.digest()[:KEY_BYTES]
-
-        return key_of
-
     # The paid work
 
     async def label(self, on_verdict: Progress | None = None) -> None:
@@ -354,8 +335,8 @@ class TableRun:
         if stop is None:
             self._remove_partials()
         summary = self._summary(plan, stop, reason)
-        if changed or plan.to_do or not self._is_told(summary):
-            self._write_summary(summary)
+        if changed or plan.to_do or not is_told(self.paths.results, summary):
+            write_results(self.paths.results, summary)
         return summary
 
     def _summary(self, plan: Plan, stop: StopKind | None, reason: str) -> RunSummary:
@@ -428,35 +409,6 @@ class TableRun:
                 cells = STOPPED_CELLS if verdict is None else cells_of(verdict, names)
                 yield row, marked(cells, self._bound)
 
-    def _is_told(self, summary: RunSummary) -> bool:
-        """Tell whether the summary that is there is whole and tells of the same end."""
-        try:
-            found = json.loads(self.paths.results.read_bytes())
-        except (OSError, ValueError):  # a process died before it was written
-            return False
-        told = ("exit_code", "min_confidence")
-        return isinstance(found, dict) and all(
-            found.get(name) == getattr(summary, name) for name in told
-        )
-
-    def _write_summary(self, summary: RunSummary) -> None:
-        target = self.paths.results
-        text = summary.to_json()
-        fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
-        try:
-            with fresh.open("wb") as file:  # unsynced it could be empty after a power cut
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, target)
-        except OSError as error:
-            raise LedgerError(
-                f"Cannot write the summary {target}: {cause(error)}. Make room or mend the disk, "
-                "then run the same command again."
-            ) from error
-        finally:
-            fresh.unlink(missing_ok=True)
-
     # Inside
 
     def close(self) -> None:
@@ -491,13 +443,3 @@ class TableRun:
         return self._analyzer.tally(
             topic=self._topic, chunks_per_request=self._choices.chunks_per_request
         )
-
-
-@lru_cache(maxsize=256)
-def _mark(text: str) -> str:
-    """Return the digest of a text; the rows around it want it again."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _marks(texts: Sequence[str]) -> str:
-    return _mark(texts[0]) if len(texts) == 1 else " ".join(map(_mark, texts))
