@@ -23,7 +23,7 @@ from analysis.commands.wording import (
 )
 from analysis.hooks import Hooks, Meter, Progress
 from analysis.interrupts import INTERRUPTED
-from analysis.pipeline.report import SIMULATED_MODELS
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.run_course import agree
 
 if TYPE_CHECKING:

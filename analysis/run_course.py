@@ -22,7 +22,8 @@ from analysis.interrupts import (
     run_here,
 )
 from analysis.pipeline.places import RunPaths
-from analysis.pipeline.report import SIMULATED_MODELS, RunSummary, StopKind
+from analysis.pipeline.bill import SIMULATED_MODELS
+from analysis.pipeline.report import RunSummary, StopKind
 from analysis.pipeline.run import Plan, TableRun
 from analysis.pipeline.sinks import StreamClosed
 from analysis.records import StopCause, Verdict

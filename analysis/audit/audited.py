@@ -22,7 +22,7 @@ from analysis.errors import ConfigurationError, InputError
 from analysis.evaluation.reasked import beyond_noise, changed
 from analysis.evaluation.rows import OutputRow, shown
 from analysis.labels.label_set import LabelSet
-from analysis.pipeline.report import SIMULATED_MODELS
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.pipeline.sampling import Sample, draw
 from analysis.pipeline.tables import Row, Span, Table, scan
 from analysis.records import Chunk, StopCause

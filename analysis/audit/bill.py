@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.pipeline.report import served_tier
+from analysis.pipeline.bill import served_tier
 from analysis.prices import PriceTable
 from analysis.records import Chunk, Ending, Failed, Request, Settlement, Usage
 

@@ -25,7 +25,7 @@ from analysis.endpoint import EMBEDDED, Endpoint
 from analysis.entry import local_service
 from analysis.evaluation.reasked import changed
 from analysis.labels.label_set import LabelSet
-from analysis.pipeline.report import SIMULATED_MODELS
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.prices import PriceTable
 from analysis.records import Chunk, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer as Hybrid

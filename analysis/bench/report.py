@@ -19,7 +19,7 @@ from rich.table import Table
 from analysis import __version__
 from analysis.bench.figures import cells, cold_starts, ratios, unequal, unequal_between
 from analysis.bench.latency import SAMPLE, Measured, Options
-from analysis.pipeline.report import SIMULATED_MODELS
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.settings import SETTINGS
 from analysis.simulator.profile import PROFILE
 from analysis.transport.carrier import KEEP_ALIVE_S

@@ -12,7 +12,8 @@ from typing import Any
 from analysis.audit.arms import AGAIN, ALONE, SHUFFLED
 from analysis.commands.evaluate_wording import COLUMNS
 from analysis.commands.layout import laid_out
-from analysis.commands.wording import dollars, printable
+from analysis.commands.request_wording import dollars
+from analysis.commands.wording import printable
 
 MEANING = {
     AGAIN: "the same requests once more: its share is noise",

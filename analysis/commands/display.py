@@ -33,7 +33,7 @@ from analysis.commands.wording import (
 )
 from analysis.errors import ConfigurationError
 from analysis.interrupts import INTERRUPTED
-from analysis.pipeline.report import SIMULATED_MODELS
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.run_course import check_cost
 from analysis.settings import SETTINGS
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import asking_options, input_options, models_of, with_variables
-from analysis.commands.wording import dollars
+from analysis.commands.request_wording import dollars
 
 if TYPE_CHECKING:
     from analysis.analyzer import Estimate, FileEstimate

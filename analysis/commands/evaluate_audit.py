@@ -283,7 +283,7 @@ def agree(figures: Sequence[Estimate], *, is_simulated: bool, is_confirmed: bool
     Raises:
         ConfigurationError: If nobody agrees.
     """
-    from analysis.commands.wording import dollars
+    from analysis.commands.request_wording import dollars
     from analysis.errors import ConfigurationError
     from analysis.settings import SETTINGS
 

@@ -30,8 +30,8 @@ from analysis.evaluation.extra import check_extra
 from analysis.evaluation.findings import Evaluation
 from analysis.evaluation.mapping import Mapping as LabelMapping
 from analysis.evaluation.rows import GoldRow, Match, OutputRow, match, shown
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.pipeline.dialect import cause
-from analysis.pipeline.report import SIMULATED_MODELS
 
 GOLD_COLUMN = "label"
 """Column of the gold labels where no option names one."""

@@ -212,7 +212,7 @@ def _announce(proof: Proof, notes: Sequence[str]) -> None:
     """Print the digest first, then what is left to ask and what it takes."""
     from analysis.commands.audit_wording import same_arm_lines
     from analysis.commands.kept import kept_lines
-    from analysis.commands.wording import dollars
+    from analysis.commands.request_wording import dollars
 
     figures = proof.estimates()
     chunks = max(len(arm.chunks) for part in proof.parts for arm in part.arms)

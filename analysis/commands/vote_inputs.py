@@ -20,9 +20,9 @@ from analysis.evaluation.cells import LabelReader
 from analysis.evaluation.rows import OutputRow, by_id, shown
 from analysis.evaluation.votes import ABSENT, Opinion
 from analysis.labels.label_set import LabelSet
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.pipeline.dialect import check_file
 from analysis.pipeline.formulas import unguard
-from analysis.pipeline.report import SIMULATED_MODELS
 
 TEXT = "text"
 """Column of the texts where no option names one."""

@@ -5,9 +5,15 @@ Pure. `display` shows the lines; `estimate` uses the same words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from analysis.commands.request_wording import (
+    all_runs_lines,
+    counted,
+    dollars,
+    refusal_lines,
+    route_line,
+)
 from analysis.interrupts import INTERRUPTED
 from analysis.prices import is_dated
 from analysis.records import GIVEN_UP, FailureKind
@@ -36,24 +42,24 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = []
     if plan.unknown_requests:
         lines.append(
-            f"{_count(plan.unknown_requests, 'request')} of earlier runs "
-            f"({_count(plan.unknown_chunks, 'chunk')}) ended without an answer. They may have been "
-            "paid for; what has no label is asked again."
+            f"{counted(plan.unknown_requests, 'request')} of earlier runs "
+            f"({counted(plan.unknown_chunks, 'chunk')}) ended without an answer. They may have "
+            "been paid for; what has no label is asked again."
         )
     if plan.changed:
         why = f" ({'; '.join(plan.what_changed)})" if plan.what_changed else ""
         lines.append(
-            f"{_count(plan.changed, 'row')} changed since an earlier run{why}: earlier labels do "
+            f"{counted(plan.changed, 'row')} changed since an earlier run{why}: earlier labels do "
             "not count for them."
         )
     if plan.review is not None:
         lines.extend(_review_lines(plan.review, " (simulated)" if plan.simulated else ""))
     others = _others(plan)
     if plan.to_do == 0:
-        return [*lines, f"Nothing to do: {_count(plan.rows, 'row')}, {others}."]
+        return [*lines, f"Nothing to do: {counted(plan.rows, 'row')}, {others}."]
     figures = plan.estimate
     amount = (
-        f"{_count(figures.requests, 'request')}, about {figures.input_tokens:,} input and "
+        f"{counted(figures.requests, 'request')}, about {figures.input_tokens:,} input and "
         f"{figures.output_tokens:,} output tokens"
     )
     if plan.simulated:
@@ -77,7 +83,7 @@ def plan_lines(plan: Plan) -> list[str]:
             "stated there; semfn_confidence stays empty."
         )
     are_all = plan.rows == plan.to_do
-    rows = _count(plan.rows, "row") + ("" if are_all else f": {others}, {plan.to_do:,} to do")
+    rows = counted(plan.rows, "row") + ("" if are_all else f": {others}, {plan.to_do:,} to do")
     return [*lines, f"{rows}. Estimate: {estimate}"]
 
 
@@ -101,12 +107,12 @@ def _review_lines(review: Outlook, mark: str) -> list[str]:
 def review_line(summary: RunSummary, mark: str) -> str:
     """Return how many labels were marked, and how many could not be."""
     line = (
-        f"Confidence below {summary.min_confidence:g}: {_count(summary.uncertain, 'row')} marked "
+        f"Confidence below {summary.min_confidence:g}: {counted(summary.uncertain, 'row')} marked "
         f"'uncertain' in semfn_review{mark}"
     )
     if not summary.without_confidence:
         return f"{line}."
-    without = _count(summary.without_confidence, "labelled row")
+    without = counted(summary.without_confidence, "labelled row")
     return f"{line}; not marked: {without} without a confidence."
 
 
@@ -161,42 +167,43 @@ def summary_lines(summary: RunSummary) -> list[str]:
         (summary.same_text, "with the label of another row of the same text"),
     )
     shares = "".join(f", {count:,} of them {words}" for count, words in parts if count)
-    lines = [f"{summary.labeled:,} of {_count(summary.rows, 'row')} labelled{shares}{mark}."]
+    lines = [f"{summary.labeled:,} of {counted(summary.rows, 'row')} labelled{shares}{mark}."]
     if summary.by_label:
         labels = ", ".join(f"{label} {count:,}" for label, count in summary.by_label.items())
         lines.append(f"Labels{mark}: {labels}.")
     if summary.min_confidence is not None:
         lines.append(review_line(summary, mark))
     lines.extend(f"Not labelled: {line}" for line in failure_lines(summary))
-    lines.extend(_route_line(entry, mark) for entry in summary.routes)
+    lines.extend(route_line(entry, mark) for entry in summary.routes)
     lines.extend(model_lines(summary))
+    lines.extend(refusal_lines(summary, mark))
     lines.extend(copy_lines(summary))
     lines.extend(unknown_lines(summary))
     if summary.other_model_rows:
         lines.append(
-            f"Exception: {_count(summary.other_model_rows, 'row')} labelled by another model than "
+            f"Exception: {counted(summary.other_model_rows, 'row')} labelled by another model than "
             "the first route asks for; semfn_route and semfn_model name it row by row."
         )
     has_asked = summary.record.get("logprobs") == "yes" and summary.min_confidence is None
     if summary.without_confidence and has_asked:
         lines.append(
-            f"{_count(summary.without_confidence, 'labelled row')} without a confidence; no row "
+            f"{counted(summary.without_confidence, 'labelled row')} without a confidence; no row "
             "is asked again to get one."
         )
     if reduced := summary.record.get("packs_reduced"):
         lines.append(f"Exception: {reduced}")
     if summary.labeled_now and (alone := summary.estimate.get("alone")):
         lines.append(
-            f"{_count(alone, 'chunk')} sent alone: text or topic looks like orders to the model, "
+            f"{counted(alone, 'chunk')} sent alone: text or topic looks like orders to the model, "
             "or the text is long."
         )
     if summary.labeled_now and summary.label_s:
         rate = summary.labeled_now / summary.label_s
         lines.append(
-            f"{_count(summary.labeled_now, 'chunk')} in {summary.label_s:.1f} s, {rate:,.0f}/s"
+            f"{counted(summary.labeled_now, 'chunk')} in {summary.label_s:.1f} s, {rate:,.0f}/s"
             f"{mark}."
         )
-    return [*lines, *stop_lines(summary)]
+    return [*lines, *all_runs_lines(summary), *stop_lines(summary)]
 
 
 def model_lines(summary: RunSummary) -> list[str]:
@@ -234,7 +241,7 @@ def unknown_lines(summary: RunSummary) -> list[str]:
         return []
     now = min(count, summary.requests.get("unknown", 0))
     runs = "" if now == count else f", {count - now:,} of them in earlier runs,"
-    line = f"{_count(count, 'request')}{runs} ended without an answer and may have been paid for"
+    line = f"{counted(count, 'request')}{runs} ended without an answer and may have been paid for"
     if summary.simulated:
         return [f"{line} (simulated)."]
     if summary.unknown_cost_usd is None:
@@ -249,7 +256,7 @@ def copy_lines(summary: RunSummary) -> list[str]:
         return []
     were = "was" if count == 1 else "were"
     line = (
-        f"{_count(count, 'request')} {were} sent a second time because they took long; "
+        f"{counted(count, 'request')} {were} sent a second time because they took long; "
         "the slower one of the two may have been paid for"
     )
     return [f"{line}{_possible_cost(summary, count)}."]
@@ -288,12 +295,12 @@ def failure_lines(summary: RunSummary) -> list[str]:
     lines = []
     for kind, count in summary.errors.items():
         if kind == FailureKind.STOPPED:
-            lines.append(f"{_count(count, 'row')} {kind}, not reached.")
+            lines.append(f"{counted(count, 'row')} {kind}, not reached.")
             continue
         example = summary.examples[kind]
         name = example["id"][:SHOWN_ID_CHARS]
         message = example["message"].rstrip(".")
-        lines.append(f"{_count(count, 'row')} {kind}, first {name!r}: {message}.")
+        lines.append(f"{counted(count, 'row')} {kind}, first {name!r}: {message}.")
     return lines
 
 
@@ -318,7 +325,7 @@ def partial_words(summary: RunSummary) -> str:
     if not summary.exit_code:
         return ""
     mark = " (simulated)" if summary.simulated else ""
-    head = f"{summary.labeled:,} of {_count(summary.rows, 'row')} labelled{mark}"
+    head = f"{summary.labeled:,} of {counted(summary.rows, 'row')} labelled{mark}"
     if not summary.stopped:
         failed = [
             (kind, count) for kind, count in summary.errors.items() if FailureKind(kind).is_failure
@@ -332,41 +339,12 @@ def partial_words(summary: RunSummary) -> str:
     )
 
 
-def dollars(amount: float) -> str:
-    """Return an amount of money without showing a small one as nothing."""
-    return "under 0.01 USD" if 0 < amount < 0.01 else f"{amount:,.2f} USD"
-
-
 def printable(text: str) -> str:
     """Return a text with control characters escaped, so that none reaches the terminal."""
     return "".join(
         mark if mark.isprintable() or mark == "\n" else mark.encode("unicode_escape").decode()
         for mark in text
     )
-
-
-def _route_line(entry: Mapping[str, Any], mark: str) -> str:
-    head = f"Route {entry['route']}, {entry['model']}{mark}: {_count(entry['requests'], 'request')}"
-    if not entry["input_tokens"] and not entry["output_tokens"]:
-        return f"{head}, no tokens reported."
-    cached = _cached(entry["cached_tokens"], entry["written_tokens"])
-    asked, answered = f"{entry['input_tokens']:,}", f"{entry['output_tokens']:,}"
-    tokens = f"{asked} input{cached} and {answered} output tokens"
-    if mark:
-        return f"{head}, {tokens}."
-    cost = "cost unknown" if entry["cost_usd"] is None else dollars(entry["cost_usd"])
-    return f"{head}, {tokens}, {cost}."
-
-
-def _cached(read: int, written: int) -> str:
-    """Return which part of the input the service's prompt cache took part in; "" if none."""
-    parts = [f"{read:,} cached"] if read else []
-    parts += [f"{written:,} written to the cache"] if written else []
-    return f" (of them {', '.join(parts)})" if parts else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _duration(seconds: float) -> str:

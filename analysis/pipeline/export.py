@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from analysis.errors import ConfigurationError, LedgerError
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.formats import STREAM, Format, Kind, format_of, is_packed, json_value
 from analysis.pipeline.formulas import guarded
@@ -34,7 +35,6 @@ from analysis.pipeline.output import (
 )
 from analysis.pipeline.overwriting import check_kind, check_no_input
 from analysis.pipeline.parquet_rows import GROUP_ROWS, check_pyarrow
-from analysis.pipeline.report import SIMULATED_MODELS
 from analysis.pipeline.review import check_bound, is_uncertain, mark_of
 from analysis.pipeline.sinks import GUARD, KEEP, check_formulas
 

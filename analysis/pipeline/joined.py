@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from analysis.errors import ConfigurationError
+from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.duplicates import FirstTexts
 from analysis.pipeline.export import EVERYTHING, Exported, Wanted, files_of
@@ -32,7 +33,6 @@ from analysis.pipeline.output import (
 )
 from analysis.pipeline.overwriting import check_kind, check_ledger, check_no_input
 from analysis.pipeline.places import results_of
-from analysis.pipeline.report import SIMULATED_MODELS
 from analysis.pipeline.review import check_columns, marked
 from analysis.pipeline.row_keys import key_maker
 from analysis.pipeline.sinks import write_output

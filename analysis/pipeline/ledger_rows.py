@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -142,13 +142,29 @@ class FailedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTotals:
-    """Sums over the requests of one route and model (the reported one where there is one)."""
+    """Sums over the requests of one route and model, without those that were never sent.
+
+    Attributes:
+        route: Its name.
+        model: As the service named it; where it did not, as asked for.
+        requests: Sent ones, with those below.
+        chunks: In all of them.
+        usage: Billed tokens.
+        asked: The model that was asked for, where one was counted by itself.
+        refused: Requests that the service refused.
+        lost: Requests without a known ending.
+        given_up: Requests whose chunks another one answered first.
+    """
 
     route: str
     model: str
     requests: int
     chunks: int
     usage: Usage
+    asked: str = ""
+    refused: int = 0
+    lost: int = 0
+    given_up: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +178,10 @@ class LedgerTotals:
             because their chunks were answered are `given_up` here, and not `unknown`.
         overall_states: The same over all runs.
         late: Second labels that this run dropped because the chunk had one.
+        refusals: Error code -> refused requests of this run.
+        losses: Error code -> requests of this run without a known ending, but for given up ones.
+        runs: Runs that sent a request.
+        tiers: Service tiers that these asked for; empty for none.
     """
 
     run: tuple[RouteTotals, ...]
@@ -169,6 +189,10 @@ class LedgerTotals:
     run_states: Mapping[str, int]
     overall_states: Mapping[str, int]
     late: int
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    losses: Mapping[str, int] = field(default_factory=dict)
+    runs: int = 0
+    tiers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

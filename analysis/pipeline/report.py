@@ -17,6 +17,7 @@ from typing import Any
 
 from analysis.analyzer import Analyzer, Estimate
 from analysis.errors import ConfigurationError
+from analysis.pipeline.bill import SIMULATED_MODELS, all_runs, cost_of, possible_usd, total_of
 from analysis.pipeline.ledger_rows import (
     SAME_TEXT,
     LedgerTotals,
@@ -25,7 +26,7 @@ from analysis.pipeline.ledger_rows import (
     VerdictRow,
 )
 from analysis.pipeline.review import is_uncertain
-from analysis.prices import DEFAULT_TIER, PriceTable
+from analysis.prices import PriceTable
 from analysis.records import FailureKind, Usage
 
 SUMMARY_VERSION = 2
@@ -33,9 +34,6 @@ SUMMARY_VERSION = 2
 
 ESTIMATED = ("requests", "input_tokens", "output_tokens", "cost_usd", "alone")
 """What a summary repeats of the estimate before the run."""
-
-SIMULATED_MODELS = frozenset({"offline-rules", "digest-labels"})
-"""Models that are no language model: labels of the local service or of rules."""
 
 
 class StopKind(Enum):
@@ -72,6 +70,12 @@ class Counts:
             counter.clear()
         self.examples.clear()
 
+    def shares(self) -> dict[str, Any]:
+        """Return the counters that stand in the summary as they are."""
+        names = ("labeled", "labeled_now", "same_text", "taken_over")
+        doubts = ("min_confidence", "uncertain", "without_confidence")
+        return {name: getattr(self, name) for name in (*names, *doubts)}
+
     def add_row(self, chunk_id: str, verdict: VerdictRow | None) -> None:
         """Count one row of the output; None is a row that a stopped run did not reach."""
         if verdict is None:
@@ -107,13 +111,19 @@ class RunSummary:
         errors: Error kind -> rows of the output.
         examples: Error kind -> `id` and `message` of the first such row.
         routes: One entry per route and model as the service reported it: the model that was asked
-            for, rows, requests, billed tokens of this run, cost by the price of `model`.
+            for, rows, requests that were sent, of them refused, lost and given up, billed tokens of
+            this run, cost by the price of `model`, simulated by that of the model asked for.
         other_model_rows: Labelled rows of routes that ask for another model than the first route.
         by_label: Primary label -> rows.
         usage: Tokens billed in this run.
         cost_usd: By the price table, or None if a model or service tier is not listed, or if a
-            route was answered by several tiers.
+            route was answered by several tiers; a simulated one if `simulated`.
         price_date: Day of the price table.
+        refusals: Error code -> requests of this run that the service refused.
+        losses: Error code -> requests of this run that ended without an answer, without those that
+            were given up; `in_flight` is the code of those that an interruption cut off.
+        all_runs: What all runs of the ledger took: `runs` that sent something, `requests` by state,
+            `usage`, `cost_usd`, and `simulated` if that is true of any of them.
         unknown_requests: Requests of this and earlier runs that may have been paid without answer.
         unknown_chunks: Chunks in them.
         unknown_cost_usd: What they cost at most, beside `cost_usd`; None if that is not known.
@@ -150,6 +160,9 @@ class RunSummary:
     cost_usd: float | None
     price_date: str
     requests: Mapping[str, int]
+    refusals: Mapping[str, int]
+    losses: Mapping[str, int]
+    all_runs: Mapping[str, Any]
     unknown_requests: int
     unknown_chunks: int
     unknown_cost_usd: float | None
@@ -216,19 +229,17 @@ def summarize(
 ) -> RunSummary:
     """Put together what a run did; for `max_failed` see `allowed_failures`."""
     facts = analyzer.facts
-    usage, cost = _bill(totals.run, facts, analyzer.prices)
+    usage, cost = total_of(totals.run, facts, analyzer.prices)
     asked = models_of(analyzer)
     routes = [_route_entry(entry, counts, facts, analyzer.prices, asked) for entry in totals.run]
     models = {model for _, model in counts.by_route} | {entry.model for entry in totals.run}
+    simulated = bool(models & SIMULATED_MODELS) or is_simulated(analyzer)
     summary = RunSummary(
         run_id=run_id,
         exit_code=stop.value if stop else 0,
         rows=plan_rows,
-        labeled=counts.labeled,
         reused=reused,
-        labeled_now=counts.labeled_now,
-        same_text=counts.same_text,
-        taken_over=counts.taken_over,
+        **counts.shares(),
         errors={str(kind): count for kind, count in sorted(counts.errors.items())},
         examples=dict(sorted(counts.examples.items())),
         routes=routes,
@@ -238,15 +249,19 @@ def summarize(
         cost_usd=cost,
         price_date=analyzer.prices.date,
         requests=_ended(totals.run_states),
+        refusals=dict(totals.refusals),
+        losses=dict(totals.losses),
+        all_runs=all_runs(totals, facts, analyzer.prices, is_simulated=simulated)
+        | {"requests": _ended(totals.overall_states)},
         unknown_requests=unknown.requests,
         unknown_chunks=unknown.chunks,
-        unknown_cost_usd=_possible_usd(unknown, facts, analyzer.prices),
+        unknown_cost_usd=possible_usd(unknown, facts, analyzer.prices),
         late_answers=totals.late,
         started_at=started_at.isoformat(timespec="seconds"),
         ended_at=ended_at.isoformat(timespec="seconds"),
         duration_s=round((ended_at - started_at).total_seconds(), 3),
         label_s=round(label_s, 3),
-        simulated=bool(models & SIMULATED_MODELS) or is_simulated(analyzer),
+        simulated=simulated,
         stopped=reason,
         paths={name: str(path) for name, path in paths.items()},
         inputs=inputs,
@@ -254,9 +269,6 @@ def summarize(
         record={**record, **_reductions(analyzer)},
         notes=notes,
         estimate={name: getattr(estimate, name) for name in ESTIMATED},
-        min_confidence=counts.min_confidence,
-        uncertain=counts.uncertain,
-        without_confidence=counts.without_confidence,
     )
     if stop is None and summary.failed > allowed_failures(max_failed, plan_rows):
         return _with_exit_code(summary, 1)
@@ -327,53 +339,6 @@ def _with_exit_code(summary: RunSummary, code: int) -> RunSummary:
     return RunSummary(**values | {"exit_code": code})
 
 
-def served_tier(facts: Mapping[str, str], route: str) -> str | None:
-    """Return the service tier that answered on a route, by which its requests are priced.
-
-    Args:
-        facts: Route -> JSON of what is in effect there.
-        route: Name of the route.
-
-    Returns:
-        `default` if the service named none, None if it named several: the ledger does not hold
-        which request was answered by which.
-    """
-    found = json.loads(facts.get(route, "{}"))
-    one = found.get("service_tier")
-    tiers = found.get("service_tiers") or ([one] if one else [DEFAULT_TIER])
-    return str(tiers[0]) if len(tiers) == 1 else None
-
-
-def _bill(
-    entries: Sequence[RouteTotals], facts: Mapping[str, str], prices: PriceTable
-) -> tuple[Usage, float | None]:
-    usage, cost = Usage(), 0.0
-    is_known = True
-    for entry in entries:
-        usage += entry.usage
-        price = _cost_usd(entry, facts, prices)
-        is_known = is_known and price is not None
-        cost += price or 0.0
-    return usage, (round(cost, 6) if is_known else None)
-
-
-def _possible_usd(
-    unknown: UnknownRequests, facts: Mapping[str, str], prices: PriceTable
-) -> float | None:
-    """Return what requests without a known ending cost at most, if they were paid for."""
-    costs = [_cost_usd(entry, facts, prices) for entry in unknown.possible]
-    known = [cost for cost in costs if cost is not None]
-    is_known = len(known) == len(costs) and not unknown.unestimated
-    return round(sum(known), 6) if is_known else None
-
-
-def _cost_usd(entry: RouteTotals, facts: Mapping[str, str], prices: PriceTable) -> float | None:
-    tier = served_tier(facts, entry.route)
-    if tier is None:
-        return None
-    return prices.cost_usd(entry.model, entry.usage, tier=tier, requests=entry.requests)
-
-
 def _route_entry(
     entry: RouteTotals,
     counts: Counts,
@@ -381,13 +346,16 @@ def _route_entry(
     prices: PriceTable,
     asked: Mapping[str, str],
 ) -> dict[str, Any]:
-    cost = _cost_usd(entry, facts, prices)
+    cost = cost_of(entry, facts, prices)
     return {
         "route": entry.route,
         "model": entry.model,
         "asked_model": asked.get(entry.route, entry.model),
         "rows": counts.by_route.get((entry.route, entry.model), 0),
         "requests": entry.requests,
+        "refused": entry.refused,
+        "lost": entry.lost,
+        "given_up": entry.given_up,
         **entry.usage.to_dict(),
         "cost_usd": None if cost is None else round(cost, 6),
     }

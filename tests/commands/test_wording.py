@@ -9,7 +9,6 @@ import pytest
 
 from analysis.commands.wording import (
     copy_lines,
-    dollars,
     end_lines,
     model_lines,
     path_lines,
@@ -88,15 +87,6 @@ def test_simulated_plan_shows_no_price() -> None:
     assert line.endswith("20,000 output tokens (simulated).")
 
 
-@pytest.mark.parametrize(
-    ("amount", "expected"),
-    [(0.0, "0.00 USD"), (0.004, "under 0.01 USD"), (1_234.5, "1,234.50 USD")],
-)
-def test_small_amounts_are_not_nothing(amount: float, expected: str) -> None:
-    """Money is shown with two decimals, and never as free when it is not."""
-    assert expected == dollars(amount)
-
-
 def test_unknown_price_is_called_unknown() -> None:
     """A model without a price is not free."""
     (line,) = plan_lines(replace(PLAN, estimate=replace(ESTIMATE, cost_usd=None)))
@@ -151,10 +141,16 @@ def test_cached_tokens_are_named_where_there_are_any() -> None:
     assert part in summary_lines(first)[2]
 
 
-def test_simulated_summary_marks_every_figure_and_shows_no_cost() -> None:
-    """Each line with a figure says simulated."""
-    lines = summary_lines(replace(SUMMARY, simulated=True))
-    assert [] == [line for line in lines if "(simulated)" not in line or "USD" in line]
+def test_simulated_summary_marks_every_figure() -> None:
+    """Each line with a figure says simulated; a cost is by the price of the model asked for."""
+    (entry,) = SUMMARY.routes
+    summary = replace(SUMMARY, simulated=True, routes=[{**entry, "model": "offline-rules"}])
+    lines = summary_lines(summary)
+    assert [] == [line for line in lines if "(simulated)" not in line]
+    (line,) = [line for line in lines if "USD" in line]
+    assert line.endswith(" output tokens, 0.02 USD by the price of gpt-6-luna.")
+    unpriced = replace(summary, routes=[{**entry, "cost_usd": None}])
+    assert "USD" not in "".join(summary_lines(unpriced))
 
 
 @pytest.mark.parametrize(

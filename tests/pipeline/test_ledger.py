@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -273,8 +274,13 @@ async def test_totals_sum_by_route_and_reported_model(path: Path) -> None:
         await answer(ledger, "r2", (one, failed(one)), (two, failed(two)))
         await ledger.intend(request("r3", two, route="realtime", model="asked"))
         billed = done("").usage
-        asked = RouteTotals(route="realtime", model="asked", requests=1, chunks=1, usage=Usage())
-        own = RouteTotals(route="rest", model="m-2026", requests=1, chunks=2, usage=billed)
+        one_each: dict[str, Any] = {"requests": 1, "asked": "asked"}
+        asked = RouteTotals(
+            route="realtime", model="asked", chunks=1, usage=Usage(), lost=1, **one_each
+        )
+        own = RouteTotals(
+            route="rest", model="m-2026", chunks=2, usage=billed, **one_each | {"asked": "m"}
+        )
         every = replace(own, requests=2, chunks=3, usage=billed + billed)
         expected = LedgerTotals(
             run=(asked, own),
@@ -282,6 +288,9 @@ async def test_totals_sum_by_route_and_reported_model(path: Path) -> None:
             run_states={"done": 1, "intended": 1},
             overall_states={"done": 2, "intended": 1},
             late=0,
+            losses={"in_flight": 1},
+            runs=2,
+            tiers=("",),
         )
         assert expected == ledger.totals()
 

@@ -94,3 +94,28 @@ async def test_the_sums_of_a_source_begin_where_it_was_asked_afresh(path: Path) 
             found.requests,
             found.usage.input_tokens,
         )
+
+
+@pytest.mark.asyncio
+async def test_requests_are_counted_by_how_they_ended(path: Path) -> None:
+    """What was never sent counts as no request of its route; codes are those of this run."""
+    one = chunk("1")
+    endings = (
+        ("refused", "rate_limit", Ending.REFUSED),
+        ("lost", "timeout", Ending.UNKNOWN),
+        ("twice", GIVEN_UP, Ending.UNKNOWN),
+        ("kept", "", Ending.UNSENT),
+    )
+    for code in ("server_error", "rate_limit"):
+        with opened(path) as ledger:
+            for name, given, ending in endings:
+                await ledger.intend(request(f"{name} {code}", one))
+                last = replace(done(f"{name} {code}"), ending=ending, usage=Usage(), model=None)
+                shown = code if name == "refused" else given
+                await ledger.settle(replace(last, code=shown))
+            found = ledger.totals()
+    (entry,) = found.run
+    assert (3, 1, 1, 1) == (entry.requests, entry.refused, entry.lost, entry.given_up)
+    assert ({"rate_limit": 1}, {"timeout": 1}) == (found.refusals, found.losses)
+    assert (6, 2, 2) == (found.overall[0].requests, found.overall[0].refused, found.runs)
+    assert 1 == found.run_states["unsent"]

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.errors import ConfigurationError
 from analysis.pipeline.ledger_rows import VerdictRow
-from analysis.pipeline.report import Counts, allowed_failures, served_tier
+from analysis.pipeline.report import Counts, allowed_failures
 from tests.commands.examples import SUMMARY
 
 KEYS = [
@@ -31,6 +31,9 @@ KEYS = [
     "cost_usd",
     "price_date",
     "requests",
+    "refusals",
+    "losses",
+    "all_runs",
     "unknown_requests",
     "unknown_chunks",
     "unknown_cost_usd",
@@ -123,24 +126,6 @@ def test_counts_tell_doubtful_labels_from_unknown_ones() -> None:
         assert expected == (counts.uncertain, counts.without_confidence)
         counts.clear_rows()
         assert (0, 0, bound) == (counts.uncertain, counts.without_confidence, counts.min_confidence)
-
-
-@pytest.mark.parametrize(
-    ("facts", "expected"),
-    [
-        ({}, "default"),
-        ({"rest": '{"endpoint": "responses", "service_tiers": []}'}, "default"),
-        ({"rest": '{"service_tiers": ["flex"]}', "realtime": '{"model": "m"}'}, "flex"),
-        ({"rest": '{"service_tiers": ["default", "flex"]}'}, None),
-        ({"rest": '{"service_tier": "priority"}'}, "priority"),
-        ({"rest": '{"service_tier": null}'}, "default"),
-    ],
-)
-def test_a_route_is_priced_by_the_tier_that_answered(
-    facts: dict[str, str], expected: str | None
-) -> None:
-    """As the service names it; of several nobody knows which request had which."""
-    assert expected == served_tier(facts, "rest")
 
 
 @pytest.mark.parametrize(
