@@ -28,7 +28,7 @@ from analysis.control.sizes import Packing, PackSizes
 from analysis.control.tape import Recorder
 from analysis.errors import AnalysisError, DeadlinePassed
 from analysis.feeding import Feeder, Slices
-from analysis.jobs import CLOSED, Job, Trip, cut_off, ending_of, goes_on, is_final
+from analysis.jobs import CLOSED, Job, Trip, cut_off, ending_of, goes_on, is_final, sent_only
 from analysis.labels.answer import check
 from analysis.labels.prompt import PromptBuilder
 from analysis.labels.tokens import Correction
@@ -416,7 +416,8 @@ class Dispatcher:
             trip.settled = self.scheduler.on_failure(send.request_id, error, now=self._clock())
             return *ending_of(trip, error), error.usage, None
         # Also where it was given up: an answer that has come is not undone by a cancellation.
-        trip.settled = self._read(trip, reply, request.ask, latency_s)
+        settled = self._read(trip, reply, request.ask, latency_s)
+        trip.settled = sent_only(settled, trip, (one for one, _ in self._trips.values()))
         return Ending.DONE, "", reply.usage, reply.model
 
     def _drop(self, trip: Trip) -> Ending:

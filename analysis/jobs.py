@@ -6,7 +6,8 @@ io by what it holds: a queue and an event of asyncio. Only dispatch uses it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 from analysis.control.decisions import Send, Settled
@@ -161,6 +162,25 @@ def cut_off(send: Send, item: Item) -> Failed:
         model=send.model,
         attempts=send.attempt,
         pack=len(send.pack.items),
+    )
+
+
+def sent_only(settled: Settled, trip: Trip, trips: Iterable[Trip]) -> Settled:
+    """Take back the attempts of copies that were announced and never handed to a transport.
+
+    Args:
+        settled: The verdicts of an answer.
+        trip: The request that was answered.
+        trips: All requests on their way.
+    """
+    if not settled or settled[0][1].attempts <= trip.send.attempt:
+        return settled  # nothing was announced after it: the common case
+    ticket = trip.send.pack.items[0].ticket
+    unsent = sum(
+        not one.is_sent and ticket in {item.ticket for item in one.send.pack.items} for one in trips
+    )
+    return tuple(
+        (item, replace(verdict, attempts=verdict.attempts - unsent)) for item, verdict in settled
     )
 
 

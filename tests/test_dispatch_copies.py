@@ -178,7 +178,7 @@ async def test_a_failure_that_came_with_the_cancellation_is_recorded_as_one() ->
 
 @virtual
 async def test_an_answer_that_comes_while_the_copy_is_being_announced_stops_the_copy() -> None:
-    """The journal holds the intent of the copy, and that it was not sent."""
+    """The journal holds the intent of the copy, and that it was not sent: it is no attempt."""
     is_announced = asyncio.Event()
 
     class Announcing(Played):
@@ -195,6 +195,7 @@ async def test_an_answer_that_comes_while_the_copy_is_being_announced_stops_the_
     of = await warm(line)
     ((_, verdict),) = await results_of(of, chunks(1), journal=line)
     assert isinstance(verdict, Labeled)
+    assert 1 == verdict.attempts
     assert [1] == [place for place, _, _ in line.endings()]
     assert [(Ending.DONE, ""), (Ending.UNSENT, GIVEN_UP)] == sorted(
         (one.ending, one.code) for one in line.settlements
@@ -220,6 +221,7 @@ async def test_a_copy_that_fails_while_the_answer_is_being_written_changes_nothi
     of = await warm(line)
     ((_, verdict),) = await results_of(of, chunks(1), journal=line)
     assert isinstance(verdict, Labeled)
+    assert 2 == verdict.attempts
     assert [(1, Ending.DONE, ""), (2, Ending.UNKNOWN, GIVEN_UP)] == sorted(line.endings())
     assert 2 == len(line.asked)
     await nothing_is_left(of, line)

@@ -85,6 +85,8 @@ class Aftermath:
         route.failed += 1
         route.count_usage(error.usage)
         is_lost = isinstance(error, TransportError) and error.ending is not Ending.REFUSED
+        if flight.is_copy and isinstance(error, TransportError) and not error.was_sent:
+            parcel.attempts -= 1  # the chunks travelled in the first request only
         if not is_lost:
             route.signed_at = run.now  # the service speaks
         if is_free := is_unpaid(error):

@@ -95,6 +95,15 @@ def test_a_failure_changes_nothing_while_the_copy_is_on_its_way(error: AnalysisE
     assert ("ab", 1) == (ids_of(again.pack), bench.scheduler.in_flight)
 
 
+@pytest.mark.parametrize(("ending", "attempts"), [(Ending.UNSENT, 1), (Ending.UNKNOWN, 2)])
+def test_a_copy_that_never_left_is_no_attempt(ending: Ending, attempts: int) -> None:
+    """The chunks travelled in the first request only."""
+    bench, first, copy = late("m", "m")
+    bench.fail(copy, TransportError("no connection", code="1006", ending=ending))
+    ((_, verdict),) = bench.answer(first)
+    assert attempts == verdict.attempts
+
+
 def test_an_account_that_closes_keeps_the_copy_on_its_way() -> None:
     """The chunks get their verdict from whatever comes of it."""
     bench, first, copy = late("m", "m")
