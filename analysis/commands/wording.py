@@ -17,6 +17,7 @@ from analysis.commands.request_wording import (
 from analysis.interrupts import INTERRUPTED
 from analysis.prices import is_dated
 from analysis.records import GIVEN_UP, FailureKind
+from analysis.run_course import NOT_ASKED
 
 if TYPE_CHECKING:
     from analysis.pipeline.report import RunSummary
@@ -35,6 +36,11 @@ NOT_SENT = (FailureKind.EMPTY, FailureKind.TOO_LONG, FailureKind.STOPPED)
 """Kinds of rows that are no part of what is to be sent; the end counts them."""
 
 STOPPING = "Interrupted. Requests in flight get some seconds to end; Ctrl-C again ends at once."
+
+UNKNOWN_MODELS = frozenset(
+    {"model_not_found", "invalid_model", "OperationNotSupported", "OpperationNotSupported"}
+)
+"""Codes of requests that no other try helps but one with another model."""
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -310,11 +316,17 @@ def stop_lines(summary: RunSummary) -> list[str]:
         return []
     is_own = summary.stopped == INTERRUPTED
     reason = "Interrupted." if is_own else f"Stopped: {summary.stopped.rstrip('.')}."
-    fresh = " without --fresh" if summary.record["fresh"] == "yes" else ""
-    return [
-        f"{reason} To go on, give the same command again{fresh}; what is paid for is not asked "
-        "again."
-    ]
+    if summary.exit_code == 3 and summary.refusals and UNKNOWN_MODELS.issuperset(summary.refusals):
+        return [
+            f"{reason} To go on, give the command again with another --model; rows that have a "
+            "label of this one are asked again."
+        ]
+    how = "the same command again"
+    if summary.record["fresh"] == "yes":
+        how += " without --fresh"
+    elif summary.stopped.startswith(NOT_ASKED.partition("{")[0]):
+        how = "the command without --retry-failed"
+    return [f"{reason} To go on, give {how}; what is paid for is not asked again."]
 
 
 def partial_words(summary: RunSummary) -> str:

@@ -20,7 +20,15 @@ from typing import BinaryIO
 from analysis.errors import ConfigurationError, LedgerError
 from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.pipeline.dialect import cause
-from analysis.pipeline.formats import STREAM, Format, Kind, format_of, is_packed, json_value
+from analysis.pipeline.formats import (
+    STREAM,
+    Format,
+    Kind,
+    check_output_name,
+    format_of,
+    is_packed,
+    json_value,
+)
 from analysis.pipeline.formulas import guarded
 from analysis.pipeline.ledger_reading import HeldVerdicts, reading
 from analysis.pipeline.ledger_rows import VerdictRow
@@ -181,6 +189,7 @@ def export(
     with reading(ledger) as held:
         if str(output) != STREAM:
             _check(Path(output), form, Path(ledger))
+            check_output_name(output)
             check_no_input(Path(output), held.sources())
             if not wanted.overwrite:
                 check_kind(Path(output), EXPORT_COLUMNS, "an earlier export")

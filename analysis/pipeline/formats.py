@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from analysis.errors import ConfigurationError
+
 ROLES = ("id", "text", "document", "topic", "title")
 """What a column can be to us; everything else is carried along."""
 
@@ -43,6 +45,17 @@ _SUFFIXES = {
     ".ndjson": Format.JSONL,
     ".parquet": Format.PARQUET,
 }
+
+
+_FOREIGN = {
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"), Format.CSV),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz", ".zst"), Format.CSV),
+    **dict.fromkeys((".pdf", ".doc", ".docx", ".odt", ".html", ".xml"), Format.CSV),
+    **dict.fromkeys((".sqlite", ".db", ".pkl", ".pickle", ".npy"), Format.CSV),
+    **dict.fromkeys((".feather", ".arrow", ".orc", ".avro"), Format.PARQUET),
+    **dict.fromkeys((".json", ".yaml", ".yml"), Format.JSONL),
+}
+"""Suffixes of formats that are not written here -> the nearest one that is."""
 
 
 class Kind(Enum):
@@ -128,6 +141,22 @@ def known_format(path: Path) -> Format | None:
 def format_of(path: Path) -> Format:
     """Return the format that a file's name tells; names that tell nothing are read as CSV."""
     return known_format(path) or Format.CSV
+
+
+def check_output_name(output: Path | str) -> None:
+    """Refuse an output whose name promises a format that is not written.
+
+    Raises:
+        ConfigurationError: Says which name to take instead.
+    """
+    path = Path(output)
+    nearest = _FOREIGN.get(suffix_of(path))
+    if nearest is not None:
+        stem = path.name[: -len(path.suffix)] if not is_packed(path) else path.with_suffix("").stem
+        raise ConfigurationError(
+            f"{output} would be a file of another kind than its name says: {suffix_of(path)} is "
+            f"not written. Name it {path.with_name(stem + nearest.value)}."
+        )
 
 
 def known_suffixes() -> str:

@@ -24,6 +24,12 @@ OUR_OUTPUTS = (".labeled.", ".partial.")
 """In the name of a file that a run wrote; a folder's inputs are without these."""
 
 
+SHOWN_FILES = 5
+"""Names of files that a note lists."""
+
+_BESIDE_OUTPUTS = (".semfn.sqlite", "run-results.json")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputJob:
     """One input of a run and its output.
@@ -74,6 +80,7 @@ def open_inputs(
         raise ConfigurationError("There is no input. Name a file, a folder, or - for a pipe.")
     folder = output_folder(inputs, output)
     files = [_file(path, stdin) for one in inputs for path in _files_of(one)]
+    left_out = tuple(note for one in inputs for note in left_out_notes(one))
     _check_once(files)
     sources = _sources(files)
     if folder is None:
@@ -86,6 +93,7 @@ def open_inputs(
         if source not in (file.path.name, STREAM):
             note = f"the source of {file.path} is named {source!r}, as another has its file name"
             table = replace(table, notes=(*table.notes, note))
+        table = replace(table, notes=(*left_out, *table.notes))
         check_sink(table, target)
         jobs.append(InputJob(table=table, output=target))
     return tuple(jobs)
@@ -108,6 +116,36 @@ def _files_of(one: Path | str) -> list[Path]:
             "directly in it, or the files themselves."
         )
     return found
+
+
+def left_out_notes(one: Path | str) -> list[str]:
+    """Return what of a folder is no input, in one line: names and reasons, cut to a few.
+
+    What belongs to an output (ledger, results), and hidden files of no known format, are no news.
+    """
+    path = Path(one)
+    if str(one) == STREAM or not path.is_dir():
+        return []
+    reasons = {entry.name: _why_not(entry) for entry in sorted(path.iterdir())}
+    named = [f"{name} ({reason})" for name, reason in reasons.items() if reason]
+    if not named:
+        return []
+    more = f", and {len(named) - SHOWN_FILES:,} more" if named[SHOWN_FILES:] else ""
+    return [f"left out of {path}: {', '.join(named[:SHOWN_FILES])}{more}"]
+
+
+def _why_not(entry: Path) -> str:
+    """Return why a file of a folder is no input; empty where it is one, or no news."""
+    name, is_known = entry.name, known_format(entry) is not None
+    if any(part in name for part in _BESIDE_OUTPUTS) or (name.startswith(".") and not is_known):
+        return ""
+    if not entry.is_file():
+        return "folder" if entry.is_dir() else "no file"
+    if not is_known:
+        return "no known suffix"
+    if name.startswith("."):
+        return "hidden"
+    return "" if _is_input(name) else "name of an output"
 
 
 def _is_input(name: str) -> bool:

@@ -18,6 +18,9 @@ DECIDING_FACTS = ("label_set", "prompt", "context", "routes", "endpoint")
 """Names of the facts of a run that decide an answer beside text and topic, if the run states them;
 a label of a run with other ones is of another form."""
 
+TOPIC_DIGEST = "topic_digest"
+"""The fact that tells topics of runs apart; each row's own topic is in its key."""
+
 SAME_TEXT = "same text"
 """`reused_from` of a row that has the verdict of an earlier row with the same text."""
 
@@ -303,7 +306,8 @@ def deciding(facts: Mapping[str, str]) -> dict[str, str]:
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
     """Say which deciding facts differ: `prompt 3f2a90c1 -> 9c1b77d0`.
 
-    A digest is cut to its first eight signs where that tells the two apart.
+    A digest is cut to its first eight signs where that tells the two apart. A topic for rows
+    without one of their own is known by its digest only, so its name alone is said.
     """
     found = []
     for name in DECIDING_FACTS:
@@ -313,6 +317,8 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str,
         if _is_digest(old) and _is_digest(new) and old[:8] != new[:8]:
             old, new = old[:8], new[:8]
         found.append(f"{name} {plain(old)} -> {plain(new)}")
+    if before.get(TOPIC_DIGEST, now.get(TOPIC_DIGEST)) != now.get(TOPIC_DIGEST):
+        found.append("topic")
     return tuple(found)
 
 

@@ -19,6 +19,7 @@ from analysis.pipeline.dialect import cause
 from analysis.pipeline.formats import (
     STREAM,
     Format,
+    check_output_name,
     format_of,
     is_packed,
     json_value,
@@ -64,9 +65,11 @@ def check_sink(table: Table, output: Path | str) -> None:
     """Check, before anything is paid for, that the table can be written in the output's format.
 
     Raises:
-        ConfigurationError: If pyarrow is missing, or two columns share a name that the format
-            cannot hold twice.
+        ConfigurationError: If the name tells a format that is not written, pyarrow is missing, or
+            two columns share a name that the format cannot hold twice.
     """
+    if str(output) != STREAM:
+        check_output_name(output)
     path = _named(table, output)
     form = format_of(path)
     if form in (Format.CSV, Format.TSV):

@@ -54,6 +54,14 @@ def test_the_lines_are_those_of_the_run(tmp_path: Path, more: tuple[str, ...]) -
         assert line in told.stderr.splitlines(), told.stderr
 
 
+def test_another_topic_is_said_to_be_what_changed(tmp_path: Path) -> None:
+    """Rows that are asked anew cost money, so the reason is named."""
+    path = written(tmp_path, [HEADER[:2], ("1", "a"), ("2", "b")])
+    assert 0 == semfn("run", path, "--local", "--topic", "Trains").exit_code
+    dry = semfn("run", path, "--local", "--topic", "Buses", "--dry-run")
+    assert dry.stdout.startswith("2 rows changed since an earlier run (topic): "), dry.output
+
+
 def test_a_dry_run_of_the_local_service_starts_none(tmp_path: Path) -> None:
     """It knows the labels of an earlier local run by their key."""
     path = table(tmp_path, 5)

@@ -15,11 +15,13 @@ from analysis.commands.wording import (
     plan_lines,
     printable,
     progress_line,
+    stop_lines,
     summary_lines,
     unknown_lines,
 )
 from analysis.interrupts import INTERRUPTED
 from analysis.pipeline.review import Outlook
+from analysis.run_course import NOT_ASKED
 from tests.commands.examples import ESTIMATE, PLAN, SUMMARY
 
 
@@ -266,6 +268,33 @@ def test_stop_says_why_and_how_to_go_on(reason: str, fresh: str, expected: str) 
     assert [end] == end_lines(summary)
     assert "Not labelled: 900 rows stopped, not reached." in summary_lines(summary)
     assert "Partial output: a.labeled.csv" == path_lines(summary)[0]
+
+
+def test_a_model_that_is_not_known_is_not_asked_for_again() -> None:
+    """The same command would stop again; another model is another form of each row."""
+    reason = "The endpoint does not know this model; name another one."
+    summary = replace(
+        SUMMARY,
+        exit_code=3,
+        stopped=reason,
+        refusals={"model_not_found": 2},
+        record={"fresh": "no"},
+    )
+    (line,) = stop_lines(summary)
+    assert "To go on, give the command again with another --model; " in line
+    assert "the same command" not in line
+    (other,) = stop_lines(replace(summary, refusals={"model_not_found": 2, "rate_limit": 1}))
+    assert "give the same command again;" in other
+
+
+def test_rows_that_a_retry_passed_over_are_asked_without_it() -> None:
+    """The same command would pass them over again; a retry that was stopped goes on as it was."""
+    record = {"fresh": "no", "retry_failed": "yes"}
+    summary = replace(SUMMARY, exit_code=4, stopped=NOT_ASKED.format(7), record=record)
+    (line,) = stop_lines(summary)
+    assert "7 rows were never asked. To go on, give the command without --retry-failed;" in line
+    (line,) = stop_lines(replace(summary, exit_code=130, stopped=INTERRUPTED))
+    assert "Interrupted. To go on, give the same command again;" in line
 
 
 def test_control_characters_are_escaped() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime
 import decimal
 import fractions
+import re
 from pathlib import Path
 
 import pytest
 
+from analysis.errors import ConfigurationError
 from analysis.pipeline.formats import (
     Format,
     as_text,
+    check_output_name,
     format_of,
     is_packed,
     json_value,
@@ -39,6 +42,30 @@ def test_name_tells_the_format(name: str, known: Format | None, packed: bool) ->
     path = Path("folder.jsonl") / name
     assert (known, packed) == (known_format(path), is_packed(path))
     assert (known or Format.CSV) is format_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("a.xlsx", "a.csv"),
+        ("a.b.XLS", "a.b.csv"),
+        ("a.ods", "a.csv"),
+        ("a.zip", "a.csv"),
+        ("a.xlsx.gz", "a.csv"),
+        ("a.feather", "a.parquet"),
+        ("a.json", "a.jsonl"),
+    ],
+)
+def test_a_name_that_promises_another_format_is_refused(name: str, instead: str) -> None:
+    """What opens it would be given text; the name to take is said."""
+    with pytest.raises(ConfigurationError, match=re.escape(f"Name it {Path('out') / instead}.")):
+        check_output_name(Path("out") / name)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a", "a.tsv.gz", "a.parquet", "xlsx", "a.v2"])
+def test_a_name_that_promises_nothing_is_taken(name: str) -> None:
+    """Text under a name that is no known format is CSV."""
+    check_output_name(name)
 
 
 def test_suffixes_for_messages() -> None:

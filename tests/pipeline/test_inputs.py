@@ -10,7 +10,7 @@ import pytest
 
 from analysis.errors import ConfigurationError
 from analysis.pipeline.formats import STREAM
-from analysis.pipeline.inputs import open_inputs
+from analysis.pipeline.inputs import SHOWN_FILES, left_out_notes, open_inputs
 from analysis.pipeline.tables import open_table
 from tests.pipeline.table_files import assert_says, made, refusal
 
@@ -63,6 +63,37 @@ def test_folder_gives_its_files_in_order(tmp_path: Path) -> None:
     (folder / "a.JSONL").unlink()
     assert expected == opened(tmp_path, folder)
     assert not (tmp_path / "data.labeled").exists()
+
+
+def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
+    """With the reason, cut to a few names; what belongs to an output is no news."""
+    folder = tmp_path / "data"
+    for name in ("a.csv", "b.csv"):
+        made(folder, CSV, name)
+    (job, _) = open_inputs([folder])
+    assert [] == [note for note in job.table.notes if "left out" in note]
+    assert [] == left_out_notes(folder / "a.csv")
+    for name in (
+        "e.labeled.csv",
+        "e.labeled.csv.semfn.sqlite",
+        "e.labeled.csv.semfn.sqlite.lock",
+        "e.labeled.csv.run-results.json",
+        ".hidden.csv",
+        ".DS_Store",
+        "readme.md",
+        "sub/c.csv",
+    ):
+        made(folder, CSV, name)
+    expected = (
+        f"left out of {folder}: .hidden.csv (hidden), e.labeled.csv (name of an output), "
+        "readme.md (no known suffix), sub (folder)"
+    )
+    assert [expected] == left_out_notes(folder)
+    for job in open_inputs([folder]):
+        assert 1 == job.table.notes.count(expected)
+    for number in range(SHOWN_FILES):
+        made(folder, "x", f"x{number}.txt")
+    assert left_out_notes(folder)[0].endswith("x0.txt (no known suffix), and 4 more")
 
 
 def test_folder_of_one_file_still_gets_a_folder(tmp_path: Path) -> None:

@@ -40,6 +40,14 @@ def test_a_difference_is_named_so_that_the_two_can_be_told_apart(
     assert said == differences({"prompt": before}, {"prompt": now})
 
 
+def test_another_topic_of_the_run_is_named() -> None:
+    """Its words are in no ledger; a run of an older program did not state it."""
+    assert ("topic",) == differences({"topic_digest": "a1"}, {"topic_digest": "b2"})
+    assert () == differences({"topic_digest": "a1"}, {"topic_digest": "a1"})
+    assert ("topic",) == differences({"topic_digest": ""}, {"topic_digest": "b2"})
+    assert () == differences({}, {"topic_digest": "b2"})
+
+
 def test_a_fact_that_one_of_the_runs_does_not_state_is_no_difference() -> None:
     """An older program stated fewer facts."""
     assert () == differences({}, {"prompt": "v1"})

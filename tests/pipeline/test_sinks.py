@@ -164,6 +164,13 @@ def test_doubled_columns_cannot_become_keys(tmp_path: Path, output: str) -> None
     check_sink(table, "-")
 
 
+def test_an_output_is_not_a_workbook(tmp_path: Path) -> None:
+    """CSV under the name of one would not open."""
+    table = open_table(made(tmp_path, "text,x\na,1\n"))
+    message = refusal(lambda: check_sink(table, tmp_path / "o.xlsx"), ConfigurationError)
+    assert_says(message, ".xlsx is not written", f"Name it {tmp_path / 'o.csv'}")
+
+
 class Broken(io.RawIOBase):
     """A stream whose reader has gone, or whose disk is full."""
 
