@@ -81,7 +81,7 @@ class Endpoint:
     Attributes:
         base_url: Such as `https://api.openai.com/v1`, without a slash at the end.
         api_key: Key or token.
-        host: Host and port, as runs and ledgers name it; `embedded` for the local service.
+        host: Host and port, as runs name it; `embedded` for the local service.
         auth: `bearer` (`Authorization: Bearer KEY`) or `api-key` (`api-key: KEY`).
         organization: Whose account is used, or None for the key's own.
         project: Whose limits and budget are used, or None for the key's own.
@@ -99,6 +99,11 @@ class Endpoint:
     safety_identifier: str | None = None
     api_version: str | None = None
     is_key_in_subprotocol: bool = False
+
+    @property
+    def key_host(self) -> str:
+        """Host as keys of rows have it: without the port, which may be any for one service."""
+        return without_port(self.host)
 
     @property
     def account(self) -> str:
@@ -192,6 +197,12 @@ class Endpoint:
     def none(cls) -> Endpoint:
         """Return the endpoint of an analyzer that sends nothing."""
         return cls(base_url="", api_key="", host=OFFLINE)
+
+
+def without_port(host: str) -> str:
+    """Return a host as `Endpoint.host` names it without its port."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
 
 
 def _given(name: str, value: str | None) -> str | None:

@@ -265,7 +265,7 @@ class RoutedAnalyzer:
             "prompt": self._builder.digest,
             "context": str(self._context),
             "routes": ",".join(f"{route}={self.models[route]}" for route in self.routes),
-            "endpoint": self._endpoint.host,
+            "endpoint": self._endpoint.key_host,
         }
 
     @property

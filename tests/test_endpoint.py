@@ -255,3 +255,20 @@ def test_analyzers_take_an_endpoint(
     """Then neither key nor address is looked for."""
     endpoint = Endpoint.find(api_key=KEY, base_url="https://gateway.example/v1", auth="api-key")
     assert "gateway.example" == kind(endpoint=endpoint).run_key["endpoint"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host", "key_host"),
+    [
+        ("https://api.openai.com/v1", "api.openai.com", "api.openai.com"),
+        ("http://127.0.0.1:8000/v1", "127.0.0.1:8000", "127.0.0.1"),
+        ("http://[::1]:8000/v1", "[::1]:8000", "[::1]"),
+        ("http://[::1]/v1", "[::1]", "[::1]"),
+    ],
+)
+def test_keys_of_rows_have_the_host_without_its_port(
+    base_url: str, host: str, key_host: str
+) -> None:
+    """One service may be reached over several; messages name the port."""
+    endpoint = Endpoint.find(api_key="k", base_url=base_url)
+    assert (host, key_host) == (endpoint.host, endpoint.key_host)

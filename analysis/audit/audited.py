@@ -16,7 +16,7 @@ from analysis.audit.arms import AGAIN, Arm, audit_arms, shared_requests
 from analysis.audit.asking import Asked, Progress, ask_all, estimated, left_of
 from analysis.audit.kept import Store, source_of
 from analysis.audit.record import RunFacts, topic_digest
-from analysis.endpoint import EMBEDDED, Endpoint
+from analysis.endpoint import EMBEDDED, Endpoint, without_port
 from analysis.entry import local_service
 from analysis.errors import ConfigurationError, InputError
 from analysis.evaluation.reasked import beyond_noise, changed
@@ -267,7 +267,7 @@ def _endpoint(
         )
     else:
         endpoint = Endpoint.find()
-    if endpoint.host != facts.endpoint:
+    if endpoint.key_host != without_port(facts.endpoint):
         raise ConfigurationError(
             f"The run was answered by {facts.endpoint}, and the audit would ask {endpoint.host}. "
             "Set OPENAI_BASE_URL as it was for the run, without --local unless the run had it."

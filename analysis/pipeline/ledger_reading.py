@@ -147,6 +147,12 @@ class HeldVerdicts:
         facts: dict[str, str] | None = json.loads(found[0][0]) if found else None
         return facts
 
+    def endpoints(self) -> tuple[str, ...]:
+        """Return the endpoints of all runs, as they name them, each once, the latest first."""
+        rows = self._rows("SELECT facts FROM run ORDER BY run DESC")
+        named = (json.loads(text).get("endpoint") for (text,) in rows)
+        return tuple(dict.fromkeys(one for one in named if one is not None))
+
     def lookup(self, wanted: Sequence[tuple[str | None, str, bytes]]) -> list[VerdictRow | None]:
         """Return for each source, id and key the verdict in force, or None where there is none."""
         found: list[VerdictRow | None] = [None] * len(wanted)

@@ -37,9 +37,9 @@ _HOLD = "INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 class Reuse:
     """Labels in force of other ledgers. Make it with `Reuse.open`; memory stays flat."""
 
-    def __init__(self, key_of: Callable[[Chunk], bytes]) -> None:
+    def __init__(self, *keys_of: Callable[[Chunk], bytes]) -> None:
         self.labels = 0
-        self._key_of = key_of
+        self._keys_of = keys_of
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(_CREATE)
 
@@ -50,6 +50,7 @@ class Reuse:
         *,
         own: str | os.PathLike[str],
         key_of: Callable[[Chunk], bytes],
+        other_keys: Sequence[Callable[[Chunk], bytes]] = (),
     ) -> Reuse:
         """Copy the labels in force; where two ledgers hold one for a key, the earlier named wins.
 
@@ -59,13 +60,14 @@ class Reuse:
             paths: Other ledgers, of any schema that this program knows.
             own: The ledger of the run itself, which must not be among them.
             key_of: The one of the run's ledger.
+            other_keys: Further ones under which a label counts, tried one after the other.
 
         Raises:
             LedgerError: If a path is missing, no ledger, newer than this program, cannot be read,
                 or is the run's own.
         """
         with contextlib.ExitStack() as undo:
-            reuse = cls(key_of)
+            reuse = cls(key_of, *other_keys)
             undo.callback(reuse.close)
             for path in paths:
                 if os.path.realpath(path) == os.path.realpath(own):
@@ -111,14 +113,18 @@ class Reuse:
 
         None where there is none, and for a row that is part of a document, or blank.
         """
-        return [self._find(chunk) if is_loose(chunk) else None for chunk in chunks]
+        return [self._find_any(chunk) if is_loose(chunk) else None for chunk in chunks]
 
     def close(self) -> None:
         """Remove the private database; may be called again."""
         self._database.close()
 
-    def _find(self, chunk: Chunk) -> HeldLabel | None:
-        short, rest = split(self._key_of(chunk))
+    def _find_any(self, chunk: Chunk) -> HeldLabel | None:
+        found = (self._find(key_of(chunk)) for key_of in self._keys_of)
+        return next((label for label in found if label is not None), None)
+
+    def _find(self, key: bytes) -> HeldLabel | None:
+        short, rest = split(key)
         row = self._database.execute(
             "SELECT rest, labels, confidence, route, model, pack, reused_from FROM held "
             "WHERE short = ?",

@@ -21,6 +21,7 @@ from analysis.analyzer import Analyzer, Estimate, Tally
 from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.duplicates import FirstTexts
+from analysis.pipeline.endpoint_forms import ENDPOINT, as_recorded, other_forms
 from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger import Ledger
 from analysis.pipeline.ledger_copy import copied
@@ -185,13 +186,14 @@ class TableRun:
         sources = [table.source for table in self.tables]
         if not self._choices.overwrite:
             check_run_outputs(self.paths, sources)
-        key_of = key_maker(self._analyzer.run_key)
+        run_key = as_recorded(ledger, self._analyzer.run_key)
+        key_of = key_maker(run_key)
         firsts = self._held.enter_context(FirstTexts(key_of))
-        reuse = self._open_reuse(key_of)
+        reuse = self._open_reuse(run_key)
         rows, everything = self._scan(firsts)
         if self._choices.is_capped_by_failures:
             self._most_failed = allowed_failures(self._choices.max_failed, rows)
-        facts = {"run_id": self.run_id, **self._analyzer.run_key}
+        facts = {"run_id": self.run_id, **run_key}
         self._ledger = Ledger.open(
             ledger,
             sources=sources,
@@ -233,11 +235,15 @@ class TableRun:
         held = chain.from_iterable(map(self._open_ledger().lookup, slices))
         return self._choices.review.outlook(held)
 
-    def _open_reuse(self, key_of: Callable[[Chunk], bytes]) -> Reuse | None:
+    def _open_reuse(self, run_key: Mapping[str, str]) -> Reuse | None:
         if not self._choices.reuse:
             return None
         try:
-            reuse = Reuse.open(self._choices.reuse, own=self.paths.ledger, key_of=key_of)
+            ledgers, host = self._choices.reuse, self._analyzer.run_key[ENDPOINT]
+            others = [key_maker(one) for one in other_forms(ledgers, run_key, host)]
+            reuse = Reuse.open(
+                ledgers, own=self.paths.ledger, key_of=key_maker(run_key), other_keys=others
+            )
         except LedgerError as error:  # a file that the user named; nothing is there to resume
             raise ConfigurationError(str(error)) from error
         self._held.callback(reuse.close)
