@@ -310,9 +310,7 @@ def _run_of(
     labels = _label_set(options)  # read once, so that both sides have the same one
     file, options = options.label_set, replace(options, label_set=labels)
     endpoint = _endpoint_to_plan(options) if is_preview else _endpoint(held, options)
-    tape = None
-    if options.tape and not is_preview:
-        tape = held.enter_context(_recording(options.tape)).write
+    tape = None if is_preview else _tape(held, options)
     analyzer = _analyzer(
         options, endpoint, context=opened.context, on_event=hooks.on_event, tape=tape
     )
@@ -440,6 +438,11 @@ def _endpoint_to_plan(options: RunOptions) -> Endpoint:
         return Endpoint.none()
     key = options.api_key or os.environ.get(VARIABLES["api_key"]) or NO_KEY
     return options.endpoint or Endpoint.find(api_key=key, base_url=options.base_url)
+
+
+def _tape(held: contextlib.ExitStack, options: RunOptions) -> Callable[[str], None] | None:
+    """Return what writes the decisions of the run, if that is wanted."""
+    return held.enter_context(_recording(options.tape)).write if options.tape else None
 
 
 def _recording(path: str | Path) -> Recording:
