@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from analysis.commands.request_wording import all_runs_lines, dollars, refusal_lines, route_line
 from analysis.commands.wording import summary_lines
 from tests.commands.examples import SUMMARY
+from tests.commands.running import paid_service, semfn, table
 
 (ENTRY,) = SUMMARY.routes
 SILENT = {"input_tokens": 0, "output_tokens": 0, "cost_usd": None}
@@ -75,6 +78,25 @@ def test_all_runs_of_a_ledger_are_summed_where_there_were_several() -> None:
         changed = {**every, "cost_usd": None, "simulated": simulated}
         (found,) = all_runs_lines(replace(SUMMARY, all_runs=changed))
         assert found.endswith(end)
+
+
+def test_a_job_of_two_runs_knows_what_both_took(tmp_path: Path) -> None:
+    """The results of the second run have its own figures, and the sum, with a cost."""
+    path = table(tmp_path, 30)
+    with paid_service() as service:
+        given = ("run", path, "--json")
+        first = json.loads(semfn(*given, "--limit", 10, env=service.environment()).stdout)
+        result = semfn(*given, env=service.environment())
+    second = json.loads(result.stdout)
+    assert (1, 2) == (first["all_runs"]["runs"], second["all_runs"]["runs"])
+    sums = second["all_runs"]
+    assert sums["usage"]["input_tokens"] == sum(
+        one["usage"]["input_tokens"] for one in (first, second)
+    )
+    assert sums["cost_usd"] == pytest.approx(first["cost_usd"] + second["cost_usd"], abs=2e-6)
+    assert 0 < first["cost_usd"] < second["cost_usd"]
+    assert "All runs of this ledger: 2 runs, " in result.stderr
+    assert (True, True) == (sums["simulated"], second["simulated"])
 
 
 def test_a_request_that_was_never_sent_makes_no_second_run() -> None:
