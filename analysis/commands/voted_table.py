@@ -117,11 +117,12 @@ def check_target(
     Raises:
         ConfigurationError: If it cannot, or would take the place of a file of a run.
     """
-    check_sink(table, output)
     if output == STREAM:
+        check_sink(table, output)
         return
     ledgers = (path.with_name(f"{path.name}.semfn.sqlite") for path in inputs)
     check_writable(output, inputs=[*inputs, *ledgers])
+    check_sink(table, output)
     results = Path(f"{output}.{RESULTS}")
     if results.exists():
         raise ConfigurationError(

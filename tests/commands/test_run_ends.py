@@ -160,7 +160,7 @@ def test_service_that_is_away_or_broken_ends_the_run(tmp_path: Path) -> None:
         assert trouble in stopped
         assert "OPENAI_BASE_URL" in stopped
         assert "To go on, give the same command again" in stopped
-        assert len(said.splitlines()) <= 12, said
+        assert len(said.splitlines()) <= 13, said
         assert {"stopped"} == set(column(folder / PARTIAL, "semfn_error"))
         assert not (folder / OUT).exists()
 
