@@ -21,8 +21,8 @@ from analysis.interrupts import (
     plain_signals,
     run_here,
 )
-from analysis.pipeline.places import RunPaths
 from analysis.pipeline.bill import SIMULATED_MODELS
+from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import RunSummary, StopKind
 from analysis.pipeline.run import Plan, TableRun
 from analysis.pipeline.sinks import StreamClosed

@@ -64,7 +64,7 @@ OPTION_KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(("ledger", "tape", "prices"), PATH | NONE),
     **dict.fromkeys(
-        ("examples", "local", "fresh", "yes", "retry_failed", "logprobs"),
+        ("examples", "local", "fresh", "yes", "retry_failed", "logprobs", "overwrite"),
         FLAG,
     ),
     "label_set": LABEL_SET,
