@@ -316,17 +316,21 @@ def stop_lines(summary: RunSummary) -> list[str]:
         return []
     is_own = summary.stopped == INTERRUPTED
     reason = "Interrupted." if is_own else f"Stopped: {summary.stopped.rstrip('.')}."
+    change, kept = _going_on(summary)
+    how = f"the command again{change}" if change else "the same command again"
+    return [f"{reason} To go on, give {how}; {kept}."]
+
+
+def _going_on(summary: RunSummary) -> tuple[str, str]:
+    """Return what is to be changed to go on with a run, and what is asked again."""
+    kept = "what is paid for is not asked again"
     if summary.exit_code == 3 and summary.refusals and UNKNOWN_MODELS.issuperset(summary.refusals):
-        return [
-            f"{reason} To go on, give the command again with another --model; rows that have a "
-            "label of this one are asked again."
-        ]
-    how = "the same command again"
+        return " with another --model", "rows that have a label of this one are asked again"
     if summary.record["fresh"] == "yes":
-        how += " without --fresh"
-    elif summary.stopped.startswith(NOT_ASKED.partition("{")[0]):
-        how = "the command without --retry-failed"
-    return [f"{reason} To go on, give {how}; what is paid for is not asked again."]
+        return " without --fresh", kept
+    if summary.stopped.startswith(NOT_ASKED.partition("{")[0]):
+        return " without --retry-failed", kept
+    return "", kept
 
 
 def partial_words(summary: RunSummary) -> str:
@@ -344,11 +348,9 @@ def partial_words(summary: RunSummary) -> str:
         ]
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in failed)
         return f"{head}; {summary.failed:,} failed ({kinds}). The column semfn_error says which."
-    fresh = " without --fresh" if summary.record["fresh"] == "yes" else ""
-    return (
-        f"{head}; stopped: {summary.stopped.rstrip('.')}. Make the same call again{fresh} to go "
-        "on; what is paid for is not asked again."
-    )
+    change, kept = _going_on(summary)
+    how = f"the call again{change}" if change else "the same call again"
+    return f"{head}; stopped: {summary.stopped.rstrip('.')}. Make {how} to go on; {kept}."
 
 
 def printable(text: str) -> str:

@@ -262,8 +262,8 @@ def test_stop_says_why_and_how_to_go_on(reason: str, fresh: str, expected: str) 
     summary = replace(
         SUMMARY, exit_code=3, stopped=reason, errors={"stopped": 900}, record={"fresh": fresh}
     )
-    again = "again without --fresh;" if fresh == "yes" else "again;"
-    end = f"{expected} To go on, give the same command {again} what is paid for is not asked again."
+    how = "the command again without --fresh" if fresh == "yes" else "the same command again"
+    end = f"{expected} To go on, give {how}; what is paid for is not asked again."
     assert end == summary_lines(summary)[-1]
     assert [end] == end_lines(summary)
     assert "Not labelled: 900 rows stopped, not reached." in summary_lines(summary)
@@ -292,7 +292,7 @@ def test_rows_that_a_retry_passed_over_are_asked_without_it() -> None:
     record = {"fresh": "no", "retry_failed": "yes"}
     summary = replace(SUMMARY, exit_code=4, stopped=NOT_ASKED.format(7), record=record)
     (line,) = stop_lines(summary)
-    assert "7 rows were never asked. To go on, give the command without --retry-failed;" in line
+    assert "7 rows were never asked. To go on, give the command again without --retry" in line
     (line,) = stop_lines(replace(summary, exit_code=130, stopped=INTERRUPTED))
     assert "Interrupted. To go on, give the same command again;" in line
 
