@@ -282,11 +282,11 @@ class LabelWords:
     def __init__(self, spellings: Collection[str]) -> None:
         """Read the keys, names and aliases of a set; without any, the shipped keys are taken."""
         self._names: dict[str, list[str]] = {}
-        for name in sorted(_names(spellings or SHIPPED), key=len, reverse=True):
+        for name in sorted(_names(spellings or SHIPPED), key=_longest_first):
             self._names.setdefault(_stem(name), []).append(name)
         self._by_head: dict[str, list[str]] = {}
         self._others: list[str] = []
-        for stem in sorted(self._names, key=len, reverse=True):
+        for stem in sorted(self._names, key=_longest_first):
             word = WORD.match(stem)
             if word and (len(word[0]) >= HEAD or not _CYRILLIC.match(stem)):
                 self._by_head.setdefault(word[0][:HEAD], []).append(stem)
@@ -325,7 +325,8 @@ class LabelWords:
             stems += [stem for stem in self._others if stem in seen]
         if "_" in seen:
             seen = _SNAKE.sub(LABEL, seen)
-        for stem in stems:
+        # Sets have another order in each process, and a file must have the same packs in all.
+        for stem in sorted(stems, key=_longest_first):
             if stem not in self._patterns:
                 ways = "|".join(_rest(name) for name in self._names[stem])
                 own = re.escape(stem)
@@ -337,6 +338,11 @@ class LabelWords:
 
 _LETTER = r"[^\W_\u3400-\u9fff]"
 """A letter or digit that is not Chinese: Chinese has no spaces between words."""
+
+
+def _longest_first(name: str) -> tuple[int, str]:
+    """Return the key of an order that is the same in every process."""
+    return -len(name), name
 
 
 def _is_order(stretch: str) -> bool:
