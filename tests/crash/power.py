@@ -103,14 +103,21 @@ def cut(run: Recorded, count: int | None, programs: int, seed: int) -> Report:
 
     Args:
         run: What was recorded; its folder is used for the states.
-        count: Number of states.
+        count: Number of states that are drawn; those after calls on the output come on top.
         programs: On so many of them, evenly spread, the program goes on.
         seed: Of the draw and of what is torn.
     """
     rng = random.Random(seed)
     every = [(place, mode) for place in range(1, len(run.calls) + 1) for mode in MODES]
     if count is not None:
-        every = sorted(rng.sample(every, min(count, len(every))), key=lambda entry: entry[0])
+        # The output is written in a few calls only, which a draw may miss.
+        own = {
+            place
+            for place, call in enumerate(run.calls, start=1)
+            if run.job.name_of(call) == run.job.target.name
+        }
+        drawn = rng.sample(every, min(count, len(every)))
+        every = sorted({*drawn, *(entry for entry in every if entry[0] in own)}, key=every.index)
     step = max(1, len(every) // programs) if programs else len(every) + 1
     report = Report()
     disk = Disk({str(run.job.target): OLD_OUTPUT})
@@ -195,7 +202,8 @@ def labels_in(path: Path) -> dict[str, str]:
 def go_on(job: Job, told: list[str]) -> list[str]:
     """Give the command again in such a state; return what is wrong then."""
     paid_before = len(job.log.read_bytes().splitlines())
-    ended = job.start(job.command)
+    # The old output is not of this ledger.
+    ended = job.start([*job.command, "--overwrite"])
     if ended.returncode != 0:
         return [f"the command ended with {ended.returncode}: {ended.stderr}"]
     texts = dict(job.rows)

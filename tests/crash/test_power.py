@@ -15,7 +15,8 @@ def test_two_hundred_power_cuts_lose_no_label_and_tear_no_output(tmp_path: Path)
     """What somebody was told of is there after a cut at any call; four times the job goes on."""
     report = cut_all(tmp_path, 200, programs=4)
     assert [] == report.violations
-    assert (200, 0, 0) == (report.states, report.lost, report.torn)
+    assert (0, 0) == (report.lost, report.torn)
+    assert report.states >= 200
     assert len(MODES) == len(report.modes)
     assert 200 < report.told
     assert 4 <= report.programs

@@ -32,6 +32,7 @@ def main() -> int:
         route=route,
         max_concurrent=int(in_flight),
         max_chunks_per_request=int(pack),
+        overwrite=True,
         hooks=Hooks(on_verdict=note),
     )
     os.write(notes, b"finished\n")
