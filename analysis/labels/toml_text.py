@@ -77,12 +77,12 @@ def statements(text: str) -> list[Statement]:
     """Return headers and assignments in order; those inside of lists and texts are none."""
     found: list[Statement] = []
     table: tuple[str, ...] = ()
-    for line, tokens in _logical_lines(text):
-        if tokens[0] == "[":
-            table = _path("".join(tokens).partition("#")[0])
+    for line, pieces in _logical_lines(text):
+        if pieces[0] == "[":
+            table = _path("".join(pieces).partition("#")[0])
             found.append(Statement(line=line, path=table, opens=True))
-        elif "=" in tokens:
-            own = _path("".join(tokens[: tokens.index("=")]))
+        elif "=" in pieces:
+            own = _path("".join(pieces[: pieces.index("=")]))
             found.append(Statement(line=line, path=(*table, *own), opens=False))
         else:
             found.append(Statement(line=line, path=table, opens=False))
@@ -151,31 +151,31 @@ def _logical_lines(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield what stands in one line, or in several that brackets and long texts keep together.
 
     Yields:
-        Number of the first line, and the tokens, of which there is at least one.
+        Number of the first line, and the pieces, of which there is at least one.
     """
     number = first = 1
-    depth, tokens = 0, list[str]()
+    depth, pieces = 0, list[str]()
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token == "\n" and depth <= 0:
-            if tokens:
-                yield first, tokens
-            depth, tokens = 0, []
-        elif not token.isspace() and not token.startswith("#"):
-            first = first if tokens else number
-            tokens.append(token)
-            depth += (token in "[{") - (token in "]}")
-        number += token.count("\n")
-    if tokens:
-        yield first, tokens
+        piece = match[0]
+        if piece == "\n" and depth <= 0:
+            if pieces:
+                yield first, pieces
+            depth, pieces = 0, []
+        elif not piece.isspace() and not piece.startswith("#"):
+            first = first if pieces else number
+            pieces.append(piece)
+            depth += (piece in "[{") - (piece in "]}")
+        number += piece.count("\n")
+    if pieces:
+        yield first, pieces
 
 
 def _deep_line(text: str) -> int:
     """Return the first line with more brackets in brackets than anybody needs, else 1."""
-    for line, tokens in _logical_lines(text):
+    for line, pieces in _logical_lines(text):
         depth = 0
-        for token in tokens:
-            depth += (token in "[{") - (token in "]}")
+        for piece in pieces:
+            depth += (piece in "[{") - (piece in "]}")
             if depth > _DEEPEST:
                 return line
     return 1
