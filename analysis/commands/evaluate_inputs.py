@@ -13,7 +13,6 @@ from typing import Any
 from analysis.commands.evaluate_joins import check_ids, check_texts
 from analysis.commands.evaluate_origins import (
     check_mapping,
-    chosen_label_set,
     known_facts,
     notes_on,
 )
@@ -23,7 +22,7 @@ from analysis.commands.labelled_tables import (
     read_gold,
     read_output,
 )
-from analysis.commands.vote_facts import VoterFacts
+from analysis.commands.vote_facts import VoterFacts, chosen_label_set
 from analysis.errors import ConfigurationError
 from analysis.evaluation.cells import LabelReader
 from analysis.evaluation.extra import check_extra

@@ -13,7 +13,6 @@ from analysis.commands.vote_facts import WAY, VoterFacts, facts_beside
 from analysis.errors import ConfigurationError
 from analysis.evaluation.mapping import Mapping as LabelMapping
 from analysis.labels.label_set import LabelSet
-from analysis.settings import DEFAULT_LABEL_SET
 
 _COMPARED = {
     "prompt": "prompt",
@@ -41,22 +40,6 @@ def known_facts(outputs: Sequence[Path], tell: Callable[[str], None]) -> list[Vo
         if facts is not None:
             found.append(facts)
     return found
-
-
-def chosen_label_set(named: str | None, facts: Sequence[VoterFacts]) -> LabelSet:
-    """Return the label set: as named, else that of the first output, else the usual one.
-
-    Raises:
-        ConfigurationError: If there is no such set.
-    """
-    if named is not None or not facts:
-        return LabelSet.load(named or DEFAULT_LABEL_SET)
-    try:
-        return LabelSet.load(facts[0].label_set)
-    except ConfigurationError as error:
-        raise ConfigurationError(
-            f"{error} {facts[0].output} was labelled with it; name it with --label-set."
-        ) from error
 
 
 def check_mapping(mapping: LabelMapping, facts: Sequence[VoterFacts]) -> None:

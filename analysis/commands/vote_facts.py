@@ -108,7 +108,7 @@ def common_label_set(named: str | None, facts: Sequence[VoterFacts]) -> LabelSet
                 f"{two.label_set}{_changed(one, two)}. Labels of different sets cannot be counted "
                 "together: name outputs of one set."
             )
-    label_set = _loaded(named, facts)
+    label_set = chosen_label_set(named, facts)
     for one in facts:
         if one.digest != label_set.digest:
             cure = (
@@ -127,7 +127,12 @@ def _changed(one: VoterFacts, two: VoterFacts) -> str:
     return " with other definitions" if one.label_set == two.label_set else ""
 
 
-def _loaded(named: str | None, facts: Sequence[VoterFacts]) -> LabelSet:
+def chosen_label_set(named: str | None, facts: Sequence[VoterFacts]) -> LabelSet:
+    """Return the label set: as named, else that of the first output, else the usual one.
+
+    Raises:
+        ConfigurationError: If there is no such set.
+    """
     if named is not None or not facts:
         return LabelSet.load(named or DEFAULT_LABEL_SET)
     try:

@@ -9,11 +9,10 @@ import pytest
 
 from analysis.commands.evaluate_origins import (
     check_mapping,
-    chosen_label_set,
     known_facts,
     notes_on,
 )
-from analysis.commands.vote_facts import WAY, VoterFacts
+from analysis.commands.vote_facts import WAY, VoterFacts, chosen_label_set
 from analysis.errors import ConfigurationError
 from analysis.evaluation.mapping import Mapping as LabelMapping
 from analysis.labels.label_set import LabelSet
