@@ -298,7 +298,9 @@ def test_a_file_run_without_any_route_stops_and_goes_on_later(tmp_path: Path) ->
     with start_in_thread(service) as base_url:
         first = run_file(path, base_url, events)
         assert 3 == first.exit_code
-        assert {"stopped": 200 - first.labeled} == first.errors
+        # A chunk whose attempts are used up before the run stops is unavailable.
+        assert {"stopped"} <= first.errors.keys() <= {"stopped", "unavailable"}
+        assert 200 - first.labeled == sum(first.errors.values())
         assert "No route answered for 1 s." in first.stopped
         assert not (tmp_path / OUT).exists()
         assert first.labeled == sum(rows_by_route(tmp_path / PARTIAL).values())
