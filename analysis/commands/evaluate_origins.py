@@ -70,7 +70,7 @@ def notes_on(facts: Sequence[VoterFacts], label_set: LabelSet) -> tuple[str, ...
         f"{one.output} was labelled with {one.label_set} as it was then, which is not "
         f"{label_set.name} {label_set.version} as it is now: another set, or other definitions."
         for one in facts
-        if one.digest != label_set.digest
+        if one.digest not in label_set.wordings
     ]
     if len(facts) > 1:
         notes += _differences(facts[0], facts[1])

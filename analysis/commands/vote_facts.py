@@ -91,7 +91,7 @@ def _facts(document: Mapping[str, Any], path: Path, output: Path) -> VoterFacts:
 
 
 def common_label_set(named: str | None, facts: Sequence[VoterFacts]) -> LabelSet:
-    """Return the label set of all outputs.
+    """Return the label set of all outputs, however its labels were told to the models.
 
     Args:
         named: As the user named it, or None.
@@ -101,6 +101,10 @@ def common_label_set(named: str | None, facts: Sequence[VoterFacts]) -> LabelSet
         ConfigurationError: If two outputs have different sets, or another one than is named or
             than the file holds now, or there is no such set.
     """
+    label_set = chosen_label_set(named, facts)
+    wordings = label_set.wordings
+    if all(one.digest in wordings for one in facts):
+        return label_set
     for one, two in pairwise(facts):
         if one.digest != two.digest:
             raise ConfigurationError(
@@ -108,19 +112,15 @@ def common_label_set(named: str | None, facts: Sequence[VoterFacts]) -> LabelSet
                 f"{two.label_set}{_changed(one, two)}. Labels of different sets cannot be counted "
                 "together: name outputs of one set."
             )
-    label_set = chosen_label_set(named, facts)
-    for one in facts:
-        if one.digest != label_set.digest:
-            cure = (
-                f"Leave --label-set {named} out."
-                if named is not None
-                else "Name the file as it was with --label-set, or label anew."
-            )
-            raise ConfigurationError(
-                f"{one.output} was labelled with another set than {label_set.name} "
-                f"{label_set.version} is now. {cure}"
-            )
-    return label_set
+    cure = (
+        f"Leave --label-set {named} out."
+        if named is not None
+        else "Name the file as it was with --label-set, or label anew."
+    )
+    raise ConfigurationError(
+        f"{facts[0].output} was labelled with another set than {label_set.name} "
+        f"{label_set.version} is now. {cure}"
+    )
 
 
 def _changed(one: VoterFacts, two: VoterFacts) -> str:

@@ -231,6 +231,18 @@ class LabelSet:
         )
         return replace(self, labels=tuple(labels), definition_language=language)
 
+    @property
+    def wordings(self) -> frozenset[str]:
+        """Digests of all ways in which these labels can be told: other words, the same labels.
+
+        These are the languages that all definitions have, each with examples and without.
+        """
+        known = set.intersection(*(set(label.definitions) for label in self.labels))
+        told = [self.in_language(one) for one in {self.definition_language, *known}]
+        if all(label.examples for label in self.labels):
+            told += [one.with_examples() for one in told]
+        return frozenset(one.digest for one in told)
+
     def with_examples(self) -> LabelSet:
         """Return the set whose labels are told with their examples, for the model to read.
 

@@ -15,6 +15,7 @@ from tests.commands.running import semfn, table
 from tests.pipeline.table_files import refusal
 
 TEN = LabelSet.load("ten_functions")
+ZH = TEN.in_language("zh")
 
 
 def facts(name: str, **fields: Any) -> VoterFacts:
@@ -128,3 +129,9 @@ def test_labels_of_another_run_are_noted(tmp_path: Path) -> None:
     assert found is not None
     (note,) = notes_on([found])
     assert note.startswith(f"3 labels of {tmp_path / 'two.csv'} came from the ledger of another")
+
+
+def test_outputs_with_other_words_for_the_same_labels_are_counted_together() -> None:
+    """Examples, or definitions in another language: other opinions on the same labels."""
+    told = [facts("two.csv", digest=one.digest) for one in (TEN.with_examples(), TEN)]
+    assert TEN is common_label_set(None, [*told, facts("three.csv", digest=ZH.digest)])

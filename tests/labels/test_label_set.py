@@ -437,3 +437,15 @@ def test_spellings_are_all_ways_to_write_a_label() -> None:
     held = TEN.spellings
     assert {"noise", "Noise (off-topic)", "Шум", "hors sujet", "噪声"} <= held
     assert all(TEN.key_of(spelling) for spelling in held)
+
+
+def test_a_set_in_other_words_is_the_same_set() -> None:
+    """In each language that it has, with examples or without; other definitions are another set."""
+    told = [TEN, TEN.in_language("fr"), TEN.with_examples(), TEN.in_language("zh").with_examples()]
+    assert {one.digest for one in told} < TEN.wordings
+    assert 8 == len(TEN.wordings)
+    first, *others = TEN.labels
+    changed = replace(TEN, labels=(replace(first, definition="Adds more."), *others))
+    assert changed.digest not in TEN.wordings
+    argument = LabelSet.load("argument")
+    assert {argument.digest, argument.with_examples().digest} == argument.wordings
