@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +32,11 @@ Options = Mapping[str, Any]
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 @click.option("--budget", type=float, default=2.0, metavar="USD", help="Spend no more than this.")
-@click.option("--local", is_flag=True, help="Ask a service in this process (simulated); no key.")
+@click.option(
+    "--local",
+    is_flag=True,
+    help="Ask a service in this process (simulated), as without key and address.",
+)
 @click.option(
     "--input",
     metavar="FILE",
@@ -94,6 +99,7 @@ def execute(options: Options) -> int:
 
     try:
         with contextlib.ExitStack() as held:
+            options = _with_service(options)
             proof, notes = _prepared(held, options)
             target = _target(options["results"])
             _announce(proof, notes)
@@ -108,6 +114,20 @@ def execute(options: Options) -> int:
     except AnalysisError as error:
         click.echo(printable(f"Error: {error}"), err=True)
         return 2
+
+
+def _with_service(options: Options) -> Options:
+    """Return the options with `local` where there is neither key nor address; says so."""
+    from analysis.endpoint import VARIABLES
+
+    if options["local"] or any(os.environ.get(VARIABLES[one]) for one in ("api_key", "base_url")):
+        return options
+    click.echo(
+        f"Neither {VARIABLES['api_key']} nor {VARIABLES['base_url']} is set: the same steps are "
+        "asked of a service in this process, and every figure is simulated.",
+        err=True,
+    )
+    return {**options, "local": True}
 
 
 def _prepared(held: contextlib.ExitStack, options: Options) -> tuple[Proof, list[str]]:

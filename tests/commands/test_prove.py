@@ -34,7 +34,6 @@ def prove(folder: Path, *arguments: object, env: dict[str, str | None] | None = 
         (("--local", "--label-set", "ten_function"), "ten_functions"),
         (("--local", "--route", "telepathy"), "telepathy"),
         (("--local", "--input", "none.csv"), "none.csv"),
-        ((), "OPENAI_API_KEY"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(
@@ -195,3 +194,11 @@ def test_a_model_tier_or_table_that_is_none_is_refused(
     result = prove(tmp_path, "--local", *SMALL, *arguments)
     assert 2 == result.exit_code
     assert part in result.stderr
+
+
+def test_without_a_key_the_same_steps_are_simulated(tmp_path: Path) -> None:
+    """It is said first, and the document carries the mark."""
+    result = prove(tmp_path, "--budget", "2", "--json", *SMALL)
+    assert 0 == result.exit_code, result.output
+    assert result.stderr.startswith("Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set")
+    assert json.loads(result.stdout)["simulated"] is True
