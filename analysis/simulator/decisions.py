@@ -307,9 +307,20 @@ def _answer(
 ) -> Json:
     if rules.is_all_refused or _share(b"refuse", about.subject(place)) < rules.refused_share:
         return _refusal(question.get("name"))
-    seed = sha256(digest + encode(question)).digest()
+    seed = sha256(_asked(question, place, digest, about)).digest()
     labels = about.labels(place, rules.leak_share)
     return answer(question, labels, Random(seed), rules)
+
+
+def _asked(question: Json, place: int | None, digest: bytes, about: _Chunks) -> bytes:
+    """Return what chance goes by: a chunk's text and its values, or the whole input and question.
+
+    The name of a chunk is chosen by the client, by chance; the model judges the text.
+    """
+    if place is None:
+        return digest + encode(question)
+    values = [question.get(key) for key in ("type", "choices", "levels")]
+    return about.subject(place) + encode(values)
 
 
 def _refusal(name: object) -> Json:

@@ -1,10 +1,11 @@
 """What the simulated model answers to the questions of a decision, with its probabilities.
 
-Pure. `decisions` reads the questions and calls `answer` for each. An answer depends on a digest of
-the input and the question alone, so that the same request always gets the same answer. Where the
-model has labelled the chunk that a choice question is about, its first label is the likeliest
-value, and its second label, if it has one, the next, with at least a quarter. Source: section 3 of
-the notes on decisions; the formula of `confidence` and the number of digits are guesses.
+Pure. `decisions` reads the questions and calls `answer` for each. An answer about a chunk depends
+on its text and the values asked for, whatever name the client gave it; other answers depend on the
+whole input and the question. So the same request always gets the same answer. Where the model has
+labelled the chunk that a choice question is about, its first label is the likeliest value, and its
+second label, if it has one, the next, with at least a quarter. Source: section 3 of the notes on
+decisions; the formula of `confidence` and the number of digits are guesses.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def answer(question: Json, labels: Sequence[str], chance: Random, rules: Decisio
     Args:
         question: It has a `type`, and `choices` or `levels` where its type has them.
         labels: What the model gave to the chunk that it is about; empty if it is about none.
-        chance: Seeded by the digest of input and question.
+        chance: Seeded by the text of that chunk, or by input and question.
         rules: Share of certain answers and the sum of the probabilities.
     """
     head = {"type": question["type"], "name": question.get("name")}

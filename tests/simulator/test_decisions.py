@@ -139,6 +139,22 @@ def test_repeats_are_identical_and_inputs_matter() -> None:
     assert first != decided(service(), {**request, "input": "Baking."})["answers"]
 
 
+def test_the_name_of_a_chunk_moves_no_probability() -> None:
+    """Ids are chance of the client; neighbours and their order are no part of it, either."""
+
+    def probabilities(*ids: str, texts: tuple[str, ...]) -> dict[str, Any]:
+        request = body(*texts, questions=[about(each) for each in ids])
+        answers = decided(service(), request)["answers"]
+        return {
+            texts[int(each["name"][1:])]: (each["confidence"], each["probabilities"])
+            for each in answers
+        }
+
+    forward = probabilities("i0", "i1", "i2", texts=("a", "b", "c"))
+    assert forward == probabilities("i0", "i1", "i2", texts=("c", "a", "b"))
+    assert 3 == len({confidence for confidence, _ in forward.values()})
+
+
 def test_share_of_certain_answers() -> None:
     """About the configured share of the answers has a probability of exactly 1."""
     certain = {
