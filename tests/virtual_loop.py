@@ -72,6 +72,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._count_down)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for threads to end: later Pythons give them seconds, which pass at once here."""
+        self._virtual.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._virtual.threads -= 1
+
     def _count_down(self, _: asyncio.Future[Any]) -> None:
         self._virtual.threads -= 1
 

@@ -28,7 +28,7 @@ NAME = "chunks.jsonl"
         (b'{"text": "\\ud800"}', ("line 3:", "half a character")),
         (b'{"text": "caf\xe9"}', ("byte 0xE9 is not valid UTF-8",)),
         (b'{"other": "caf\xe9"}', ("byte 0xE9 is not valid UTF-8",)),
-        (b'{"text": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", ("nested too deeply",)),
+        (b'{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", ("nested too deeply",)),
     ],
 )
 def test_broken_line_is_one_error_with_place_and_cure(
