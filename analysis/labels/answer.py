@@ -34,7 +34,7 @@ from typing import Any, NoReturn, assert_never
 import msgspec
 
 from analysis.labels import token_probability
-from analysis.labels.label_set import LabelSet
+from analysis.labels.label_set import LABELS_PER_CHUNK, LabelSet
 from analysis.records import Ask, Choice, ChoiceReply, Reply, TextReply
 from analysis.settings import DEFAULT_MODELS, SETTINGS, Settings
 
@@ -135,7 +135,7 @@ def _check_text(reply: TextReply, ask: Ask, label_set: LabelSet) -> Checked:
     everything = tuple(ask.tickets.values())
     try:
         items, end = _items(reply.text)
-        labels = _labels(items, ask, label_set)
+        labels, apart = _labels(items, ask, label_set)
     except _Void as void:
         return Checked(missing=everything, defect=void.defect, note=str(void))
     missing = tuple(ticket for ticket in everything if ticket not in labels)
@@ -144,7 +144,7 @@ def _check_text(reply: TextReply, ask: Ask, label_set: LabelSet) -> Checked:
         labels=labels,
         confidences=_stated(reply, ask, label_set, labels),
         missing=missing,
-        note=note and note + end,
+        note=note and note + end + apart,
     )
 
 
@@ -271,9 +271,13 @@ def _is_open(text: str, start: int) -> bool:
     return True
 
 
-def _labels(items: Sequence[Any], ask: Ask, label_set: LabelSet) -> dict[int, tuple[str, ...]]:
+def _labels(
+    items: Sequence[Any], ask: Ask, label_set: LabelSet
+) -> tuple[dict[int, tuple[str, ...]], str]:
+    """Return the labels of the items that count, and what the set does not let stand together."""
     seen: set[str] = set()
     labels: dict[int, tuple[str, ...]] = {}
+    apart = ""
     for item in items:
         short_id = item.get("id") if isinstance(item, dict) else None
         if not isinstance(short_id, str):
@@ -288,7 +292,17 @@ def _labels(items: Sequence[Any], ask: Ask, label_set: LabelSet) -> dict[int, tu
         is_list = isinstance(given, list) and all(isinstance(label, str) for label in given)
         if is_list and label_set.allows(given) and _is_one(item, ask):
             labels[ask.tickets[short_id]] = tuple(given)
-    return labels
+        elif is_list and not apart:
+            apart = _apart(given, label_set)
+    return labels, apart
+
+
+def _apart(given: Sequence[str], label_set: LabelSet) -> str:
+    """Return which two labels of the set may not stand together, or nothing."""
+    is_pair = len(given) == LABELS_PER_CHUNK and all(label_set.allows([key]) for key in given)
+    if not is_pair or label_set.allows(given):
+        return ""
+    return f"; the label set does not allow {' with '.join(given)}"
 
 
 def _is_one(item: Mapping[str, Any], ask: Ask) -> bool:

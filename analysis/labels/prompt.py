@@ -40,7 +40,8 @@ from analysis.records import Ask, Pack
 from analysis.settings import SETTINGS, Settings
 
 PROMPT_VERSION = "3"
-"""Moves whenever the instructions, the content or the schema change in any way."""
+"""Moves whenever the instructions, the content or the schema of a shipped set change in any way.
+Words that only other sets are told need no move: the instructions are part of the digest anyway."""
 
 CHOICE_VERSION = "3"
 """Moves whenever the choice form changes: its instructions, the question that `wire/decisions.py`
@@ -172,7 +173,8 @@ def _label_rules(label_set: LabelSet) -> str:
     if label_set.max_labels == 1:
         return _ONE_LABEL.format(criterion=label_set.criterion)
     alone = "".join(f" {key} stays alone." for key in sorted(label_set.alone))
-    return f"{_main_label(label_set)}{_SECOND_LABEL}{_together(label_set)}.{alone}\n"
+    together, apart = _together(label_set), _apart(label_set)
+    return f"{_main_label(label_set)}{_SECOND_LABEL}{together}.{alone}{apart}\n"
 
 
 def _together(label_set: LabelSet) -> str:
@@ -191,6 +193,22 @@ def _together(label_set: LabelSet) -> str:
         for first, second in _pairs_of_kinds(label_set)
     )
     return f", in one of these pairs: {pairs}{ties}"
+
+
+def _apart(label_set: LabelSet) -> str:
+    """Return which labels never go together, in few words, beside those that stay alone.
+
+    The choice form asks for one label, so there is nothing to tell there.
+    """
+    left = [pair for pair in label_set.forbidden if label_set.alone.isdisjoint(pair)]
+    told = []
+    while left:
+        # The label of most pairs first: "a with b or c" is shorter than two pairs.
+        most = max(label_set.keys, key=lambda key: sum(key in pair for pair in left))
+        others = [key for key in label_set.keys if key != most and {key, most} in left]
+        told.append(f"{most} with {' or '.join(others)}")
+        left = [pair for pair in left if most not in pair]
+    return f" Never together: {', '.join(told)}." if told else ""
 
 
 def _pairs_of_kinds(label_set: LabelSet) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Keys that were not asked for, and text that only looks like JSON."""
+"""Keys that were not asked for, text that only looks like JSON, and pairs that a set forbids."""
 
 from __future__ import annotations
 
@@ -61,3 +61,31 @@ def test_blanks_that_json_does_not_know_void_the_answer(blank: str, end: str) ->
     """JSON has four kinds of white space, at the end of an answer, too."""
     text = '{"answers": [{"id": "a1", "labels": ["noise"]}' + end.replace("@", blank)
     assert_void(read(text), "not_json")
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["noise", "example"], "; the label set does not allow noise with example"),
+        (["example", "example"], "; the label set does not allow example with example"),
+        (["example", "nonsense"], ""),
+        (["example", "contrast", "key_thesis"], ""),
+        ([], ""),
+    ],
+)
+def test_the_note_says_which_two_labels_may_not_stand_together(
+    labels: list[str], said: str
+) -> None:
+    """A row that fails for that reason tells its user what to change in the set."""
+    items = [{"id": "a1", "labels": labels}, {"id": "b2", "labels": ["noise"]}]
+    assert f"1 of 2 chunks unanswered{said}" == read(written(items)).note
+
+
+def test_a_cut_answer_and_a_pair_are_both_told() -> None:
+    """Only the first pair, however many there are."""
+    pairs = [{"id": "a1", "labels": ["noise", "example"]}, {"id": "b2", "labels": ["noise"] * 2}]
+    note = read(written(pairs)[:-2]).note
+    assert (
+        "2 of 2 chunks unanswered; the answer was cut; the label set does not allow noise with "
+        "example"
+    ) == note
