@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
@@ -37,7 +38,9 @@ def counts(label_set: LabelSet, count: Count) -> dict[str, float]:
         overhead of chunks in the middle of a document, with a text of some 85 tokens before and
         after them. `choice_instructions` and `as_choices` are instructions and overhead of the
         choice form, without context; a question is counted by its words, since nobody says how the
-        service writes it.
+        service writes it. `with_ids_only`, `with_keys_only` and `with_letters` are the overhead
+        with other questions: nothing but the id in place of its words; not even an id; the id and a
+        letter for each label, which the instructions would have to explain.
     """
     builder = PromptBuilder(label_set, rng=random.Random(1))
     instructions = count(builder.instructions)
@@ -52,12 +55,15 @@ def counts(label_set: LabelSet, count: Count) -> dict[str, float]:
     written = [json.dumps(answer, separators=(",", ":")) for answer in answers]
     inside = PromptBuilder(label_set, rng=random.Random(1), has_context=True)
     around = _envelope([inside.ask(_pack(PLACE)) for _ in range(DRAWS)], count)
-    questions = [
-        count(" ".join((f"c_{name}", f"Main label of chunk {name}.", *label_set.keys)))
-        for ask in asks
-        for name in ask.tickets
-    ]
+    names = [name for ask in asks for name in ask.tickets]
     choices = count(builder.choice_instructions)
+
+    def asked(question: Callable[[str], Sequence[str]], told: int = choices) -> float:
+        sizes = [count(" ".join(question(name))) for name in names]
+        return round(told / CHUNKS + envelope + sum(sizes) / len(sizes), 1)
+
+    keys, letters = label_set.keys, ascii_lowercase[: len(label_set.keys)]
+    explained = choices + sum(count(f" {letter}:") for letter in letters)
     return {
         "instructions": instructions,
         "schema": schema,
@@ -66,7 +72,10 @@ def counts(label_set: LabelSet, count: Count) -> dict[str, float]:
         "overhead": round((instructions + schema) / CHUNKS + envelope, 1),
         "in_context": round((count(inside.instructions) + schema) / CHUNKS + around, 1),
         "choice_instructions": choices,
-        "as_choices": round(choices / CHUNKS + envelope + sum(questions) / len(questions), 1),
+        "as_choices": asked(lambda name: (f"c_{name}", f"Main label of chunk {name}.", *keys)),
+        "with_ids_only": asked(lambda name: (name, name, *keys)),
+        "with_keys_only": asked(lambda name: keys),
+        "with_letters": asked(lambda name: (name, name, *letters), explained),
     }
 
 

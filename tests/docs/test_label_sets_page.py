@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from analysis.tally import CACHE_PREFIX_TOKENS
 from tests.docs.prompt_tokens import PLACE, TARGET, counts, digests, estimated
 
 RENEW = "Count anew, see the first lines of tests/docs/prompt_tokens.py."
+DECISIONS = Path(__file__).parents[2] / "docs/explanation/decisions-route.md"
 EXACT = tomllib.loads(TARGET.read_text(encoding="utf-8"))
 
 
@@ -61,3 +63,15 @@ def test_a_document_adds_its_rule_its_place_and_two_texts() -> None:
     fields = '"position":"31-50 of 80","context_before":[""],"context_after":[""],'
     around = len(fields) + 2 * len(PLACE.before[0])
     assert found["in_context"] - found["overhead"] == pytest.approx((rule + around) / 20, abs=0.1)
+
+
+def test_the_page_of_decisions_has_the_counts_of_shorter_questions() -> None:
+    """And no question with keys would bring the largest set to the goal of the other routes."""
+    found = EXACT["ten_functions"]
+    cells = [f"| {found[key]} |" for key in ("with_ids_only", "with_keys_only", "with_letters")]
+    page = DECISIONS.read_text(encoding="utf-8")
+    assert [] == [cell for cell in cells if cell not in page], RENEW
+    assert f"takes {found['as_choices']} tokens" in page
+    assert found["with_keys_only"] > 60
+    others = [EXACT[name]["as_choices"] for name in LabelSet.available() if name != "ten_functions"]
+    assert (44, 58) == (round(min(others)), round(max(others)))
