@@ -19,7 +19,7 @@ from analysis.labels.tokens import estimate
 from analysis.records import Chunk
 from analysis.settings import SETTINGS, Settings
 
-AGAIN, ALONE, SHUFFLED = "again", "alone", "shuffled"
+AGAIN, ALONE, SHUFFLED, RELISTED = "again", "alone", "shuffled", "relisted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

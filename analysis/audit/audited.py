@@ -6,13 +6,14 @@ io. `commands.evaluate_audit` calls `prepare`, says what it costs, and then call
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from analysis.analyzer import Estimate
-from analysis.audit.arms import AGAIN, Arm, audit_arms, shared_requests
+from analysis.audit.arms import AGAIN, RELISTED, Arm, audit_arms, shared_requests
 from analysis.audit.asking import Asked, Progress, ask_all, estimated, left_of
 from analysis.audit.kept import Store, source_of
 from analysis.audit.record import RunFacts, topic_digest
@@ -38,7 +39,7 @@ class Wanted:
 
     Attributes:
         rows: Rows to ask again.
-        seed: Draws the rows and the other order.
+        seed: Draws the rows, the other order of chunks, and that of labels.
         routes: Also ask the same requests over these routes, or None.
         model: Their models, as for an analyzer.
         local: Ask the local service.
@@ -157,10 +158,12 @@ def prepare(
         )
     arms = audit_arms(chunks, chunks_per_request=block, seed=wanted.seed)
     trials = [Trial(analyzer=own, arms=arms)]
+    relisted = label_set.relisted(random.Random(wanted.seed))
+    other = _analyzer(facts.routes, facts.models, facts, relisted, endpoint)
+    trials.append(Trial(analyzer=other, arms=(replace(arms[0], name=RELISTED),)))
     if wanted.routes is not None:
         other = _analyzer(wanted.routes, wanted.model, facts, label_set, endpoint)
-        name = f"over {','.join(wanted.routes)}"
-        arm = Arm(name=name, chunks=tuple(chunks), chunks_per_request=block)
+        arm = replace(arms[0], name=f"over {','.join(wanted.routes)}")
         trials.append(Trial(analyzer=other, arms=(arm,)))
     if wanted.budget_usd is not None:
         for trial in trials:
@@ -343,14 +346,15 @@ def document_of(audit: Audit, asked: Sequence[Asked]) -> dict[str, Any]:
     again = next((one.labels for one in asked if one.arm.name == AGAIN), {})
     # The run asked the same requests, so chunks that were alone in an arm shared one there.
     requests = shared_requests(*(arm for trial in audit.trials for arm in trial.arms))
+    listed = [trial.analyzer.label_set.keys for trial in audit.trials for _ in trial.arms]
     arms = []
-    for one in asked:
+    for one, keys in zip(asked, listed, strict=False):  # an audit that was stopped has fewer
         is_noise = one.arm.name == AGAIN
         beyond = None
         if not is_noise:
             beyond = beyond_noise(before, one.labels, again, requests=requests)
         share = changed(before, one.labels, requests=requests)
-        found = {"changed": share, "beyond_noise": beyond}
+        found = {"changed": share, "beyond_noise": beyond, "label_order": list(keys)}
         arms.append(one.figures() | found | {"simulated": is_simulated})
     reused = sum(row.is_reused for row in audit.rows.values())
     return {

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
-from analysis.audit.arms import AGAIN, ALONE, SHUFFLED
+from analysis.audit.arms import AGAIN, ALONE, RELISTED, SHUFFLED
 from analysis.commands.evaluate_wording import COLUMNS
 from analysis.commands.layout import laid_out
 from analysis.commands.request_wording import dollars
@@ -20,6 +20,7 @@ MEANING = {
     ALONE: "each chunk in a request of its own",
     SHUFFLED: "the same chunks in each request, in another order; the request still says that they "
     "stand in text order, so part of the effect may be that false sentence",
+    RELISTED: "the same requests, with the labels listed in another order",
 }
 """Arm -> what was asked in it."""
 

@@ -1,4 +1,4 @@
-"""`semfn evaluate --audit`: rows of a finished output are asked again, alone and in another order.
+"""`semfn evaluate --audit`: rows of a finished output are asked again in several ways.
 
 io. `evaluate` calls it. Heavy imports happen inside the functions, so that `--help` stays fast.
 """
@@ -48,8 +48,8 @@ def audit_options(command: _Command) -> _Command:
             "--audit",
             type=click.IntRange(1),
             metavar="N",
-            help="Ask N rows again, alone and in another order: how often do labels change? Sends "
-            "requests.",
+            help="Ask N rows again, alone, and with chunks or labels in another order: how often "
+            "do labels change? Sends requests.",
         ),
         click.option(
             "--input",

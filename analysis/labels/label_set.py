@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -258,6 +259,21 @@ class LabelSet:
                 'file as examples = ["..."], or leave the option examples out.'
             )
         return self if self.shows_examples else replace(self, shows_examples=True)
+
+    def relisted(self, rng: random.Random) -> LabelSet:
+        """Return the set with its labels listed in another order, none where it was.
+
+        What they mean and which go together stays. The digest is another one, so no answer of the
+        one is taken for an answer of the other.
+
+        Args:
+            rng: Draws the order, by Sattolo's algorithm: one of those that are a single cycle.
+        """
+        labels = list(self.labels)
+        for last in range(len(labels) - 1, 0, -1):
+            other = rng.randrange(last)
+            labels[last], labels[other] = labels[other], labels[last]
+        return replace(self, labels=tuple(labels))
 
     def key_of(self, spelling: str) -> str | None:
         """Return the key that a spelling stands for, or None; never guesses.

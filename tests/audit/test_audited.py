@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,8 @@ from analysis.errors import ConfigurationError, InputError
 from analysis.evaluation.cells import LabelReader
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline.tables import open_table
-from analysis.simulator.service import Answerer
+from analysis.simulator.server import start_in_thread
+from analysis.simulator.service import Answerer, Job, Question, Service
 from tests.commands.running import Paid, paid_service, semfn, table
 
 TEN = LabelSet.load("ten_functions")
@@ -109,7 +112,7 @@ def test_a_pilot_is_audited_within_its_rows(
         output = labelled(tmp_path, paid, monkeypatch, *part)
         found = audited(output).document
     assert (25, 25) == (found["sample"]["rows"], found["sample"]["compared"])
-    again, alone, _ = found["arms"]
+    again, alone, *_ = found["arms"]
     assert (3, 25) == (again["estimated"]["requests"], alone["estimated"]["requests"])
 
 
@@ -126,14 +129,14 @@ def test_an_edited_text_is_refused(output: tuple[Path, Paid], tmp_path: Path) ->
 def test_a_model_that_sees_only_its_text_changes_nothing(output: tuple[Path, Paid]) -> None:
     """Every arm has a share of 0, and the interval says what that is worth."""
     found = audited(output[0]).document
-    assert ["again", "alone", "shuffled"] == [arm["name"] for arm in found["arms"]]
+    assert ["again", "alone", "shuffled", "relisted"] == [arm["name"] for arm in found["arms"]]
     for arm in found["arms"]:
         share = arm["changed"]["primary"]
         assert (0, ROWS, 0.0) == (share["count"], share["rows"], share["low"])
         assert (4, 0.088) == (share["requests"], round(share["high_by_rows"], 3))
         assert 0.49 == round(share["high"], 2)
         assert arm["simulated"]
-    assert [None, 0.0, 0.0] == [
+    assert [None, 0.0, 0.0, 0.0] == [
         arm["beyond_noise"] and arm["beyond_noise"]["difference"] for arm in found["arms"]
     ]
     assert found["simulated"]
@@ -148,10 +151,10 @@ def test_a_model_that_looks_at_its_pack_is_found(
     """The first of ten differs: repeated nothing changes, alone the nine others of each request."""
     with paid_service(answerer=Answerer(name="digest-labels", label=packed_label)) as paid:
         found = audited(labelled(tmp_path, paid, monkeypatch)).document
-    again, alone, shuffled = found["arms"]
+    again, alone, shuffled, relisted = found["arms"]
     # In three of the four requests another text comes first: two labels change in each of them.
-    assert (0, 36, 6) == tuple(
-        arm["changed"]["primary"]["count"] for arm in (again, alone, shuffled)
+    assert (0, 36, 6, 0) == tuple(
+        arm["changed"]["primary"]["count"] for arm in (again, alone, shuffled, relisted)
     )
     assert (36 / ROWS, 36, 0) == tuple(
         alone["beyond_noise"][key] for key in ("difference", "only_arm", "only_again")
@@ -171,6 +174,52 @@ def test_noise_is_not_taken_for_an_effect(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(arm["beyond_noise"]["p_value"] > 0.05 for arm in others)
 
 
+class FirstListed(Service):
+    """A model that takes the label that is listed first, but for texts with a seven in them.
+
+    Attributes:
+        lists: The labels as each request lists them, in instructions and schema alike.
+    """
+
+    def __init__(self) -> None:
+        self.lists: list[list[str]] = []
+
+        def label(texts: Sequence[str], topic: str | None) -> list[tuple[str]]:
+            return [("contrast" if "7" in text else self.lists[-1][0],) for text in texts]
+
+        super().__init__(Answerer(name="digest-labels", label=label))
+
+    def start(self, question: Question, now: float) -> Job:
+        """Answer a request and keep its list."""
+        listed = LISTED.search(json.dumps(question.schema))
+        assert listed is not None and question.rendered is not None
+        self.lists.append(json.loads(listed[1]))
+        told = question.rendered.blocks[0].text.partition("Labels:")[2]
+        assert self.lists[-1] == re.findall(r"^- ([a-z_]+): ", told.partition("Rules:")[0], re.M)
+        return super().start(question, now)
+
+
+LISTED = re.compile(r'"enum": (\[[^]]*\])')
+
+
+def test_a_model_that_goes_by_the_order_of_labels_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where the labels are listed in another order; how often, and in which one, is told."""
+    service = FirstListed()
+    with start_in_thread(service) as base_url:
+        paid = Paid(base_url, service, [])
+        found = audited(labelled(tmp_path, paid, monkeypatch)).document
+    *others, relisted = found["arms"]
+    assert [0, 0, 0] == [arm["changed"]["primary"]["count"] for arm in others]
+    # Four of the forty texts have a seven in them.
+    assert (36, 40) == tuple(relisted["changed"]["primary"][key] for key in ("count", "rows"))
+    assert 0 < relisted["beyond_noise"]["low"] < relisted["beyond_noise"]["difference"]
+    assert [list(TEN.keys)] * 3 == [arm["label_order"] for arm in others]
+    assert service.lists[-1] == relisted["label_order"] != list(TEN.keys)
+    assert (10, 4) == (relisted["chunks_per_request"], relisted["estimated"]["requests"])
+
+
 def test_another_route_is_one_more_arm(output: tuple[Path, Paid]) -> None:
     """The same requests over it, with its own model."""
     found = audited(output[0], routes=("realtime",), rows=20).document
@@ -181,6 +230,18 @@ def test_another_route_is_one_more_arm(output: tuple[Path, Paid]) -> None:
         last["changed"]["primary"]["count"],
     )
     assert ["realtime"] == [one["route"] for one in last["by_route"]]
+
+
+def test_chunks_that_travel_alone_are_asked_with_another_list_of_labels_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packing has nothing to change there; the order of the labels has."""
+    with paid_service() as paid:
+        output = labelled(tmp_path, paid, monkeypatch, "--max-chunks-per-request", 1)
+        found = audited(output, rows=5).document
+    assert [("again", 5), ("relisted", 5)] == [
+        (arm["name"], arm["estimated"]["requests"]) for arm in found["arms"]
+    ]
 
 
 def test_rows_that_were_not_asked_are_not_compared(

@@ -119,5 +119,5 @@ def test_an_audit_goes_on_after_a_kill_and_pays_nothing_twice(tmp_path: Path) ->
         child.finish()
         assert paid == lines_of(log)
     kept = kept_in(tmp_path / "texts.labeled.csv.audit.semfn.sqlite")
-    assert_paid_once(log, since, kept, arms=3)
-    assert 3 * ROWS == kept.labelled.total()
+    assert_paid_once(log, since, kept, arms=4)
+    assert 4 * ROWS == kept.labelled.total()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
+from random import Random
 
 import pytest
 
@@ -449,3 +451,20 @@ def test_a_set_in_other_words_is_the_same_set() -> None:
     assert changed.digest not in TEN.wordings
     argument = LabelSet.load("argument")
     assert {argument.digest, argument.with_examples().digest} == argument.wordings
+
+
+@pytest.mark.parametrize("name", LabelSet.available())
+def test_a_relisted_set_has_its_labels_in_other_places_and_says_the_same(name: str) -> None:
+    """Whatever the seed; its answers are not taken for those of the set."""
+    one = LabelSet.load(name)
+    orders = set()
+    for seed in range(20):
+        other = one.relisted(Random(seed))
+        assert sorted(one.keys) == sorted(other.keys)
+        assert [] == [key for key, now in zip(one.keys, other.keys, strict=True) if key == now]
+        assert one.digest != other.digest
+        orders.add(other.keys)
+        pairs = permutations(one.keys, 2)
+        assert [] == [two for two in pairs if one.favours(two) != other.favours(two)]
+    assert len(orders) > 10
+    assert one.relisted(Random(1)) == one.relisted(Random(1))
