@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,7 +133,8 @@ def test_a_route_that_a_server_lacks_stops_only_its_part(monkeypatch: pytest.Mon
     """The others are asked; the exit code tells of it."""
     with paid_service(endpoints=("responses",)) as paid:
         use(paid, monkeypatch)
-        _, done, document = proved(is_local=False)
+        # The service knows the labels of this set only.
+        _, done, document = proved(replace(SMALL, label_sets=("ten_functions",)), is_local=False)
     assert (None, True) == (done.stop_cause, done.is_service_missing)
     rest, decisions = document["routes"]
     assert (4, 0) == (rest["labelled"], decisions["labelled"])
