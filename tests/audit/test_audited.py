@@ -233,12 +233,10 @@ def test_another_route_is_one_more_arm(output: tuple[Path, Paid]) -> None:
 
 
 def test_chunks_that_travel_alone_are_asked_with_another_list_of_labels_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    output: tuple[Path, Paid],
 ) -> None:
     """Packing has nothing to change there; the order of the labels has."""
-    with paid_service() as paid:
-        output = labelled(tmp_path, paid, monkeypatch, "--max-chunks-per-request", 1)
-        found = audited(output, rows=5).document
+    found = audited(output[0], rows=5, facts={"chunks_per_request": 1}).document
     assert [("again", 5), ("relisted", 5)] == [
         (arm["name"], arm["estimated"]["requests"]) for arm in found["arms"]
     ]
