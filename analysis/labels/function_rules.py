@@ -173,10 +173,13 @@ def label_function(text: str, *, stems: Sequence[str], language: str) -> tuple[s
 
 def _is_addresses(lowered: str) -> bool:
     words = lowered.split()
-    return bool(words) and all(_ADDRESS.match(word) for word in words)
+    return bool(words) and all(_ADDRESS.fullmatch(word) for word in words)
 
 
-_ADDRESS = re.compile(r"https?://|www\.|[\w.+-]+@[\w-]+\.")
+_ADDRESS = re.compile(
+    r"(?:https?://|www\.)[^\u2e80-\u9fff\uff00-\uffef]+|[a-z0-9_.+-]+@[\w-]+\.[^\u2e80-\u9fff\uff00-\uffef]+"
+)
+"""Without the letters and signs of Chinese, where a whole sentence is one word with its address."""
 
 
 def _margin(rule: _Rule, cues: _Cues, seen: _Text, need: int) -> int:

@@ -145,3 +145,80 @@ def test_plain_words_for_a_function_are_known(expected: str, text: str) -> None:
 def test_words_that_look_like_a_function_get_the_default(text: str) -> None:
     """Each of them holds the letters of a phrase that would decide."""
     assert (DEFAULT,) == label_function(text, stems=(), language="auto")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Хозяйка увела гостя наверх и закрыла дверь.",
+        "Сначала он долго не решался войти.",
+        "Формирование и рассылка отчётов идут по расписанию.",
+        "Реклама влияет на выбор лекарств.",
+        "Для перехода через перевал требуются силы и время.",
+        "Ему хотелось поделиться новостью с соседями.",
+        "Вчера шёл снег, а теперь светит солнце.",
+        "Призывов несколько, но сначала печатают самый короткий.",
+        "Он слушал рассеянно, видимо думая о другом.",
+        "Большое спасибо за внимание к нашему докладу.",
+        "Вирус оказался обычным гриппом.",
+        "В 1812 году армия перешла Неман.",
+        "Мой друг, я вас не виню.",
+        "Знакомый голос донёсся из коридора.",
+        "Главное предприятие города выпускает станки.",
+        "Учитель называл это гадким словом, смысла которого мы не знали.",
+        "Роман начинается с описания усадьбы.",
+        "— Иди гуляй! На улицу не смей, а по двору да в саду…",
+        "Он отвернулся, как будто потеряв интерес к разговору.",
+        "La publicité influence le choix des enfants.",
+        "Le livre fut imprimé en 1850 à Lyon.",
+        "L'accord fixe un objectif de réduction des émissions.",
+        "— Elle est à vendre, mais j'en veux un bon prix.",
+        "Je constate que vous partagez ma manière de voir.",
+        "Les champs ont donné assez de grain pour les semences.",
+        "L'Union reste le troisième acheteur de blé du monde.",
+        "Pendant ce temps, Lina desservait sans bruit.",
+        "Le pain et le fromage disparurent comme par enchantement.",
+        "— Il n'est que temps, c'est le cas de dire.",
+        "Mon oncle nous a regardés en disant adieu.",
+        "Les musiciens, rangés au fond, accordent leurs instruments.",
+        "Le pays est moins dépendant du charbon que ses voisins.",
+        "参看本卷第110页注释。",
+        "每出新版我都会立即购买，支持一下。",
+        "评论区很少见到编辑的回复。",
+        "研究人员用核磁共振扫描了大脑。",
+        "工人们冬天疏通河道。",
+        "可能有些人还不清楚星尘计划或stardust@home.",
+        "刚才说的数字经过季节调整。",
+        "不仅是前文提到的折线图，饼图也可以展示数据。",
+        "从上下文看，这里写错了一个字。",
+        "他的队伍号称万人，其实只有三千。",
+        "高尔基写过《童年》《母亲》和《在人间》。",
+        "拜伦1788年出生于英格兰伦敦，是英国诗人。",
+        "掌柜收了八毛钱，药就拿出来了。",
+    ],
+)
+def test_ordinary_prose_gets_the_default(text: str) -> None:
+    """What is an advertisement, a recap or mockery elsewhere is told of here."""
+    assert (DEFAULT,) == label_function(text, stems=(), language="auto")
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        ("noise", "Главная | Поиск | Войти | Корзина"),
+        ("noise", "Сдается квартира у метро, недорого."),
+        ("noise", "Подпишитесь на нашу рассылку!"),
+        ("noise", "Implants: -30 % de réduction, appelez-nous !"),
+        ("noise", "Accueil | Se connecter | Panier | Recherche"),
+        ("noise", "扫描二维码，领取优惠券。"),
+        ("noise", "第12页 共96页"),
+        ("noise", "https://пример.рф/каталог"),
+        ("transition", "Reste la question du prix."),
+        ("transition", "前面谈了成本，现在来看质量。"),
+        ("topic_change", "Но хватит о ценах, теперь о другом."),
+        ("key_thesis", "Au fond, tout se joue dans la première semaine."),
+    ],
+)
+def test_notices_and_hinges_keep_their_label(expected: str, text: str) -> None:
+    """The cues that prose does not share are enough."""
+    assert expected == label_function(text, stems=(), language="auto")[0]
