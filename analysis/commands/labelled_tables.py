@@ -14,7 +14,7 @@ from pathlib import Path
 from analysis.errors import ConfigurationError, InputError
 from analysis.evaluation.cells import LabelReader
 from analysis.evaluation.rows import GoldRow, OutputRow
-from analysis.pipeline.columns import alike, shown
+from analysis.pipeline.columns import alike, as_written, shown
 from analysis.pipeline.csv_rows import CsvRows, open_csv
 from analysis.pipeline.dialect import check_file
 from analysis.pipeline.formats import Format, Reader, format_of
@@ -128,6 +128,7 @@ def _reader(path: Path, *, encoding: str | None, delimiter: str | None, side: st
 
 
 def _place(path: Path, columns: tuple[str, ...], name: str, option: str) -> int:
+    name = as_written(name, columns)
     count = columns.count(name)
     if count == 1:
         return columns.index(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ def find_roles(
         name = named.get(role)
         if role == TITLE and name is None:
             continue
-        wanted = role if name is None else name
+        wanted = role if name is None else as_written(name, columns)
         if counts[wanted] > 1:
             raise InputError(
                 f"{path} has {counts[wanted]} columns named {shown(wanted)}. Rename all but one, "
@@ -84,6 +85,19 @@ def _near(role: str, columns: Sequence[str], roles: Mapping[str, int]) -> Sequen
         return alike(role, columns)
     free = (name for index, name in enumerate(columns) if index not in roles.values())
     return [name for name in free if name.strip().casefold() in HEADINGS]
+
+
+def as_written(name: str, columns: Sequence[str]) -> str:
+    """Return the name of a column as the table has it, if its accents are coded in another way.
+
+    A keyboard writes é as one character, some programs as two, and nobody sees which. What no
+    column, or more than one, is equal to in this sense is returned as it is.
+    """
+    if name in columns:
+        return name
+    plain = unicodedata.normalize("NFC", name)
+    same = [column for column in columns if unicodedata.normalize("NFC", column) == plain]
+    return same[0] if len(same) == 1 else name
 
 
 def shown(name: str) -> str:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from analysis.errors import ConfigurationError, InputError
+from analysis.pipeline.misread import misreading
 
 CANDIDATES = (",", ";", "\t", "|")
 """Delimiters that are tried when the usual one does not split the header."""
@@ -40,6 +41,9 @@ _WIDE_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_MARKED = frozenset({"utf-16", "utf-32"})
+"""Codecs that need the mark to know the order of bytes."""
+
 _OTHER_FORMATS = (
     (b"\x1f\x8b", "a gzip file. Give it a name that ends in .gz"),
     (b"PK\x03\x04", "a workbook or zip file. Save the table as CSV"),
@@ -208,11 +212,16 @@ def _checked_lines(dialect: Dialect, text: TextIO, place: _Place) -> Iterator[st
         if "\0" in line:
             raise InputError(
                 f"{path}, line {place.line}: there is a NUL byte. If the file is UTF-16, pass "
-                "--encoding utf-16; otherwise it is damaged: export it again, or remove the NUL "
-                "bytes (tr -d '\\000' < old > new)."
+                "--encoding utf-16 (utf-16-le if it has no byte order mark); otherwise it is "
+                "damaged: export it again, or remove the NUL bytes (tr -d '\\000' < old > new)."
             )
         if place.line == 1:
             line = line.removeprefix("\ufeff")
+        if wrong := misreading(line, dialect.encoding):
+            raise InputError(
+                f"{path}, line {place.line}: read as {dialect.encoding}, {wrong}. A file of "
+                f"several encodings has to be written anew in one. {_ENCODING_CURE}"
+            )
         yield line
 
 
@@ -249,6 +258,11 @@ def _encoding(path: Path, head: bytes, wanted: str | None) -> tuple[str, bool]:
     if codec is None and wide is not None:
         raise InputError(
             f"{path} starts with the byte order mark of {wide.upper()}. Pass --encoding {wide}."
+        )
+    if codec in _MARKED and wide != codec:
+        raise InputError(
+            f"{path} does not start with the byte order mark of {codec.upper()}. Pass --encoding "
+            f"{codec}-le, or {codec}-be, if it is {codec.upper()} without one. {_ENCODING_CURE}"
         )
     if not head.startswith(_UTF8_MARK):
         return codec or "utf-8", wide is not None

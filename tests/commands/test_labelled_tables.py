@@ -127,6 +127,12 @@ def test_missing_and_doubled_columns_are_refused(tmp_path: Path) -> None:
         open_labelled(path, id_column="key", side="gold-")
 
 
+def test_accents_of_a_name_may_be_coded_in_another_way(tmp_path: Path) -> None:
+    """Nobody sees whether é is one character or two."""
+    table = open_labelled(written(tmp_path, [["id", "e\u0301tiquette"], ["1", "example"]]))
+    assert ["example"] == [cell for _, (cell,) in table.cells(["\u00e9tiquette"])]
+
+
 def test_options_of_csv_files_are_refused_for_others(tmp_path: Path) -> None:
     """JSON Lines are UTF-8 and have no delimiter."""
     path = raw(tmp_path, b'{"id": "1"}\n', "gold.jsonl")

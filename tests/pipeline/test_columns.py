@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import InputError
+from analysis.pipeline.columns import as_written
 from analysis.pipeline.output import OUTPUT_COLUMNS
 from analysis.pipeline.tables import open_table
 from analysis.records import Chunk
@@ -155,3 +156,12 @@ def test_json_read_as_csv_is_told_its_name(tmp_path: Path) -> None:
     """Lines of objects under a name that tells no format get the cure."""
     path = made(tmp_path, '{"id": "1", "text": "a"}\n', "chunks.txt")
     assert_says(refusal(lambda: open_table(path)), "JSON Lines", "ends in .jsonl")
+
+
+def test_names_of_columns_may_code_their_accents_in_another_way(tmp_path: Path) -> None:
+    """A header made of letters and accents is found by the name that a keyboard writes."""
+    apart, whole = "re\u0301sume\u0301", "r\u00e9sum\u00e9"
+    table = open_table(made(tmp_path, f"id,{apart}\n1,a\n"), text_column=whole)
+    assert apart == table.columns[table.roles["text"]]
+    assert whole == as_written(whole, (whole, apart))
+    assert "r\u00e9sume\u0301" == as_written("r\u00e9sume\u0301", (whole, apart))

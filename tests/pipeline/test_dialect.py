@@ -196,6 +196,25 @@ def test_wide_mark_asks_for_the_option_and_then_works(tmp_path: Path, encoding: 
     assert next(records(dialect)) == (1, ["id", "text"])
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("data", [b"id,text\n1,a\n", "id,text\n1,一\n".encode("utf-16-le"), b"a"])
+def test_wide_encoding_without_its_mark_is_refused(
+    tmp_path: Path, encoding: str, data: bytes
+) -> None:
+    """Without the mark nothing tells the order of bytes, and many files are none of the kind."""
+    message = refusal(lambda: found(made(tmp_path, data), encoding=encoding))
+    assert_says(message, "does not start with the byte order mark", f"{encoding}-le", "gb18030")
+
+
+def test_a_line_in_another_encoding_than_the_named_one_is_refused(tmp_path: Path) -> None:
+    """A file of two encodings is not read as one of them: half of its texts would be garbage."""
+    data = "id,text\n1,Привет мир\n".encode("cp1251") + "2,Привет мир\n".encode()
+    path = made(tmp_path, data)
+    assert_says(refusal(lambda: content(path)), "line 2: byte 0xCF")
+    message = refusal(lambda: content(path, encoding="windows-1251"))
+    assert_says(message, f"{path}, line 3: read as cp1251, it is UTF-8", "written anew in one")
+
+
 @pytest.mark.parametrize("encoding", [None, "utf-8", "UTF8", "utf-8-sig"])
 def test_utf8_mark_is_removed_and_remembered(tmp_path: Path, encoding: str | None) -> None:
     """A UTF-8 mark is no part of the header, even before a quote."""
