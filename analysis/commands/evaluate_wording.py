@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from textwrap import wrap
+from types import MappingProxyType
 from typing import Any
 
-from analysis.commands.layout import GAP, clipped, laid_out, width
+from analysis.commands.layout import GAP, clipped, laid_out, width, wrapped
 from analysis.commands.wording import printable
 from analysis.evaluation.counts import NONE
-from analysis.evaluation.findings import Difference
+from analysis.evaluation.findings import Difference, few_warning
 
 COLUMNS = 80
 SHOWN_ROWS = 20
@@ -76,7 +76,8 @@ def gold_lines(document: Mapping[str, Any], name: Name, *, output: str, gold: st
     lines += ["", *_group_lines(document)]
     if document["confidence"] is not None:
         lines += ["", *_confidence_lines(document["confidence"], mark)]
-    return [*lines, *_warning_lines(document)]
+    shown = dict(zip(few_warning(document), few_warning(document, name), strict=True))
+    return [*lines, *_warning_lines(document, shown)]
 
 
 def agreement_lines(
@@ -369,8 +370,11 @@ def _threshold_line(threshold: Mapping[str, Any], mark: str) -> str:
     )
 
 
-def _warning_lines(document: Mapping[str, Any]) -> list[str]:
-    notes = (wrap(f"Note: {one}", COLUMNS) for one in document["warnings"])
+def _warning_lines(
+    document: Mapping[str, Any], shown: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
+    """Return the warnings; `shown` has those that name labels in the words of the user."""
+    notes = (wrapped(f"Note: {shown.get(one, one)}", COLUMNS) for one in document["warnings"])
     return ["", *chain.from_iterable(notes)] if document["warnings"] else []
 
 

@@ -6,10 +6,9 @@ Pure. `vote` prints them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from textwrap import wrap
 from typing import Any
 
-from analysis.commands.layout import clipped, laid_out
+from analysis.commands.layout import clipped, clipped_front, laid_out, wrapped
 from analysis.commands.vote_inputs import Ballots
 from analysis.commands.wording import printable
 from analysis.evaluation.votes import Election, Outcome
@@ -134,14 +133,14 @@ def _first(name: str) -> str:
 
 
 def _notes(document: Mapping[str, Any]) -> list[str]:
-    lines = [line for note in document["notes"] for line in wrap(f"Note: {note}", COLUMNS)]
+    lines = [line for note in document["notes"] for line in wrapped(f"Note: {note}", COLUMNS)]
     return ["", *lines] if lines else []
 
 
 def _name(path: str) -> str:
     """Return a path in few columns: its end tells more than its beginning."""
     text = printable(path).replace("\n", " ")
-    return clipped(text[::-1], _PATH_COLUMNS)[::-1]
+    return clipped_front(text, _PATH_COLUMNS)
 
 
 def _share(share: float | None) -> str:

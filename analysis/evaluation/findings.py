@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -358,13 +358,7 @@ def _warnings(document: dict[str, Any], how: Evaluation) -> list[str]:
     """Return what a reader of the figures has to know, one sentence each."""
     found = []
     if document["kind"] == "gold":
-        few = [one["key"] for one in document["labels"] if one["is_few"]]
-        has_intervals = document["intervals"] is not None
-        if few:
-            found.append(
-                f"Fewer than {FEW} gold rows: {', '.join(few)}. Chance moves their scores, and "
-                f"macro-F1 with them{'; its interval is too narrow then' * has_intervals}."
-            )
+        found += few_warning(document)
     if document.get("votes"):
         found.append(
             "The confidence of labels from votes is the share of outputs that agree on the label, "
@@ -391,6 +385,21 @@ def _warnings(document: dict[str, Any], how: Evaluation) -> list[str]:
     if intervals is None and document["scores"] is not None and how.resamples:
         found.append("There are no intervals: they need two documents, or two rows without any.")
     return [*found, *([] if intervals is None else _interval_warnings(intervals))]
+
+
+def few_warning(document: dict[str, Any], name: Callable[[str], str] = str) -> list[str]:
+    """Return what is to be known of labels that gold hardly has; nothing if there are none.
+
+    Args:
+        document: Of an output against gold.
+        name: Shows a label.
+    """
+    few = [name(one["key"]) for one in document["labels"] if one["is_few"]]
+    has_intervals = document["intervals"] is not None
+    return [
+        f"Fewer than {FEW} gold rows: {', '.join(few)}. Chance moves their scores, and "
+        f"macro-F1 with them{'; its interval is too narrow then' * has_intervals}."
+    ] * bool(few)
 
 
 def _interval_warnings(intervals: dict[str, Any]) -> list[str]:

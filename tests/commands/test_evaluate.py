@@ -70,6 +70,16 @@ def test_every_line_fits_a_terminal(tmp_path: Path) -> None:
         assert [] == wide
 
 
+def test_notes_name_labels_as_the_tables_do(tmp_path: Path) -> None:
+    """With names in a language no key is left in the lines; the document keeps the keys."""
+    path = output(tmp_path, "example noise", "example noise")
+    lines = " ".join(lines_of(path, "--gold", "label", "--label-names", "zh"))
+    assert "Note: Fewer than 10 gold rows: 举例说明, 无关内容. Chance" in lines
+    assert "noise" not in lines
+    warnings = document_of(path, "--gold", "label", "--label-names", "zh")["warnings"]
+    assert warnings[0].startswith("Fewer than 10 gold rows: example, noise. Chance")
+
+
 def test_the_json_document_has_a_version_and_all_figures(tmp_path: Path) -> None:
     """Files, counts, scores, intervals, labels, confusion, groups and confidence."""
     found = output(tmp_path, FOUND, GOLD, confidence="0.8")
