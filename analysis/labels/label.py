@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from analysis.errors import ConfigurationError
 from analysis.labels.set_text import Flaw
 from analysis.labels.spelling import Readings, plain
-from analysis.labels.toml_text import as_toml, named
+from analysis.labels.toml_text import as_toml, named, sign_name
 from analysis.settings import LANGUAGES
 
 NAME_LANGUAGES = tuple(language for language in LANGUAGES if language != "auto")
@@ -69,6 +69,12 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None and len(text) <= MOST_KEY_SIZE
 
 
+def _odd_letter(key: str) -> str:
+    """Return words that name the first sign that looks like one of a key, and is another."""
+    odd = next((sign for sign in key if not " " <= sign <= "~"), None)
+    return "" if odd is None else f": {sign_name(odd)} stands in it"
+
+
 def check_language(language: str) -> None:
     """Raise ConfigurationError if labels cannot have names in this language."""
     if language not in NAME_LANGUAGES:
@@ -93,7 +99,8 @@ def check_labels(labels: Sequence[Label]) -> None:
     for place, label in enumerate(labels):
         if not is_key(label.key):
             raise Flaw(
-                f"the key {named(label.key)} cannot be used. Write up to {MOST_KEY_SIZE} small "
+                f"the key {named(label.key)} cannot be used{_odd_letter(label.key)}. Write up to "
+                f"{MOST_KEY_SIZE} small "
                 "Latin letters, digits and underscores, a letter first; names take any letters.",
                 label=place,
                 field="key",

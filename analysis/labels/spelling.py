@@ -22,11 +22,11 @@ _MARK = "Mn"
 _LIGATURES = {"œ": "oe", "æ": "ae"}
 _TRADITIONAL = (
     "為舉書價關決況別歷曆參敘敍後類級結紹觀認讓論諷證評訴話說説調貢獻轉軼辯過問聞隱項顧預題駁張強當據換"
-    "無標樣條構測點聲實審對開廣圖註銜內"
+    "無標樣條構測點聲實審對開廣圖註銜內發離鍵響語與驗總導"
 )
 _SIMPLIFIED = (
     "为举书价关决况别历历参叙叙后类级结绍观认让论讽证评诉话说说调贡献转轶辩过问闻隐项顾预题驳张强当据换"
-    "无标样条构测点声实审对开广图注衔内"
+    "无标样条构测点声实审对开广图注衔内发离键响语与验总导"
 )
 _SIMPLER = str.maketrans(_TRADITIONAL, _SIMPLIFIED)
 """Traditional characters whose simplified forms the names of the shipped sets have."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -29,6 +30,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _MANY_DIGITS = re.compile(r"[\d_]{1000}")
 _LAST_OF_FOUR_DIGITS = 0xFFFF
 _AT_END = "(at end of document)"
+_FAULT = re.compile(r"\(at line (\d+), column (\d+)\)")
 
 
 class NotToml(ValueError):
@@ -61,7 +63,7 @@ def read_toml(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as broken:
         began = next(reversed(statements(text)), None)
         where = f"(in what begins in line {1 if began is None else began.line})"
-        raise NotToml(str(broken).replace(_AT_END, where)) from broken
+        raise NotToml(str(broken).replace(_AT_END, where) + _odd_sign(text, broken)) from broken
     except RecursionError as deep:
         raise NotToml(
             f"Brackets stand in brackets more than {_DEEPEST} deep (in what begins in line "
@@ -71,6 +73,25 @@ def read_toml(text: str) -> dict[str, Any]:
         found = _MANY_DIGITS.search(text)
         line = text.count("\n", 0, found.start() if found else 0) + 1
         raise NotToml(f"A number has too many digits (at line {line})") from long
+
+
+def _odd_sign(text: str, broken: tomllib.TOMLDecodeError) -> str:
+    """Return words that name the character at the fault, if it only looks like what is meant.
+
+    Full-width commas, curly quotes and blanks that do not break come with other keyboards, and
+    nobody sees them.
+    """
+    place = _FAULT.search(str(broken))
+    if place is None:
+        return ""
+    line, column = int(place[1]), int(place[2])
+    rest = text.replace("\r\n", "\n").split("\n")[line - 1][column - 1 :]
+    return f"; there stands {sign_name(rest[0])}" if rest and not " " <= rest[0] <= "~" else ""
+
+
+def sign_name(sign: str) -> str:
+    """Return a character for a message, with its name in Unicode."""
+    return f"{sign!r} ({unicodedata.name(sign, f'U+{ord(sign):04X}')})"
 
 
 def statements(text: str) -> list[Statement]:

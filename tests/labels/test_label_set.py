@@ -198,6 +198,14 @@ def test_every_name_and_alias_is_resolved_in_capitals_and_with_yo() -> None:
         ("主題展開", "topic_development"),
         ("抒情插敘", "lyrical_digression"),
         ("話題轉換", "topic_change"),
+        ("DÉVELOPPEMENT DU THÈME", "topic_development"),
+        ("主題發展", "topic_development"),
+        ("舉例", "example"),
+        ("главная мысль", "key_thesis"),
+        ("关键论点", "key_thesis"),
+        ("офтоп", "noise"),
+        ("比喻", "metaphor_analogy"),
+        ("對照", "contrast"),
     ],
 )
 def test_other_ways_to_write_a_name_are_read(spelling: str, key: str) -> None:

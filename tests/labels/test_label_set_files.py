@@ -57,6 +57,12 @@ BROKEN = [
         14,
         "the key 'Other one' cannot be used. Write up to 40",
     ),
+    (
+        'key = "other"',
+        'key = "оther"',
+        14,
+        "the key 'оther' cannot be used: 'о' (CYRILLIC SMALL LETTER O) stands in it. Write",
+    ),
     ('key = "other"', f'key = "{"x" * 41}"', 14, "cannot be used. Write up to 40 small Latin"),
     ('key = "other"', "", 13, "label 2 needs 'key' (a text), found nothing"),
     ("[policy]", "[politics]", 4, "unknown field 'politics'; nearest: policy"),

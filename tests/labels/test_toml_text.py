@@ -42,6 +42,30 @@ def test_a_fault_names_its_line(text: str, named_part: str) -> None:
     assert len(str(caught.value)) < 200
 
 
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("a = 1\nb ＝ 2", "'＝' (FULLWIDTH EQUALS SIGN)"),
+        ("a = {x = 1，y = 2}", "'，' (FULLWIDTH COMMA)"),
+        ("a = 1\r\nb = “x”", "'“' (LEFT DOUBLE QUOTATION MARK)"),
+        ("a\u00a0= 1", "'\\xa0' (NO-BREAK SPACE)"),
+        ("a = 1\rb = 2", "'\\r' (U+000D)"),
+    ],
+)
+def test_a_sign_of_another_keyboard_is_named(text: str, sign: str) -> None:
+    """It looks like the right one, so the place alone explains nothing."""
+    with pytest.raises(NotToml) as caught:
+        read_toml(text)
+    assert str(caught.value).endswith(f"; there stands {sign}")
+
+
+def test_a_plain_sign_is_not_named() -> None:
+    """The place is enough where the fault can be seen."""
+    with pytest.raises(NotToml) as caught:
+        read_toml("a = x")
+    assert str(caught.value).endswith("(at line 1, column 5)")
+
+
 def test_good_toml_is_read_as_the_standard_library_reads_it() -> None:
     """Numbers, texts, tables."""
     text = 'a = 0x1f\n[b]\nc = ["d"] # e\n'
