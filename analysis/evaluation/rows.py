@@ -5,6 +5,7 @@ Pure. `commands.evaluate` makes rows from tables; `findings` compares them.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -144,13 +145,26 @@ def match(
     if not pairs and ours and theirs:
         raise InputError(
             f"No id of {first_name} is in {second_name}: the first ones are "
-            f"{shown(next(iter(ours)))} and {shown(next(iter(theirs)))}. {ids}".rstrip()
+            f"{shown(next(iter(ours)))} and {shown(next(iter(theirs)))}. "
+            f"{_CODED * _are_twins(ours, theirs)}{ids}".rstrip()
         )
     return Match(
         pairs=pairs,
         only_first=tuple(name for name in ours if name not in theirs),
         only_second=tuple(name for name in theirs if name not in ours),
     )
+
+
+_CODED = (
+    "They differ only in how accents are coded (é as one character or as two): write them in one "
+    "way, such as Unicode NFC. "
+)
+
+
+def _are_twins(ours: Iterable[str], theirs: Iterable[str]) -> bool:
+    """Tell whether ids of both look the same; nobody would find the difference by eye."""
+    plain = [{unicodedata.normalize("NFC", name) for name in names} for names in (ours, theirs)]
+    return not plain[0].isdisjoint(plain[1])
 
 
 _Row = TypeVar("_Row", GoldRow, OutputRow)

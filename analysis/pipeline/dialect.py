@@ -17,6 +17,7 @@ import gzip
 import io
 import re
 import stat
+import unicodedata
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -406,7 +407,17 @@ def _nearest_file(path: Path) -> str:
     except OSError:
         return f" There is no folder {path.parent} either."
     near = difflib.get_close_matches(path.name, names, n=1)
+    same = [name for name in names if _composed(name) == _composed(path.name)]
+    if same:
+        return (
+            f" Nearest: {path.parent / same[0]}, whose accents are coded in another way: let the "
+            "terminal complete the name."
+        )
     return f" Nearest: {path.parent / near[0]}." if near else ""
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def cause(error: Exception) -> str:

@@ -36,6 +36,12 @@ def test_ids_are_raw_strings() -> None:
     assert (1, 3, 1) == (len(found.pairs), len(found.only_first), len(found.only_second))
 
 
+def test_ids_that_only_look_the_same_are_told() -> None:
+    """Both sides of the message look alike; the sentence says where they differ."""
+    with pytest.raises(InputError, match=r"how accents are coded.* Name"):
+        joined(gold("e\u0301", "b"), output("\u00e9", "c"))
+
+
 def test_tables_without_a_common_id_are_refused() -> None:
     """The first id of each side shows why they do not meet."""
     with pytest.raises(InputError, match=r"No id of gold.csv is in out.csv.*'1' and 'c1'. Name"):

@@ -63,6 +63,15 @@ def test_missing_file_names_the_nearest_and_creates_nothing(tmp_path: Path) -> N
     assert os.listdir(tmp_path) == ["chunks.csv"]
 
 
+def test_a_name_whose_accents_are_coded_otherwise_is_told(tmp_path: Path) -> None:
+    """Both names look the same, so naming the nearest file alone would explain nothing."""
+    made(tmp_path, b"text\na\n", "e\u0301te\u0301.csv")
+    if (tmp_path / "\u00e9t\u00e9.csv").exists():
+        pytest.skip("this file system takes both names for one")
+    message = refusal(lambda: found(tmp_path / "\u00e9t\u00e9.csv"))
+    assert_says(message, "e\u0301te\u0301.csv, whose accents are coded in another way")
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """Only a regular file can be read twice; other reasons are the system's own words."""
     os.mkfifo(tmp_path / "pipe.csv")
