@@ -61,6 +61,16 @@ EXAMPLE = "Example: semfn export chunks.labeled.csv.semfn.sqlite -o labels.csv"
     help="Add the column semfn_review, with 'uncertain' for labels whose confidence is below X.",
 )
 @click.option(
+    "--label-names",
+    type=click.Choice(["en", "ru", "fr", "zh"]),
+    help="Write the labels by their names in a language. [default: by their keys]",
+)
+@click.option(
+    "--label-set",
+    metavar="NAME|FILE",
+    help="Label set of the run, for --label-names. [default: a shipped one, as LEDGER has it]",
+)
+@click.option(
     "--overwrite", is_flag=True, help="Replace a file at the place of the output, whatever it is."
 )
 @click.option(
@@ -96,14 +106,18 @@ def export(ledger: Path, **options: Any) -> None:
         click.echo(printable(line), err=True)
 
 
-def _written(ledger: Path, options: Mapping[str, Any]) -> Exported:
+def _written(ledger: Path, options: dict[str, Any]) -> Exported:
     """Write what is wanted; with inputs it is joined to them."""
+    from analysis.commands.export_names import names_for
     from analysis.pipeline import export as pipeline
 
+    language, label_set = options["label_names"], options["label_set"]
+    options = options | {"names": names_for(ledger, language, label_set)}
     wanted = pipeline.Wanted(
         **{name: options[name] for name in pipeline.Wanted.__dataclass_fields__}
     )
-    known = {*pipeline.Wanted.__dataclass_fields__, "output", "inputs", "context"}
+    other = {"output", "inputs", "context", "label_names", "label_set"}
+    known = {*pipeline.Wanted.__dataclass_fields__, *other}
     reading = {name: value for name, value in options.items() if name not in known}
     if options["inputs"]:
         return _joined(ledger, options, wanted, reading)

@@ -10,9 +10,9 @@ import importlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -113,6 +113,7 @@ class Wanted:
         uncertain: Only the rows whose label has a confidence below this, 0 to 1.
         min_confidence: Labels with a confidence below this, above 0 and up to 1, are marked in a
             column for it.
+        names: Key -> what stands for it; other keys stand as they are.
         csv_formulas: `keep` or `guard`, for CSV.
         overwrite: A file that is no earlier export may be replaced, unless it is an input of the
             ledger.
@@ -121,6 +122,7 @@ class Wanted:
     only_failed: bool = False
     uncertain: float | None = None
     min_confidence: float | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
     csv_formulas: str = KEEP
     overwrite: bool = False
 
@@ -231,18 +233,18 @@ def _count_left_out(held: HeldVerdicts, done: Exported) -> None:
 
 def _filler(form: Format, rows: Iterator[_Entry], wanted: Wanted) -> Callable[[BinaryIO], None]:
     """Return what writes the rows in a format."""
-    bound = wanted.min_confidence
+    bound, names = wanted.min_confidence, wanted.names
     ours = _COLUMNS if bound is None else (*_COLUMNS, (REVIEW_COLUMN, Kind.TEXT))
     columns = tuple(name for name, _ in ours)
 
     def fill(raw: BinaryIO) -> None:
         if form is Format.PARQUET:
-            _write_parquet(raw, ours, (_values(*row, bound) for row in rows))
+            _write_parquet(raw, ours, (_values(*row, bound, names) for row in rows))
         elif form is Format.JSONL:
-            named = (dict(zip(columns, _values(*row, bound), strict=True)) for row in rows)
+            named = (dict(zip(columns, _values(*row, bound, names), strict=True)) for row in rows)
             raw.writelines(json_value(each) + b"\n" for each in named)
         else:
-            cells: Iterable[tuple[str, ...]] = (_texts(*row, bound) for row in rows)
+            cells: Iterable[tuple[str, ...]] = (_texts(*row, bound, names) for row in rows)
             delimiter = "\t" if form is Format.TSV else ","
             if wanted.csv_formulas == GUARD:
                 cells = map(guarded, cells)
@@ -251,18 +253,20 @@ def _filler(form: Format, rows: Iterator[_Entry], wanted: Wanted) -> Callable[[B
     return fill
 
 
-def _texts(source: str, name: str, verdict: VerdictRow, bound: float | None) -> tuple[str, ...]:
+def _texts(
+    source: str, name: str, verdict: VerdictRow, bound: float | None, names: Mapping[str, str]
+) -> tuple[str, ...]:
     ours = (verdict.error_message or "", verdict.reused_from or "")
     mark = () if bound is None else (mark_of(verdict.confidence, bound),)
-    return (source, name, *cells_of(verdict).texts(), *ours, *mark)
+    return (source, name, *cells_of(verdict, names).texts(), *ours, *mark)
 
 
 def _values(
-    source: str, name: str, verdict: VerdictRow, bound: float | None
+    source: str, name: str, verdict: VerdictRow, bound: float | None, names: Mapping[str, str]
 ) -> tuple[str | float | None, ...]:
     ours = (verdict.error_message, verdict.reused_from)
     mark = () if bound is None else (mark_of(verdict.confidence, bound) or None,)
-    return (source, name, *cells_of(verdict).values(), *ours, *mark)
+    return (source, name, *cells_of(verdict, names).values(), *ours, *mark)
 
 
 def _write_parquet(

@@ -211,7 +211,7 @@ def _rows(
         for row, verdict in zip(rows, found, strict=True):
             if verdict is not None:
                 if wanted.takes(verdict, done):
-                    yield row, marked(cells_of(verdict), bound)
+                    yield row, marked(cells_of(verdict, wanted.names), bound)
                 continue
             done.changed += verdicts.has(source, row.chunk.id)
             if is_part:
