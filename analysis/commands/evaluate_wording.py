@@ -76,7 +76,8 @@ def gold_lines(document: Mapping[str, Any], name: Name, *, output: str, gold: st
     lines += ["", *_group_lines(document)]
     if document["confidence"] is not None:
         lines += ["", *_confidence_lines(document["confidence"], mark)]
-    shown = dict(zip(few_warning(document), few_warning(document, name), strict=True))
+    found = dict(document)
+    shown = dict(zip(few_warning(found), few_warning(found, name), strict=True))
     return [*lines, *_warning_lines(document, shown)]
 
 
