@@ -98,9 +98,11 @@ class Mapping:
         wanted = (*self.gold.values(), *self.predicted, *self.predicted.values())
         for key in wanted:
             if key not in label_set.keys:
+                meant = label_set.key_of(key)
+                near = near_or_all(key, label_set.keys) if meant is None else f"nearest: {meant}"
                 raise ConfigurationError(
                     f"Mapping {self.name} names {named(key)}, which is no key of the label set "
-                    f"{label_set.name}; {near_or_all(key, label_set.keys)}."
+                    f"{label_set.name}; {near}."
                 )
 
 

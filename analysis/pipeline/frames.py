@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 import platformdirs
 
 from analysis.errors import ConfigurationError, LedgerError
-from analysis.pipeline.columns import unused_note
+from analysis.pipeline.columns import as_written, unused_note
 from analysis.pipeline.formats import ROLES as ROLES
 from analysis.pipeline.formats import TITLE as TITLE
 from analysis.pipeline.formats import Kind
@@ -76,6 +76,8 @@ def columns_of(
             continue
         wanted = named[role] if is_named else role
         among = names if isinstance(wanted, str) else columns
+        if isinstance(wanted, str):
+            wanted = as_written(wanted, names)
         places = [place for place, name in enumerate(among) if name == wanted]
         if len(places) > 1:
             raise ConfigurationError(f"The DataFrame has {len(places)} columns named {wanted!r}.")

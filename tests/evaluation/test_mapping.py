@@ -121,6 +121,13 @@ def test_a_key_without_a_similar_one_is_refused_with_all() -> None:
         mapping.check(LabelSet.load("sci_abstract"))
 
 
+def test_a_name_in_place_of_a_key_is_refused_with_the_key() -> None:
+    """A mapping leads to keys; whoever wrote the name in another language is told which."""
+    mapping = Mapping.parse(TEXT.replace('"method"', '"методы"'), source="mine.toml")
+    with pytest.raises(ConfigurationError, match=r"'методы', which is no key .*nearest: method"):
+        mapping.check(LabelSet.load("sci_abstract"))
+
+
 def test_another_label_set_is_refused() -> None:
     """The message says which set the mapping is for."""
     with pytest.raises(ConfigurationError, match="Pass --label-set sci_abstract"):

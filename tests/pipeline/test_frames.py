@@ -93,6 +93,12 @@ def test_names_need_not_be_strings(tmp_path: Path) -> None:
     assert "row,text\n0,a\n" == (tmp_path / "t.csv").read_text(encoding="utf-8")
 
 
+def test_accents_of_a_name_may_be_coded_in_another_way() -> None:
+    """Nobody sees whether é is one character or two."""
+    frame = pd.DataFrame([["x"]], columns=["re\u0301sume\u0301"])
+    assert {"text": 0} == columns_of(frame, {"text": "r\u00e9sum\u00e9"})
+
+
 @pytest.mark.parametrize("value", [1, 2.5, True, b"a", ["a"], pd.Timestamp("2026-01-01")])
 def test_text_that_is_no_string_is_refused(tmp_path: Path, value: object) -> None:
     """A number is not taken for a text, nor a truth value; the place is named."""
