@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
+import os
 import sys
 
 import click
@@ -73,6 +75,20 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="semfn")
 def main() -> None:
     """Label what each chunk of a text does, with an LLM."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        prepare(sys.stdout, is_stated="PYTHONIOENCODING" in os.environ)
+
+
+def prepare(stream: io.TextIOWrapper, *, is_stated: bool) -> None:
+    """Make a stream take all texts: names in Chinese on a machine whose code page is Cyrillic.
+
+    What goes to a file or another program is UTF-8 like all files of this program, unless the user
+    stated an encoding. What an encoding lacks becomes an escape.
+    """
+    if is_stated or stream.isatty():
+        stream.reconfigure(errors="backslashreplace")
+    else:
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from click.testing import CliRunner
 
 from analysis import __version__
+from analysis.__main__ import main, prepare
 from tests.commands.running import semfn
 
 
@@ -53,3 +57,24 @@ def test_unknown_option_names_the_nearest() -> None:
     result = semfn("--verison")
     assert 2 == result.exit_code
     assert "Did you mean '--version'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("is_stated", "expected"), [(False, "主题 ё".encode()), (True, b"\\u4e3b\\u9898 \xb8")]
+)
+def test_stdout_takes_all_texts(is_stated: bool, expected: bytes) -> None:
+    """A file gets UTF-8 on every machine; one that the user states is kept, with escapes."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="cp1251")
+    prepare(stream, is_stated=is_stated)
+    stream.write("主题 ё")
+    stream.flush()
+    assert expected == raw.getvalue()
+
+
+def test_a_command_prints_chinese_under_another_code_page() -> None:
+    """Aliases in all languages once ended in a traceback."""
+    runner = CliRunner(charset="cp1251", env={"PYTHONIOENCODING": None})
+    result = runner.invoke(main, ["label-sets", "show", "ten_functions"])
+    assert 0 == result.exit_code
+    assert "举例" in result.stdout_bytes.decode("utf-8")
