@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from analysis.analyzer import ChunkLike
 from analysis.endpoint import Endpoint
@@ -120,10 +121,13 @@ def check_topic(topic: str | None) -> str | None:
 
 
 def _check_words(name: str, given: str | None) -> str | None:
-    if given is not None and not (isinstance(given, str) and _is_encodable(given)):
+    if given is not None and not isinstance(given, str):
         raise ConfigurationError(
-            f"The {name} is of the type {type(given).__name__} or holds half a surrogate pair; it "
-            "must be a str, or None."
+            f"The {name} is of the type {type(given).__name__}; it must be a str, or None."
+        )
+    if given is not None and not _is_encodable(given):
+        raise ConfigurationError(
+            f"The {name} holds half a surrogate pair, which no service takes. Decode it anew."
         )
     return given
 
@@ -147,9 +151,17 @@ def as_chunks(
         ConfigurationError: If it is no collection of chunks, or one of them cannot be read.
     """
     if isinstance(given, str | bytes | Mapping | Chunk) or not isinstance(given, Iterable):
+        cure = "; for a single one there is analyze_chunk."
+        if hasattr(type(given), "__aiter__"):
+            cure = ", such as [one async for one in chunks]."
         raise ConfigurationError(
             f"chunks is of the type {type(given).__name__}. Pass a list (or another iterable) of "
-            "chunks; for a single one there is analyze_chunk."
+            f"chunks{cure}"
+        )
+    if hasattr(type(given), "columns"):  # a frame yields the names of its columns
+        raise ConfigurationError(
+            f"chunks is of the type {type(given).__name__}, and a frame is no list of chunks. "
+            "Label it with analyze_dataframe, or pass pairs of strings: zip(ids, texts)."
         )
     found = (
         as_chunk(one, settings, where=f"chunk {number} of those handed in")
@@ -205,18 +217,36 @@ async def in_slices(chunks: Iterator[Chunk], settings: Settings) -> AsyncIterato
 def _read_chunk(given: ChunkLike) -> Chunk:
     if isinstance(given, Chunk):
         return replace(given, place=None)  # the analyzer says what stands around
-    if isinstance(given, Mapping):
+    named = given if isinstance(given, Mapping) else _row_with_names(given)
+    if named is not None:
         return Chunk(
-            id=_text_of("id", given["id"]),
-            text=_text_of("text", given["text"]),
-            topic=given.get("topic"),
-            title=given.get("title"),
-            document=given.get("document"),
+            id=_text_of("id", named["id"]),
+            text=_text_of("text", named["text"]),
+            topic=named.get("topic"),
+            title=named.get("title"),
+            document=named.get("document"),
         )
     if isinstance(given, str | bytes):
         raise TypeError("a text alone has no id")
     chunk_id, text = given
     return Chunk(id=_text_of("id", chunk_id), text=_text_of("text", text))
+
+
+def _row_with_names(given: object) -> Mapping[str, Any] | None:
+    """Return a row that has `id` or `text` among its names as a mapping, else None.
+
+    Such are named tuples, as `itertuples` of pandas makes them, and the rows of pandas and sqlite3.
+    They can be unpacked like a pair, and then id and text would be by chance in the right order.
+    """
+    fields = getattr(given, "_fields", None)
+    if isinstance(given, tuple) and isinstance(fields, tuple):
+        found = dict(zip(fields, given, strict=False))
+    elif callable(names := getattr(given, "keys", None)):
+        row: Any = given
+        found = {name: row[name] for name in names()}
+    else:
+        return None
+    return None if found.keys().isdisjoint(("id", "text")) else found
 
 
 def _text_of(name: str, value: object) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import sqlite3
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
+import pandas as pd
 import pytest
 
 from analysis.arguments import as_chunk, as_chunks
@@ -52,6 +55,54 @@ def test_a_chunk_that_cannot_be_read_is_named_by_its_place(given: Any, fault: st
     )
 
 
+class Row(NamedTuple):
+    """As `itertuples` of pandas yields them, in an order that is not that of a pair."""
+
+    Index: int
+    text: str
+    id: str
+
+
+class Pair(NamedTuple):
+    """A pair by other names."""
+
+    key: str
+    words: str
+
+
+def test_rows_with_names_are_read_by_them() -> None:
+    """A row that could be unpacked like a pair does not swap id and text."""
+    base = sqlite3.connect(":memory:")
+    base.row_factory = sqlite3.Row
+    row = base.execute("SELECT 'b' AS text, 'a' AS id").fetchone()
+    base.close()
+    series = pd.Series({"text": "b", "id": "a"})
+    given: list[Any] = [Row(Index=0, text="b", id="a"), row, series, Pair("a", "b")]
+    assert [Chunk(id="a", text="b")] * 4 == list(as_chunks(given))
+    assert [Chunk(id="a", text="b")] == list(as_chunks([pd.Series(["a", "b"])]))  # type: ignore[list-item]
+
+
+def test_a_row_with_names_needs_both_of_them() -> None:
+    """It is no pair by the order of its columns."""
+    with pytest.raises(ConfigurationError, match=r"of the type Series: 'id' is missing\. Pass a"):
+        list(as_chunks([pd.Series({"text": "b", "key": "a"})]))  # type: ignore[list-item]
+
+
+def test_frames_and_async_iterables_are_refused_with_the_cure() -> None:
+    """A frame would yield the names of its columns, with levels even as pairs."""
+    levels: Any = pd.DataFrame(
+        [["a", "b"]], columns=pd.MultiIndex.from_tuples([("id", ""), ("x", "y")])
+    )
+    with pytest.raises(ConfigurationError, match=r"DataFrame, and a frame is .* analyze_dataframe"):
+        as_chunks(levels)
+
+    async def later() -> AsyncIterator[tuple[str, str]]:
+        yield "a", "b"
+
+    with pytest.raises(ConfigurationError, match=r"Pass a list .*, such as \[one async for one in"):
+        as_chunks(later())  # type: ignore[arg-type]
+
+
 def test_a_chunk_by_itself_has_no_place() -> None:
     """As in `analyze_chunk`."""
     with pytest.raises(ConfigurationError, match="Cannot read the chunk, which is of the type"):
@@ -63,4 +114,7 @@ def test_other_words_of_a_chunk_are_named_with_its_id(name: str) -> None:
     """The one of the call is another one."""
     given: Any = {"id": "a", "text": "b", name: 5}
     with pytest.raises(ConfigurationError, match=f"The {name} of chunk 'a' is of the type int"):
+        list(as_chunks([given]))
+    given[name] = "b\ud800"
+    with pytest.raises(ConfigurationError, match=f"The {name} of chunk 'a' holds half a surrogate"):
         list(as_chunks([given]))
