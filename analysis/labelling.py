@@ -12,6 +12,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Self
 
 from analysis.account.limits import AccountLimits
@@ -39,9 +40,10 @@ from analysis.control.quality import PACKS_REDUCED
 from analysis.control.sizes import PACKS_REPLANNED, Packing, fixed
 from analysis.dispatch import Dispatcher
 from analysis.endpoint import EMBEDDED, Endpoint
-from analysis.errors import AnalysisError, ConfigurationError, LocalProtocolError
+from analysis.errors import AnalysisError, LocalProtocolError
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
+from analysis.lifetime import Lifetime, weakly
 from analysis.planning import SAMPLED_CHUNKS, Planning
 from analysis.prices import PriceTable, price_table
 from analysis.records import Chunk, FailureKind, Journal, RateLimit, StopCause, Verdict
@@ -123,14 +125,14 @@ class RoutedAnalyzer:
         self._dispatcher: Dispatcher | None = None
         self._packing: Plan | None = None
         self._repacked: dict[str, list[str]] = {PACKS_REDUCED: [], PACKS_REPLANNED: []}
-        self._is_closed = False
+        self._lifetime = Lifetime(self, self._transports)
         self._early: list[tuple[str, str, Mapping[str, str | float]]] = []
         self._is_recalled = False
         host, secret = endpoint.host, endpoint.identity
         self._account: AccountLimits | None = None
         if endpoint.has_limits:
             self._account = AccountLimits(
-                host=host, secret=secret, notify=self._tell, settings=settings
+                host=host, secret=secret, notify=weakly(self._tell), settings=settings
             )
 
     # The interface of all analyzers
@@ -240,14 +242,7 @@ class RoutedAnalyzer:
 
     async def close(self) -> None:
         """End the work and all connections; may be called more than once."""
-        is_first, self._is_closed = not self._is_closed, True
-        if self._dispatcher is not None:
-            await self._dispatcher.close()
-            if is_first and self._account is not None:
-                known = self._dispatcher.scheduler.learned()
-                await self._account.save(self._planning.routes, known)
-        for transport in self._transports.values():
-            await transport.close()
+        await self._lifetime.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -421,11 +416,11 @@ class RoutedAnalyzer:
 
     def _ready(self) -> Dispatcher:
         """Return the dispatcher; it is made at the first call, on that call's event loop."""
-        if self._is_closed:
-            raise ConfigurationError("This analyzer is closed. Make a new one.")
+        self._lifetime.check()
         if self._dispatcher is None:
             self._recall()
             self._dispatcher = self._make_dispatcher()
+            self._lifetime.on_close = partial(_end, self._dispatcher, self._account, self._planning)
             for told in self._early:
                 self._dispatcher.tell(*told)
         return self._dispatcher
@@ -442,7 +437,7 @@ class RoutedAnalyzer:
             transports={route: self._transport(route) for route in self.routes},
             builder=self._builder,
             timeout_s=self._timeout_s,
-            on_event=self._hear,
+            on_event=weakly(self._hear),
             rng=self._rng,
             settings=self._settings,
             tape=self._tape,
@@ -459,9 +454,9 @@ class RoutedAnalyzer:
                 endpoint=self._endpoint,
                 builder=self._builder,
                 timeout_s=self._timeout_s,
-                on_limits=self._hear_limits,
-                on_sign=self._hear_sign,
-                on_notice=self._hear_notice,
+                on_limits=weakly(self._hear_limits),
+                on_sign=weakly(self._hear_sign),
+                on_notice=weakly(self._hear_notice),
                 rng=self._rng,
                 settings=self._settings,
                 dialect=self._dialect,
@@ -496,3 +491,10 @@ class RoutedAnalyzer:
             self._repacked[event.name].append(event.message)
         if self._on_event is not None:
             self._on_event(event)
+
+
+async def _end(dispatcher: Dispatcher, account: AccountLimits | None, planning: Planning) -> None:
+    """End the work of an analyzer, and keep what it learned of the limits."""
+    await dispatcher.close()
+    if account is not None:
+        await account.save(planning.routes, dispatcher.scheduler.learned())
