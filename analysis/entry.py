@@ -31,7 +31,7 @@ from analysis.errors import (
     PartialResultWarning,
 )
 from analysis.hooks import Hooks
-from analysis.kinds import NONE, check_kind, instance_of
+from analysis.kinds import NONE, check_kind, instance_of, plain_number
 from analysis.labels.label_set import LabelSet
 from analysis.pipeline import frames
 from analysis.pipeline.dialect import cause
@@ -250,7 +250,7 @@ def _options(options: Mapping[str, Any], *, without: Collection[str] = ()) -> Ru
         raise ConfigurationError(
             f"There is no option {', '.join(unknown)}. Options: {', '.join(sorted(known))}."
         )
-    return RunOptions(**options)
+    return RunOptions(**{name: plain_number(value) for name, value in options.items()})
 
 
 def _analyzer(

@@ -7,12 +7,14 @@ value of the right kind may be is checked where it is used.
 from __future__ import annotations
 
 import functools
+import inspect
 import math
+import numbers
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from analysis.errors import ConfigurationError
 
@@ -96,7 +98,20 @@ PATHS = Kind(words="a list of paths", takes=_are(_is_path))
 FLAG = instance_of(bool, "True or False")
 WHOLE = Kind(words="a whole number", takes=_is_whole)
 NUMBER = Kind(words="a number that a float can hold", takes=_is_number)
-CALL = Kind(words="a function", takes=callable)
+CALL = Kind(
+    words="a plain function (no async one)",
+    takes=lambda value: callable(value) and not inspect.iscoroutinefunction(value),
+)
+
+
+def plain_number(value: Any) -> Any:
+    """Return a number of another library, such as numpy's, as Python's own; else the value."""
+    is_own = isinstance(value, int | float)
+    if not is_own and isinstance(value, numbers.Integral):
+        return int(value)
+    if not is_own and isinstance(value, numbers.Real):
+        return float(value)
+    return value
 
 
 def check_kind(name: str, value: object, kind: Kind) -> None:
@@ -124,6 +139,8 @@ def checked(
 ]:
     """Return a decorator of a method that checks its arguments before it runs.
 
+    Numbers of other libraries come to the method as Python's own.
+
     Args:
         kinds: Name of an argument -> kind. A first argument without a name is that of `api_key`.
     """
@@ -135,10 +152,11 @@ def checked(
         def call(self: _Self, /, *args: _P.args, **given: _P.kwargs) -> _T:
             if args:
                 check_kind("api_key", args[0], kinds["api_key"])
-            for name, value in given.items():
+            named: Any = {name: plain_number(value) for name, value in given.items()}
+            for name, value in named.items():
                 if name in kinds:
                     check_kind(name, value, kinds[name])
-            return method(self, *args, **given)
+            return method(self, *args, **named)
 
         return call
 

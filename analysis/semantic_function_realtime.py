@@ -17,7 +17,7 @@ from analysis.arguments import ANALYZER_KINDS, check_topic
 from analysis.connections import check_dialect, session_settings
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError, LocalProtocolError
-from analysis.kinds import MAPPINGS, TEXTS, check_kind, checked
+from analysis.kinds import MAPPINGS, NONE, TEXTS, check_kind, checked, instance_of
 from analysis.labelling import RoutedAnalyzer
 from analysis.labels.label_set import LabelSet
 from analysis.settings import (
@@ -154,6 +154,9 @@ def _check_turn_detection(value: Mapping[str, Any] | str) -> None:
         )
 
 
+CONFIG = instance_of(RealtimeSessionConfig, "a RealtimeSessionConfig") | NONE
+
+
 class SemanticRealtimeAnalyzer(RoutedAnalyzer):
     """Labels chunks over one Realtime session.
 
@@ -224,6 +227,7 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
             RequestRejected: If the server refused the settings or put others into effect; then
                 topic and config stay as they were.
         """
+        check_kind("config", config, CONFIG)
         chosen = config or RealtimeSessionConfig()
         await self._session().configure(self._session_settings(chosen))
         self._take(chosen)

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,7 +18,7 @@ import analysis
 from analysis.endpoint import Endpoint
 from analysis.entry import analyze_dataframe, analyze_file, estimate_file
 from analysis.errors import ConfigurationError
-from analysis.kinds import FLAG, NUMBER, PATHS, TEXT, TEXTS, check_kind
+from analysis.kinds import FLAG, NUMBER, PATHS, TEXT, TEXTS, check_kind, plain_number
 from analysis.run_options import RunOptions
 from analysis.semantic_function import SemanticRestAnalyzer
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
@@ -116,6 +117,11 @@ def test_each_argument_of_the_doors_takes_or_refuses_any_value(tmp_path: Path) -
         ),
         ({"model": 5}, "model is of the type int; it must be a str, or a mapping from str to str"),
         ({"timeout_s": "5"}, "timeout_s is of the type str; it must be a number that a float can"),
+        (
+            {"progress": asyncio.sleep},
+            "progress is a function that cannot be used; it must be True or False, or a plain "
+            "function (no async one), or None.",
+        ),
         ({"yes": "no"}, "yes is of the type str; it must be True or False."),
         (
             {"route": ["rest", 5]},
@@ -149,6 +155,17 @@ def test_a_key_is_never_shown() -> None:
     with pytest.raises(ConfigurationError) as error:
         SemanticRestAnalyzer(b"sk-secret")  # type: ignore[arg-type]
     assert "api_key is of the type bytes; it must be a str, or None." == str(error.value)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    """As they come out of a frame; whoever asked for them has Python's own."""
+    numbers: tuple[Any, ...] = (np.int64(3), np.uint8(3), np.float32(0.5), np.float64(0.5), True)
+    assert [3, 3, 0.5, 0.5, True] == [plain_number(value) for value in numbers]
+    assert [int, int, float, np.float64, bool] == [type(plain_number(value)) for value in numbers]
+    frame = pd.DataFrame({"text": ["One.", "Two.", "Three."]})
+    chosen: dict[str, Any] = {"topic": "x", "route": "offline", "ledger": tmp_path / "l.sqlite"}
+    assert 2 == len(analyze_dataframe(frame, limit=np.int64(2), timeout_s=np.int32(9), **chosen))
+    SemanticRestAnalyzer(max_concurrent=np.int64(3), timeout_s=np.float32(9), **ADDRESS)  # type: ignore[arg-type]
 
 
 def test_kinds_tell_values_apart() -> None:

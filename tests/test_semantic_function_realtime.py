@@ -121,6 +121,9 @@ async def test_an_unknown_field_of_the_session_is_refused() -> None:
             await analyzer.update_session(voice="alloy")
         with pytest.raises(ConfigurationError, match=r"0\.6 to 1\.2"):
             await analyzer.update_session(temperature=0.5)
+        for config in ("trains", {"topic": "trains"}):
+            with pytest.raises(ConfigurationError, match=r"config is of .* a RealtimeSess"):
+                await analyzer.initialize_session(config)
         assert [] == service.spans
 
 

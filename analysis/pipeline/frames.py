@@ -84,12 +84,20 @@ def columns_of(
         if places:
             found[role] = places[0]
         elif is_named or role == "text":
-            more = ", ..." if len(columns) > SHOWN_COLUMNS else ""
-            raise ConfigurationError(
-                f"The DataFrame has no column {wanted!r}; it has "
-                f"{', '.join(map(repr, columns[:SHOWN_COLUMNS]))}{more}. Pass {role}_column."
-            )
+            raise _no_column(frame, columns, role=role, wanted=wanted)
     return found
+
+
+def _no_column(
+    frame: object, columns: Sequence[Hashable], *, role: str, wanted: Hashable
+) -> ConfigurationError:
+    shown = ", ".join(map(repr, columns[:SHOWN_COLUMNS])) or "none at all"
+    if len(columns) > SHOWN_COLUMNS:
+        shown += ", ..."
+    cure = f"Pass {role}_column."
+    if _is_pandas(frame) and wanted in frame.index.names:
+        cure = "It is in the index: pass frame.reset_index()."
+    return ConfigurationError(f"The DataFrame has no column {wanted!r}; it has {shown}. {cure}")
 
 
 def title_notes(frame: object, columns: Mapping[str, int]) -> tuple[str, ...]:
@@ -215,6 +223,11 @@ def _opened(frame: object) -> Any:
         return narwhals.from_native(frame, eager_only=True)
     except TypeError as error:
         raise no_frame from error
+    except narwhals.exceptions.DuplicateError as error:
+        raise ConfigurationError(
+            f"The {_type_of(frame)} has several columns of one name, which only pandas can tell "
+            "apart. Rename them, or pass its to_pandas()."
+        ) from error
 
 
 def _type_of(value: object) -> str:

@@ -71,6 +71,7 @@ def test_digest_tells_other_rows_apart(tmp_path: Path) -> None:
     ("columns", "named", "words"),
     [
         (["id", "words"], {}, "has no column 'text'; it has 'id', 'words'. Pass text_column"),
+        ([], {}, "has no column 'text'; it has none at all. Pass text_column."),
         (["text"], {"id": "key"}, "has no column 'key'"),
         (["text", "text"], {}, "2 columns named 'text'"),
         (["text", "semfn_error"], {}, "already has the column semfn_error"),
@@ -82,6 +83,22 @@ def test_columns_that_cannot_be_used_are_named(
     """Each fault of the columns gets one sentence with the cure."""
     frame = pd.DataFrame([["x"] * len(columns)], columns=columns)
     assert_says(refusal(lambda: columns_of(frame, named), ConfigurationError), words)
+
+
+def test_a_column_in_the_index_is_named_with_the_cure() -> None:
+    """It does not show among the columns."""
+    frame = pd.DataFrame({"n": [1]}, index=pd.Index(["a"], name="text"))
+    message = refusal(lambda: columns_of(frame, {}), ConfigurationError)
+    assert_says(message, "no column 'text'; it has 'n'. It is in the index: pass frame.reset_index")
+
+
+def test_other_frames_with_two_columns_of_one_name_are_refused() -> None:
+    """Only pandas can tell them apart by their place."""
+    pytest.importorskip("narwhals", reason=NARWHALS)
+    arrow: Any = pytest.importorskip("pyarrow", reason=NARWHALS)
+    table = arrow.table([arrow.array(["a"]), arrow.array(["b"])], names=["text", "text"])
+    message = refusal(lambda: columns_of(table, {}), ConfigurationError)
+    assert_says(message, "pyarrow.Table has several columns of one name", "Rename them")
 
 
 def test_names_need_not_be_strings(tmp_path: Path) -> None:
