@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from analysis.connections import TIER_ROUTES
+from analysis.control.learned import Learned, LearnedLimit
 from analysis.control.planner import Budgets, plan, ways_of
 from analysis.control.routes import RoutePlan
 from analysis.control.sizes import Packing
@@ -29,6 +30,10 @@ from analysis.tally import (
 
 SAMPLED_CHUNKS = 256
 """So many chunks of a list at least are measured to plan its packs; all of a shorter one."""
+
+OFFLINE = "offline"
+NO_LIMITS = Learned(requests=LearnedLimit(per_minute=1e12), tokens=LearnedLimit(per_minute=1e12))
+"""Of the offline route: its labeller is a function in the process, and nobody counts its calls."""
 
 FLEX = "flex"
 """The service tier whose answers may take minutes, so that a late one is nothing to act on."""
@@ -67,7 +72,7 @@ class Planning:
             RoutePlan(
                 name=route,
                 model=model,
-                account=account if route != "offline" else "offline",
+                account=account if route != OFFLINE else OFFLINE,
                 in_flight=_in_flight(route, max_concurrent, settings),
                 most_chunks=settings.decision_questions if route in CHOICE_ROUTES else None,
                 states_limits=route not in UNSTATED_LIMITS,
@@ -75,6 +80,7 @@ class Planning:
                 may_copy=not (service_tier == FLEX and route in TIER_ROUTES),
                 rates=self._rates(route, model),
                 cached_prefix_tokens=_surely_cached(builder, route),
+                learned=NO_LIMITS if route == OFFLINE else None,
             )
             for route, model in models.items()
         ]
@@ -114,7 +120,9 @@ class Planning:
     def _has_learned(self, route: str) -> bool:
         """Tell whether a limit is known, and not only a latency."""
         found = next(one.learned for one in self.routes if one.name == route)
-        return found is not None and (found.requests or found.tokens) is not None
+        if found is None or found == NO_LIMITS:
+            return False
+        return (found.requests or found.tokens) is not None
 
     def packing(
         self,
@@ -200,4 +208,4 @@ def _surely_cached(builder: PromptBuilder, route: str) -> int:
 
 def _in_flight(route: str, most: int | None, settings: Settings) -> int:
     own: int = getattr(settings, f"{route.replace('-', '_')}_in_flight")
-    return own if most is None or route == "offline" else most
+    return own if most is None or route == OFFLINE else most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,10 +14,12 @@ from analysis.control.spending import Rates
 from analysis.errors import ConfigurationError
 from analysis.labels.label_set import LabelSet
 from analysis.labels.prompt import PromptBuilder
-from analysis.planning import Planning
+from analysis.planning import NO_LIMITS, Planning
 from analysis.prices import price_table
 from analysis.records import Chunk
+from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import SETTINGS
+from tests.virtual_loop import virtual
 
 MODELS = {"responses-ws": "m", "rest": "m", "realtime": "n"}
 
@@ -108,6 +111,27 @@ def test_an_estimate_takes_the_learned_limits() -> None:
     tally = planning.tally("rest", None, 1)
     tally.add([Chunk(id=str(place), text="One.") for place in range(3)])
     assert 30.0 == tally.estimate().duration_s
+
+
+def test_rules_in_the_process_have_no_limits() -> None:
+    """Nobody counts their calls, and an estimate does not call that learned."""
+    planning = planned(None, models={"rest": "m", "offline": "offline-rules"})
+    assert [None, NO_LIMITS] == [one.learned for one in planning.routes]
+    tally = planning.tally("offline", None, 1)
+    tally.add([Chunk(id="a", text="One.")])
+    assert not tally.estimate().is_learned
+
+
+@virtual
+async def test_a_run_by_rules_waits_for_nothing() -> None:
+    """However many requests it makes; the clock of this loop moves only where somebody waits."""
+    knobs = replace(SETTINGS, requests_per_minute=60, tokens_per_minute=60_000)
+    async with HybridSemanticAnalyzer(routes="offline", settings=knobs) as analyzer:
+        verdicts = await analyzer.analyze_batch(
+            [(str(place), f"Text number {place}.") for place in range(200)], chunks_per_request=1
+        )
+    assert {"offline"} == {verdict.route for verdict in verdicts}
+    assert asyncio.get_running_loop().time() < 1.0
 
 
 def cached(told: str, models: Mapping[str, str]) -> dict[str, int]:
