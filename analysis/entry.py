@@ -75,8 +75,8 @@ def analyze_file(
         path_out: For one file a file, by default `<input>.labeled.csv` beside the input and in its
             format, or `-` for `hooks.stdout`. For several a folder.
         topic: For rows without a topic of their own.
-        hooks: What the caller wants to hear of the run.
-        **options: The fields of `RunOptions`.
+        hooks: An `analysis.hooks.Hooks`: what the caller wants to hear of the run.
+        **options: The fields of `analysis.run_options.RunOptions`.
 
     Returns:
         The summary; `exit_code` is that of the command. A run that was stopped returns, too: what
@@ -112,7 +112,7 @@ def plan_file(
         path_out: As for `analyze_file`; by it the ledger is found.
         topic: For rows without a topic of their own.
         hooks: Told what was assumed about the input.
-        **options: The fields of `RunOptions`.
+        **options: The fields of `analysis.run_options.RunOptions`.
 
     Raises:
         ConfigurationError: If the run would be refused.
@@ -187,8 +187,9 @@ def analyze_dataframe(
             (str), and if there `id` (unique), `document` and `topic`; other names by `text_column`
             and so on. Without an id column the row number is the id.
         topic: For rows without a topic of their own.
-        hooks: What the caller wants to hear of the run.
-        **options: The fields of `RunOptions`, but for `encoding`, `delimiter` and `csv_formulas`.
+        hooks: An `analysis.hooks.Hooks`: what the caller wants to hear of the run.
+        **options: The fields of `analysis.run_options.RunOptions`, but for `encoding`, `delimiter`
+            and `csv_formulas`.
 
     Returns:
         A new frame of the same kind; of a pandas frame `attrs["semfn"]` holds the summary of the

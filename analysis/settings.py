@@ -54,9 +54,13 @@ MOST_CONTEXT = 10
 LANGUAGES = ("auto", "en", "ru", "fr", "zh")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings(ControlSettings):
-    """All knobs. Fields state unit, range and reason in their metadata."""
+    """All knobs. Fields state unit, range and reason in their metadata.
+
+    As text only those that differ from their defaults: it stands in the signature that `help` and
+    notebooks show of each analyzer.
+    """
 
     # Packing
     chunks_per_request: int = knob(
@@ -294,6 +298,11 @@ class Settings(ControlSettings):
                     f"Setting {entry.name} is {value}; allowed: {bounds['low']} to "
                     f"{bounds['high']} {bounds['unit']}."
                 )
+
+    def __repr__(self) -> str:
+        values = ((entry, getattr(self, entry.name)) for entry in fields(self))
+        changed = (f"{one.name}={value!r}" for one, value in values if value != one.default)
+        return f"Settings({', '.join(changed)})"
 
 
 SETTINGS = Settings()

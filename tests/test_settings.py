@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
+from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import DEFAULT_MODELS, ROUTES, SETTINGS, Settings
 
 KNOBS = {entry.name: entry for entry in fields(Settings)}
@@ -52,3 +54,10 @@ def test_the_settings_fit_together() -> None:
     assert SETTINGS.breaker_open_s <= SETTINGS.breaker_open_cap_s <= SETTINGS.outage_limit_s
     assert SETTINGS.other_model_after_s <= SETTINGS.outage_limit_s
     assert SETTINGS.breaker_failures <= SETTINGS.breaker_window
+
+
+def test_settings_as_text_say_what_is_changed() -> None:
+    """The signature of an analyzer stays short enough to be read."""
+    assert "Settings()" == repr(SETTINGS)
+    assert "Settings(rest_in_flight=3)" == repr(changed("rest_in_flight", 3))
+    assert len(str(inspect.signature(HybridSemanticAnalyzer))) < 1_000
