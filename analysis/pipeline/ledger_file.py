@@ -370,7 +370,9 @@ def _holder(lock_file: Path) -> str:
         pid = lock_file.read_text(encoding="ascii").strip()
     except OSError:  # Windows lets nobody else read a locked file
         pid = ""
-    return f"process {pid}" if pid else "process unknown"
+    if not pid:
+        return "process unknown"
+    return f"process {pid}" + (" (this one)" if pid == str(os.getpid()) else "")
 
 
 def _create(path: Path) -> None:

@@ -175,7 +175,10 @@ def test_ledger_in_use_names_the_other_process(tmp_path: Path) -> None:
     ):
         result = semfn("run", path, env=service.environment())
     assert 5 == result.exit_code, result.output
-    assert f"in use by another run, process {os.getpid()}. Wait for its end" in result.stderr
+    assert (
+        f"in use by another run, process {os.getpid()} (this one). Wait for its end"
+        in result.stderr
+    )
     assert [] == service.records
     assert not (tmp_path / OUT).exists()
 
