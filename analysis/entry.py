@@ -9,7 +9,6 @@ import contextlib
 import os
 import platform
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
@@ -214,8 +213,8 @@ def analyze_dataframe(
         hooks.on_notes(notes)
     if frames.TITLE in columns:  # the table below names its columns by their roles
         options["title_column"] = frames.TITLE
-    with tempfile.TemporaryDirectory(prefix="semfn-") as folder:
-        source = Path(folder) / "DataFrame"
+    with frames.temporary_folder() as folder:
+        source = folder / "DataFrame"
         digest = frames.write_frame(source, frame, columns)
         if options.get("ledger") is None:
             options["ledger"] = frames.state_ledger(digest)

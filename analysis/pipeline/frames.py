@@ -7,11 +7,13 @@ never changed. A frame that is not of pandas goes through narwhals, which comes 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import importlib
 import re
 import sys
+import tempfile
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
@@ -171,6 +173,24 @@ def in_words_of_frames(message: str, path: Path) -> str:
         lambda option: f"{option[1].replace('-', '_')}=",
         message.replace(str(path), "DataFrame"),
     )
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder for the table of a frame, and remove it at the end.
+
+    Raises:
+        LedgerError: If none can be made.
+    """
+    try:
+        made = tempfile.TemporaryDirectory(prefix="semfn-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise LedgerError(
+            f"No temporary folder can be made: {error}. Make room on the disk, or set TMPDIR to a "
+            "folder in which you may write."
+        ) from error
+    with made as name:
+        yield Path(name)
 
 
 def state_ledger(digest: str) -> Path:

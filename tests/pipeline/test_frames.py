@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.errors import ConfigurationError
+from analysis.errors import ConfigurationError, LedgerError
 from analysis.pipeline.frames import (
     ROW,
     attach_summary,
     columns_of,
+    temporary_folder,
     with_verdicts,
     write_frame,
 )
@@ -337,6 +339,18 @@ def test_lazy_frame_and_other_objects_are_refused() -> None:
     for value in (polars.LazyFrame({"text": ["a"]}), [{"text": "a"}], "a.csv"):
         message = refusal(lambda value=value: columns_of(value, {}), ConfigurationError)  # type: ignore[misc]
         assert_says(message, "is no frame that can be labelled", "collect()")
+
+
+def test_no_temporary_folder_is_one_sentence_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as on a full disk; where there is one, it is gone afterwards."""
+    with temporary_folder() as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(LedgerError, match=r"No temporary folder can be made: .* set TMPDIR to"):
+        temporary_folder().__enter__()
 
 
 def test_missing_narwhals_is_one_sentence_with_the_extra() -> None:
