@@ -51,19 +51,26 @@ class Lifetime:
         """Take the running loop for its own at the first call.
 
         Raises:
-            ConfigurationError: If it is closed, or belongs to another loop.
+            ConfigurationError: If it is closed, belongs to another loop, or there is none.
         """
         if self._is_lost:
             raise self._elsewhere()
         if self.is_closed:
             raise ConfigurationError("This analyzer is closed. Make a new one.")
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._watch = self._loop.create_task(self._until_lost())
+        here = _running_loop()
+        if self._loop is not None:
+            if here not in (self._loop, None):  # a plain function may stop it
+                raise self._elsewhere()
+        elif here is None:
+            raise ConfigurationError(
+                "This analyzer does not work yet, and no event loop runs here. Call it from an "
+                "async function."
+            )
+        else:
+            self._loop = here
+            self._watch = here.create_task(self._until_lost())
             _WATCHES.add(self._watch)
             self._watch.add_done_callback(_WATCHES.discard)
-        elif _running_loop() not in (self._loop, None):  # a plain function may stop it
-            raise self._elsewhere()
 
     async def close(self) -> None:
         """End the work and all connections; may be called more than once, and from another loop.

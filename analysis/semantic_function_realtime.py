@@ -264,7 +264,8 @@ class SemanticRealtimeAnalyzer(RoutedAnalyzer):
     @property
     def session(self) -> Mapping[str, Any]:
         """Model, dialect and settings in effect, as the server stated them; empty before."""
-        facts = self._session().facts
+        made = self._transports.get("realtime")  # also outside of an event loop, and at the end
+        facts = made.facts if isinstance(made, RealtimeTransport) else None
         if facts is None:
             return {}
         return {"model": facts.model, "dialect": facts.dialect, "settings": dict(facts.settings)}

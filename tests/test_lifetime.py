@@ -87,6 +87,14 @@ def test_an_analyzer_that_nobody_has_ends(
     assert [] == [record for record in caplog.records if record.name == "asyncio"]
 
 
+@every_analyzer
+def test_plain_functions_are_told_that_no_loop_runs(kind: str) -> None:
+    """Where nothing was asked yet there is nothing to stop."""
+    analyzer = ANALYZERS[kind](api_key="k", base_url="http://127.0.0.1:9/v1", settings=UNPACED)
+    with pytest.raises(ConfigurationError, match="no event loop runs here"):
+        analyzer.stop("enough")
+
+
 def test_another_loop_is_refused_while_the_own_one_lives() -> None:
     """The first call decides; nothing is closed by asking elsewhere."""
     owner = Owner()

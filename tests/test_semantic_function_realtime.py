@@ -78,6 +78,12 @@ async def test_the_session_names_what_is_in_effect() -> None:
         assert ("server_vad", False) == (detection["type"], detection["create_response"])
 
 
+def test_there_is_no_session_before_the_first_call() -> None:
+    """Whoever looks needs no event loop."""
+    analyzer = SemanticRealtimeAnalyzer(api_key="k", base_url="http://127.0.0.1:9/v1")
+    assert {} == analyzer.session
+
+
 @virtual
 async def test_a_temperature_is_told_once() -> None:
     """The GA dialect has none: that is a notice when a config came, and not at every update."""
