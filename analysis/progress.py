@@ -182,7 +182,7 @@ class Line:
     def __init__(self, stream: TextIO | None, *, clock: Callable[[], float]) -> None:
         self._stream = stream
         self._clock = clock
-        self._is_terminal = stream is not None and not stream.closed and stream.isatty()
+        self._is_terminal = _is_terminal(stream)
         self._every_s = TERMINAL_EVERY_S if self._is_terminal else LINE_EVERY_S
         self._last_at = clock()
         self._waiting = ""
@@ -227,6 +227,16 @@ class Line:
             return
         try:
             self._stream.write(text)
-            self._stream.flush()
+            if (flush := getattr(self._stream, "flush", None)) is not None:
+                flush()
         except (OSError, ValueError):  # closed, or nobody reads any more; the paid work goes on
             self._stream = None
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a line can be written over.
+
+    What a notebook or a program puts in the place of stderr may have no more than `write`.
+    """
+    is_terminal = getattr(stream, "isatty", None)
+    return is_terminal is not None and not getattr(stream, "closed", False) and is_terminal()

@@ -204,6 +204,23 @@ def test_a_stream_that_is_gone_ends_the_line_and_not_the_run() -> None:
         each.end()
 
 
+def test_a_stream_that_only_writes_is_written_to() -> None:
+    """As programs put it in the place of stderr to copy what is said."""
+
+    class Copy:
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def write(self, text: str) -> None:
+            self.heard.append(text)
+
+    copy: Any = Copy()
+    line = Line(copy, clock=Clock())
+    line.say("one")
+    line.say("two")
+    assert ["one\n", "two\n"] == copy.heard
+
+
 def test_true_writes_the_plan_and_the_end_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
