@@ -334,7 +334,7 @@ def _run_of(
         paths=RunPaths.of(
             opened.jobs,
             folder=opened.folder,
-            ledger=None if options.ledger is None else Path(options.ledger),
+            ledger=None if options.ledger is None else Path(os.path.expanduser(options.ledger)),
             spool=opened.spool,
         ),
         analyzer=analyzer,

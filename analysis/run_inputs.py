@@ -6,6 +6,7 @@ io. `entry` calls it before anything is sent, for a run and for an estimate.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,7 +68,8 @@ def open_run(
     """Open the inputs and say what was assumed about them."""
     check_kind("path_in", path_in, PATH | PATHS)
     check_kind("path_out", path_out, PATH | NONE)
-    inputs = [path_in] if isinstance(path_in, str | Path) else list(path_in)
+    inputs = [_expanded(path_in)] if isinstance(path_in, str | Path) else [*map(_expanded, path_in)]
+    path_out = None if path_out is None else _expanded(path_out)
     spool = None
     if STREAM in map(str, inputs):
         if hooks.stdin is None:
@@ -100,6 +102,12 @@ def open_run(
     if hooks.on_notes is not None:
         hooks.on_notes(_notes(opened))
     return opened
+
+
+def _expanded(path: str | Path) -> str | Path:
+    """Return a path with the home folder in the place of `~`, as shells hand it over."""
+    found = os.path.expanduser(path)
+    return Path(found) if isinstance(path, Path) else found
 
 
 def _limited(jobs: Sequence[InputJob], limit: int) -> Iterator[InputJob]:

@@ -49,6 +49,18 @@ def test_offline_run_labels_a_file_and_returns_the_summary(tmp_path: Path) -> No
     assert {"offline"} == set(column(tmp_path / OUT, "semfn_route"))
 
 
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a shell expands it, and pandas, for input, output and ledger."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # of Windows
+    table(tmp_path, 2)
+    summary = analyze_file(
+        "~/chunks.csv", Path("~/out.csv"), route="offline", ledger="~/kept.sqlite"
+    )
+    assert str(tmp_path / "out.csv") == summary.paths["output"]
+    assert str(tmp_path / "kept.sqlite") == summary.paths["ledger"]
+
+
 def test_works_inside_a_running_event_loop(tmp_path: Path) -> None:
     """As in a notebook."""
 

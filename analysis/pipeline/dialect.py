@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from analysis.errors import ConfigurationError, InputError
+from analysis.pipeline.formats import suffix_of
 from analysis.pipeline.misread import misreading
 
 CANDIDATES = (",", ";", "\t", "|")
@@ -49,6 +50,14 @@ _OTHER_FORMATS = (
     (b"\x1f\x8b", "a gzip file. Give it a name that ends in .gz"),
     (b"PK\x03\x04", "a workbook or zip file. Save the table as CSV"),
     (b"PAR1", "a Parquet file. Give it a name that ends in .parquet"),
+    (b"\xd0\xcf\x11\xe0", "a workbook. Save the table as CSV"),
+    (b"\x80\x04\x95", "a pickle. Write the table with to_csv or to_parquet"),
+    (b"\x80\x05\x95", "a pickle. Write the table with to_csv or to_parquet"),
+    (b"ARRO", "an Arrow file. Write the table as Parquet"),
+)
+_JSON = (
+    "is JSON, and of JSON only lines are read: an object on each, in a file whose name ends in "
+    ".jsonl, as to_json(path, orient='records', lines=True) of pandas writes it."
 )
 # These decode bytes to half characters, or do not belong to files; neither can be written again.
 _NOT_FOR_FILES = frozenset(
@@ -249,6 +258,8 @@ def _head(path: Path) -> bytes:
     for start, advice in _OTHER_FORMATS:
         if head.startswith(start):
             raise InputError(f"{path} is {advice}.")
+    if suffix_of(path) == ".json" and head.lstrip()[:1] in (b"{", b"["):
+        raise InputError(f"{path} {_JSON}")
     return head
 
 
