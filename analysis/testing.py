@@ -18,6 +18,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analysis.errors import ConfigurationError
+from analysis.kinds import (
+    FLAG,
+    NONE,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Kind,
+    check_kind,
+    instance_of,
+    plain_number,
+)
 from analysis.labels.label_set import LabelSet
 from analysis.labels.rules import label_texts
 from analysis.simulator import faults as catalogue
@@ -35,6 +46,21 @@ ANY_KEY = "simulated"
 """Key of a handle whose service accepts any."""
 
 LABEL_SET = "ten_functions"
+
+_NAMES = Kind(
+    words="a list of str",
+    takes=lambda value: isinstance(value, Iterable) and not isinstance(value, str | bytes),
+)
+_OPTION_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("host", "dialect"), TEXT),
+    **dict.fromkeys(("tls", "no_json_schema", "digest_labels", "obedient", "canned"), FLAG),
+    **dict.fromkeys(("latency_ms", "ms_per_token", "session_max_age"), NUMBER),
+    **dict.fromkeys(("rpm", "tpm", "rpd", "seed"), WHOLE | NONE),
+    **dict.fromkeys(("faults", "outages", "endpoints", "without"), _NAMES),
+    "port": WHOLE,
+    "api_key": TEXT | NONE,
+    "switches": instance_of(Mapping, "a mapping from str to values"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +118,17 @@ class ServiceOptions:
         """Return the options by name.
 
         Raises:
-            ConfigurationError: If a name is unknown; names the known ones.
+            ConfigurationError: If a name is unknown, or a value is of another type.
         """
         known = [entry.name for entry in fields(cls)]
         if unknown := sorted(options.keys() - set(known)):
             raise ConfigurationError(
                 f"There is no option {', '.join(unknown)}. Options: {', '.join(sorted(known))}."
             )
-        return cls(**options)
+        plain = {name: plain_number(value) for name, value in options.items()}
+        for name, value in plain.items():
+            check_kind(name, value, _OPTION_KINDS[name])
+        return cls(**plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,29 @@ def test_an_unknown_option_names_the_known_ones() -> None:
         pytest.fail("It started.")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("faults", "drop=0.02", "faults is a str that cannot be used; it must be a list of str."),
+        ("latency_ms", "5", "latency_ms is of the type str; it must be a number"),
+        ("port", None, "port is None; it must be a whole number."),
+        ("rpm", 2.5, "rpm is of the type float; it must be a whole number, or None."),
+    ],
+)
+def test_a_value_of_another_type_is_refused(name: str, value: object, words: str) -> None:
+    """Before anything is started; letter by letter, a text would be a list of faults."""
+    with pytest.raises(ConfigurationError) as error:
+        ServiceOptions.of({name: value})
+    assert words in str(error.value)
+
+
+def test_each_option_has_a_kind_that_takes_its_default() -> None:
+    """So a new one cannot be forgotten."""
+    defaults = ServiceOptions()
+    given = {name: getattr(defaults, name) for name in ServiceOptions.__dataclass_fields__}
+    assert defaults == ServiceOptions.of(given)
+
+
 def test_a_host_that_is_not_loopback_is_refused() -> None:
     """The service has no protection of its own."""
     with (
