@@ -52,6 +52,7 @@ from analysis.records import (
 from analysis.settings import CHOICE_ROUTES, SETTINGS, Settings
 from analysis.telemetry import Event, Sink
 from analysis.transport import Transport
+from analysis.transport.patience import Patience
 
 
 class Dispatcher:
@@ -431,7 +432,7 @@ class Dispatcher:
         transport = self._transports[request.route]
         sent_at: float | None = None
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with Patience(self._timeout_s):
                 await transport.open()
                 sent_at = self._clock()
                 reply = await transport.ask(request)

@@ -63,6 +63,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual seconds since the start."""
         return self._virtual.now
 
+    def stand_still(self, seconds: float) -> None:
+        """Let the clock go on while the process does nothing, as after SIGSTOP."""
+        self._virtual.now += seconds
+
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:

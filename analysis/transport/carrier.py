@@ -7,13 +7,13 @@ here.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from analysis.errors import DeadlinePassed, TransportError
 from analysis.records import Ending
+from analysis.transport.patience import Patience
 from analysis.wire import failures
 from analysis.wire.places import Place
 
@@ -145,7 +145,7 @@ class Carrier:
             DeadlinePassed: If it took longer than `timeout_s`.
         """
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with Patience(self._timeout_s):
                 return await work
         except TimeoutError as error:
             raise self._deadline_passed() from error
