@@ -10,6 +10,7 @@ import importlib
 import io
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -39,6 +40,17 @@ _COMMANDS = {
 
 class _Commands(click.Group):
     """A group that imports a command when it is wanted."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do a command; one that is interrupted and does not end by itself ends with 130.
+
+        click ends with 1, which is the code of a run with failed rows.
+        """
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -73,7 +73,10 @@ def open_run(
     spool = None
     if STREAM in map(str, inputs):
         if hooks.stdin is None:
-            raise ConfigurationError("An input of '-' needs a stream: pass Hooks(stdin=...).")
+            raise ConfigurationError(
+                "An input of '-' needs an open standard input: name a file, or pass "
+                "Hooks(stdin=...)."
+            )
         spool = held.enter_context(spooled(hooks.stdin))
     if is_estimate and len(inputs) > 1:
         path_out = NOWHERE

@@ -332,3 +332,13 @@ def test_a_tape_is_never_written_over(tmp_path: Path) -> None:
     ):
         analyze_file(table(tmp_path), tape=tape, **options(service))
     assert ("older", 0) == (tape.read_text(), service.chunks)
+
+
+def test_an_output_without_its_stream_is_refused_before_anything_is_paid(tmp_path: Path) -> None:
+    """Both ways to come to an output of `-`: named, and by an input of `-`."""
+    with paid_service() as service:
+        for given, path_out in ((table(tmp_path), "-"), ("-", None)):
+            hooks = Hooks(stdin=table(tmp_path, name="stdin.csv").open("rb"))
+            with pytest.raises(ConfigurationError, match=r"open standard output.*Hooks\(stdout"):
+                analyze_file(given, path_out, hooks=hooks, **options(service))
+        assert [] == service.records

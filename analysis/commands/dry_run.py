@@ -7,7 +7,6 @@ print before it sends.
 from __future__ import annotations
 
 import json
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import models_of
+from analysis.commands.standard import bytes_in
 from analysis.commands.wording import plan_lines, printable
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def execute(options: Mapping[str, Any]) -> int:
         for note in notes:
             click.echo(printable(f"Input: {note}."), err=True)
 
-    hooks = Hooks(on_notes=None if options["quiet"] else tell, stdin=sys.stdin.buffer)
+    hooks = Hooks(on_notes=None if options["quiet"] else tell, stdin=bytes_in())
     passed = {name: value for name, value in options.items() if name not in _SHOWN}
     try:
         passed["model"] = models_of(options["model"])

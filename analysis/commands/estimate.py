@@ -15,6 +15,7 @@ import click
 
 from analysis.commands.options import asking_options, input_options, models_of, with_variables
 from analysis.commands.request_wording import dollars
+from analysis.commands.standard import bytes_in
 
 if TYPE_CHECKING:
     from analysis.analyzer import Estimate, FileEstimate
@@ -62,7 +63,7 @@ def execute(options: Mapping[str, Any]) -> int:
         for note in notes:
             click.echo(f"Input: {note}.", err=True)
 
-    hooks = Hooks(on_notes=tell, stdin=sys.stdin.buffer)
+    hooks = Hooks(on_notes=tell, stdin=bytes_in())
     passed = {name: value for name, value in options.items() if name not in _SHOWN}
     try:
         passed["model"] = models_of(options["model"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import reading_options
+from analysis.commands.standard import bytes_in, bytes_out
 
 if TYPE_CHECKING:
     from analysis.pipeline.export import Exported, Wanted
@@ -122,7 +123,7 @@ def _written(ledger: Path, options: dict[str, Any]) -> Exported:
     if options["inputs"]:
         return _joined(ledger, options, wanted, reading)
     _check_alone(reading | {"context": options["context"]})
-    return pipeline.export(ledger, options["output"], wanted=wanted, stream=sys.stdout.buffer)
+    return pipeline.export(ledger, options["output"], wanted=wanted, stream=bytes_out())
 
 
 def _check_alone(reading: Mapping[str, Any]) -> None:
@@ -150,7 +151,7 @@ def _joined(
         for note in notes:
             click.echo(printable(f"Input: {note}."), err=True)
 
-    hooks = Hooks(on_notes=tell, stdin=sys.stdin.buffer)
+    hooks = Hooks(on_notes=tell, stdin=bytes_in())
     columns = {name: value for name, value in reading.items() if name != "topic"}
     with contextlib.ExitStack() as held:
         # The context of the run is taken from the ledger, so none is announced here.
@@ -163,7 +164,7 @@ def _joined(
             topic_digest=topic_digest(opened.topic),
             context=options["context"],
             wanted=wanted,
-            stream=sys.stdout.buffer,
+            stream=bytes_out(),
         )
 
 

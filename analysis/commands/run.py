@@ -6,7 +6,6 @@ io. Turns options into a call of `entry.analyze_file`, shows what happens, and r
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import traceback
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import asking_options, input_options, models_of, with_variables
+from analysis.commands.standard import bytes_in, bytes_out, print_document
 
 if TYPE_CHECKING:
     from analysis.commands.display import Display
@@ -170,8 +170,9 @@ def execute(options: Mapping[str, Any]) -> int:
             _say(line)
         return _exit_code(error)
     display.on_summary(summary)
-    if options["as_json"]:
-        _print(summary.to_json())
+    if options["as_json"] and (trouble := print_document(summary.to_json())):
+        _say(f"Error: {trouble} The same summary stands in {summary.paths['results']}.")
+        return summary.exit_code or 5
     return summary.exit_code
 
 
@@ -187,8 +188,8 @@ def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
         on_verdict=display.on_verdict,
         on_event=display.on_event,
         handles_signals=True,
-        stdin=sys.stdin.buffer,
-        stdout=sys.stdout.buffer,
+        stdin=bytes_in(),
+        stdout=bytes_out(),
     )
     passed = {name: value for name, value in options.items() if name not in _SHOWN}
     # Outside of the paid work, which hears signals itself, all of them end the command.
@@ -211,15 +212,6 @@ def _exit_code(error: AnalysisError) -> int:
             return 5
         case _:
             return 3
-
-
-def _print(document: bytes) -> None:
-    """Print on stdout; that a reader such as `head` has gone changes no exit code."""
-    try:
-        click.echo(document, nl=False)
-    except BrokenPipeError:
-        # What is buffered is flushed at the end of Python, which would fail once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:

@@ -201,7 +201,9 @@ def export(
         if str(output) != STREAM:
             write_whole(output, fill)
         elif stream is None:
-            raise ConfigurationError("An output of '-' needs a stream. Pass stream=.")
+            raise ConfigurationError(
+                "An output of '-' needs an open standard output: name a file, or pass stream=."
+            )
         else:
             _write_stream(fill, stream)
         _count_left_out(held, done)

@@ -22,6 +22,7 @@ from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.duplicates import FirstTexts
 from analysis.pipeline.endpoint_forms import ENDPOINT, as_recorded, other_forms
+from analysis.pipeline.formats import STREAM
 from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger import Ledger
 from analysis.pipeline.ledger_copy import copied
@@ -42,7 +43,7 @@ from analysis.pipeline.reuse import Reuse
 from analysis.pipeline.review import Outlook, Review, marked
 from analysis.pipeline.row_keys import key_maker
 from analysis.pipeline.selection import Selection, Share
-from analysis.pipeline.sinks import KEEP, write_output
+from analysis.pipeline.sinks import KEEP, check_stream, write_output
 from analysis.pipeline.tables import Row, Table, scan
 from analysis.records import Chunk, FailureKind, Labeled, Verdict
 
@@ -183,6 +184,8 @@ class TableRun:
             ledger = self._held.enter_context(copied(ledger))
         else:
             self.paths.check([table.path for table in self.tables])
+            if STREAM in map(str, self.paths.outputs):
+                check_stream(self._stdout)
         sources = [table.source for table in self.tables]
         if not self._choices.overwrite:
             check_run_outputs(self.paths, sources)

@@ -139,10 +139,22 @@ def write_output(
 
     if str(path) != STREAM:
         return write_whole(path, fill)
-    if stream is None:
-        raise ConfigurationError("An output of '-' needs a stream. Pass stream=.")
-    _write_stream(target.name, fill, stream)
+    _write_stream(target.name, fill, check_stream(stream))
     return True
+
+
+def check_stream(stream: BinaryIO | None) -> BinaryIO:
+    """Return the stream of an output of `-`.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+    if stream is None:
+        raise ConfigurationError(
+            "An output of '-' needs an open standard output: name a file, or pass "
+            "Hooks(stdout=...)."
+        )
+    return stream
 
 
 def _named(table: Table, output: Path | str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -78,3 +79,15 @@ def test_a_command_prints_chinese_under_another_code_page() -> None:
     result = runner.invoke(main, ["label-sets", "show", "ten_functions"])
     assert 0 == result.exit_code
     assert "举例" in result.stdout_bytes.decode("utf-8")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
+def test_a_command_that_is_interrupted_ends_with_130(error: type[BaseException]) -> None:
+    """Not with 1, which is the code of a run with failed rows; so it is while modules load."""
+
+    class Loading(type(main)):  # type: ignore[misc] # the group of the program
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+            raise error
+
+    result = CliRunner().invoke(Loading("semfn"), ["run"])
+    assert (130, "Interrupted.") == (result.exit_code, result.stderr.strip())

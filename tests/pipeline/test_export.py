@@ -113,7 +113,7 @@ def test_outputs_that_cannot_be_are_refused(ledger: Path, tmp_path: Path) -> Non
         (tmp_path / "typo" / "x.csv", "there is no folder"),
         (tmp_path, "is a folder"),
         (tmp_path / "x.parquet.gz", "Leave .gz out"),
-        ("-", "needs a stream"),
+        ("-", "needs an open standard output"),
     ]
     for output, said in refused:
         with pytest.raises(ConfigurationError, match=said):
