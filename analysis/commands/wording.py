@@ -52,6 +52,11 @@ def plan_lines(plan: Plan) -> list[str]:
             f"({counted(plan.unknown_chunks, 'chunk')}) ended without an answer. They may have "
             "been paid for; what has no label is asked again."
         )
+    if plan.goes_on_afresh:
+        lines.append(
+            "An earlier run with --fresh was stopped. This one goes on with it: what is paid for "
+            "since then is not asked again."
+        )
     if plan.changed:
         why = f" ({'; '.join(plan.what_changed)})" if plan.what_changed else ""
         lines.append(

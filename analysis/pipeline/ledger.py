@@ -158,8 +158,7 @@ class Ledger:
             run_facts: What the run states about itself; kept as JSON. Those in `DECIDING_FACTS`
                 tell runs apart that ask in another form.
             started_at: UTC time of the start, ISO 8601 with offset.
-            fresh: Retire the verdicts of these sources, so that all is asked again. They stay in
-                the file.
+            fresh: Retire the verdicts of these sources, so that all is asked again; see `afresh`.
             retry_failed: Only chunks that failed in this form are missing; those that were never
                 asked are not.
             settings: `commit_group` and `slice_chunks` are used.
@@ -325,6 +324,10 @@ class Ledger:
 
         self._writer.submit_and_wait(apply)
         return written
+
+    def alter(self, step: Callable[[sqlite3.Connection, int], None]) -> None:
+        """Do a step of `afresh` for this run; durable when this returns."""
+        self._writer.submit_and_wait(lambda connection, now: step(connection, self.run))
 
     # Reading, from any thread
 

@@ -24,6 +24,7 @@ from typing import TypeAlias
 from filelock import FileLock, Timeout
 
 from analysis.errors import AnalysisError, LedgerError, LocalProtocolError
+from analysis.pipeline import afresh
 
 APPLICATION_ID = 0x53454D46
 """Marks a SQLite file as ours, in bytes 68 to 71 of the file. "SEMF" in ASCII."""
@@ -133,12 +134,12 @@ def begin_run(
         "INSERT INTO run (started_at, facts) VALUES (?, ?) RETURNING run",
         (now, json.dumps(dict(facts), sort_keys=True)),
     ).fetchone()[0]
-    named = [(run, source) for source in sources]
-    connection.executemany("INSERT INTO run_input (run, source) VALUES (?, ?)", named)
+    connection.executemany(
+        "INSERT INTO run_input (run, source) VALUES (?, ?)", [(run, source) for source in sources]
+    )
+    afresh.give_back(connection, run)
     if fresh:
-        connection.executemany(
-            "UPDATE verdict SET retired = ? WHERE source = ? AND retired = 0", named
-        )
+        afresh.set_aside(connection, run, sources)
     connection.execute("COMMIT")
     return int(run)
 

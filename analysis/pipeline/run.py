@@ -13,12 +13,14 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from analysis.analyzer import Analyzer, Estimate, Tally
 from analysis.errors import ConfigurationError, LedgerError, LocalProtocolError
+from analysis.pipeline import afresh
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.duplicates import FirstTexts
 from analysis.pipeline.endpoint_forms import ENDPOINT, as_recorded, other_forms
@@ -26,6 +28,7 @@ from analysis.pipeline.formats import STREAM
 from analysis.pipeline.inputs import InputJob
 from analysis.pipeline.ledger import Ledger
 from analysis.pipeline.ledger_copy import copied
+from analysis.pipeline.ledger_rows import storable
 from analysis.pipeline.output import STOPPED_CELLS, VerdictCells, cells_of, output_columns
 from analysis.pipeline.overwriting import check_run_outputs
 from analysis.pipeline.places import RunPaths
@@ -70,6 +73,7 @@ class Plan:
         review: What is known of the marks of doubtful labels, if they are wanted.
         without_logprobs: Routes with their models that give no token probabilities, if those are
             asked for.
+        goes_on_afresh: An earlier run with `fresh` was stopped; what it was answered counts.
     """
 
     rows: int
@@ -88,6 +92,7 @@ class Plan:
     models: Mapping[str, str] = field(default_factory=dict)
     review: Outlook | None = None
     without_logprobs: tuple[str, ...] = ()
+    goes_on_afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +173,7 @@ class TableRun:
         self._label_s = 0.0
         self._most_failed: int | None = None
         self._settled = self._requests = 0
+        self._is_part = any(one.limit is not None or one.spans is not None for one in self.tables)
         self.run_id = f"{self._started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
     # Before anything is sent
@@ -203,9 +209,10 @@ class TableRun:
             key_of=key_of,
             run_facts=dict(self._choices.record) | facts,
             started_at=self._started_at.isoformat(),
-            fresh=self._choices.fresh,
+            fresh=self._choices.fresh and not self._is_part,
             retry_failed=self._choices.retry_failed,
         )
+        goes_on = self._choices.fresh and self._goes_on_afresh(self._ledger)
         selection = Selection(self._ledger, firsts, retry_failed=self._choices.retry_failed)
         self._selection = selection
         share = selection.look_back(self._all_slices, reuse)
@@ -229,7 +236,24 @@ class TableRun:
             models=models_of(self._analyzer),
             review=self._outlook(share),
             without_logprobs=self._choices.without_logprobs,
+            goes_on_afresh=goes_on,
         )
+
+    def _goes_on_afresh(self, ledger: Ledger) -> bool:
+        """Set the rows aside where only a part of the input is asked; see `Plan.goes_on_afresh`."""
+        names = {table.source: storable(table.source) for table in self.tables}
+        going: list[bool] = []
+        ledger.alter(
+            lambda connection, run: going.extend(
+                afresh.goes_on(connection, run, name) for name in names.values()
+            )
+        )
+        for table in self.tables if self._is_part else ():
+            with contextlib.closing(table.slices()) as slices:
+                for rows in slices:
+                    wanted = [(names[table.source], storable(row.chunk.id)) for row in rows]
+                    ledger.alter(partial(afresh.set_rows_aside, rows=wanted))
+        return any(going)
 
     def _outlook(self, share: Share) -> Outlook | None:
         if self._choices.review is None:
@@ -343,6 +367,7 @@ class TableRun:
         changed = self._write(targets)
         if stop is None:
             self._remove_partials()
+            self._open_ledger().alter(afresh.note_end)
         summary = self._summary(plan, stop, reason)
         if changed or plan.to_do or not is_told(self.paths.results, summary):
             write_results(self.paths.results, summary)
@@ -399,12 +424,12 @@ class TableRun:
 
     def _remove_partials(self) -> None:
         """Remove what an earlier stop left; the output now holds all of it."""
-        for partial, output in zip(self.paths.partials, self.paths.outputs, strict=True):
+        for left, output in zip(self.paths.partials, self.paths.outputs, strict=True):
             try:
-                partial.unlink(missing_ok=True)
+                left.unlink(missing_ok=True)
             except OSError as error:
                 raise LedgerError(
-                    f"{output} is written, but the old {partial} cannot be removed: "
+                    f"{output} is written, but the old {left} cannot be removed: "
                     f"{cause(error)}. Remove it by hand."
                 ) from error
 
