@@ -58,10 +58,10 @@ def plan_lines(plan: Plan) -> list[str]:
             "since then is not asked again."
         )
     if plan.changed:
-        why = f" ({'; '.join(plan.what_changed)})" if plan.what_changed else ""
+        why = "; ".join(plan.what_changed) or "text, topic, title or neighbours"
         lines.append(
-            f"{counted(plan.changed, 'row')} changed since an earlier run{why}: earlier labels do "
-            "not count for them."
+            f"{counted(plan.changed, 'row')} changed since an earlier run ({why}): earlier labels "
+            "do not count for them."
         )
     if plan.review is not None:
         lines.extend(_review_lines(plan.review, " (simulated)" if plan.simulated else ""))
