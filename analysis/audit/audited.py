@@ -317,8 +317,6 @@ async def carry_out(audit: Audit, *, on_verdict: Progress | None = None) -> Audi
     """Ask all arms; after a stop of any kind the result has what was asked before."""
     asked: list[Asked] = []
     left = audit.wanted.budget_usd
-    if audit.store is not None:
-        audit.store.begin(audit.sources)
     for trial in audit.trials:
         asked += await ask_all(
             trial.arms,
@@ -331,6 +329,8 @@ async def carry_out(audit: Audit, *, on_verdict: Progress | None = None) -> Audi
         left = left_of(audit.wanted.budget_usd, asked)
         if asked[-1].stopped:
             break
+    if audit.store is not None and not asked[-1].stopped:
+        audit.store.end(audit.sources)
     return Audited(
         document=document_of(audit, asked),
         asked=tuple(asked),

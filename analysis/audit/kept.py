@@ -5,7 +5,8 @@ io: opens the ledger. `commands` name it, `audited` and `proof` hand it on, `ask
 One file holds all arms. An arm is a source of its own there, named by what it asks: routes, models,
 prompt, endpoint, topic, and its chunks with their texts, in their order. So an answer serves the
 same arm of the same command only: never another arm, which asks once more on purpose, nor the run
-that is audited, nor a sample that was drawn in another way.
+that is audited, nor a sample that was drawn in another way. With `--fresh` each arm sets aside what
+it has, unless an earlier start that did so was stopped: then it goes on, see `pipeline.afresh`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.analyzer import Analyzer
 from analysis.audit.arms import Arm
 from analysis.audit.bill import Bill
+from analysis.pipeline import afresh
 from analysis.pipeline.ledger import Ledger
 from analysis.pipeline.ledger_reading import reading
 from analysis.pipeline.ledger_rows import VerdictRow
@@ -99,7 +101,7 @@ class Store:
     Attributes:
         path: The ledger.
         started_at: UTC time of this start, ISO 8601 with offset.
-        is_fresh: Nothing that an earlier start kept counts.
+        is_fresh: Nothing that an earlier start kept counts, unless it asked afresh and was stopped.
     """
 
     path: Path
@@ -113,31 +115,38 @@ class Store:
             LedgerError: If the file cannot be used, or another command uses it.
         """
         source = source_of(arm, analyzer, topic)
-        ledger = Ledger.open(
-            self.path,
-            sources=(source,),
-            key_of=_key_maker(source),
-            run_facts={"arm": arm.name, **analyzer.run_key},
-            started_at=self.started_at,
-        )
-        return KeptArm(ledger, source)
+        facts = {"arm": arm.name, **analyzer.run_key}
+        if self.is_fresh:
+            facts[afresh.FRESH] = afresh.YES
+        return KeptArm(self._ledger((source,), _key_maker(source), facts, self.is_fresh), source)
 
-    def begin(self, sources: Collection[str]) -> None:
-        """Set aside what is held of these arms if all is asked afresh; it stays in the file.
+    def end(self, sources: Collection[str]) -> None:
+        """Note that a command came to its end, so that `--fresh` asks all of it again.
+
+        Args:
+            sources: The names of its arms.
 
         Raises:
             LedgerError: As `open`.
         """
-        if not self.is_fresh:
-            return
-        Ledger.open(
+        with self._ledger(tuple(sources), _key_maker(""), {"arm": "all"}) as ledger:
+            ledger.alter(afresh.note_end)
+
+    def _ledger(
+        self,
+        sources: Sequence[str],
+        key_of: Callable[[Chunk], bytes],
+        facts: Mapping[str, str],
+        fresh: bool = False,
+    ) -> Ledger:
+        return Ledger.open(
             self.path,
-            sources=tuple(sources),
-            key_of=_key_maker(""),
-            run_facts={"arm": "all, afresh"},
+            sources=sources,
+            key_of=key_of,
+            run_facts=facts,
             started_at=self.started_at,
-            fresh=True,
-        ).close()
+            fresh=fresh,
+        )
 
     def wanted(self, arm: Arm, analyzer: Analyzer, topic: str | None) -> list[bool]:
         """Return for each chunk of an arm whether it would be asked; takes no lock.
@@ -145,13 +154,25 @@ class Store:
         Raises:
             LedgerError: If the file is no ledger.
         """
-        if self.is_fresh or not self.path.exists():
+        if not self.path.exists():
             return [True] * len(arm.chunks)
         source = source_of(arm, analyzer, topic)
         key_of = _key_maker(source)
         with reading(self.path) as held:
-            keys = held.labelled_keys(source)
+            counts = not self.is_fresh or held.goes_on_afresh(source)
+            keys = held.labelled_keys(source) if counts else set()
         return [key_of(chunk) not in keys for chunk in arm.chunks]
+
+    def goes_on_afresh(self, sources: Collection[str]) -> bool:
+        """Tell whether a start that asked these arms afresh was stopped, and this one goes on.
+
+        Raises:
+            LedgerError: If the file is no ledger.
+        """
+        if not self.is_fresh or not self.path.exists():
+            return False
+        with reading(self.path) as held:
+            return any(held.goes_on_afresh(source) for source in sources)
 
     def last_answer_at(self, sources: Collection[str]) -> str | None:
         """Return when the last request of some arms was answered, or None."""

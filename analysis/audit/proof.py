@@ -200,8 +200,6 @@ async def carry_out(
 ) -> Progressed:
     """Ask all parts in order; after a stop of any kind the result has what was asked before."""
     done = Progressed()
-    if proof.store is not None:
-        proof.store.begin(proof.sources)
     for part in proof.parts:
         if tell is not None:
             tell(f"{'Route' if part.is_route else 'Label set'} {part.name}")
@@ -218,6 +216,8 @@ async def carry_out(
         elif cause in _OWN_STOPS:
             done.stop_cause, done.stopped = cause, found[-1].stopped
             break
+    if proof.store is not None and not any(one.stopped for one in done.arms):
+        proof.store.end(proof.sources)
     return done
 
 

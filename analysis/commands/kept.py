@@ -53,8 +53,15 @@ def kept_lines(store: Store | None, sources: Collection[str], *, requests: int) 
     """
     from analysis.commands.wording import printable
 
-    at = None if store is None or store.is_fresh else store.last_answer_at(sources)
-    if store is None or at is None:
+    if store is None:
+        return []
+    if store.goes_on_afresh(sources):
+        return [
+            "An earlier start with --fresh was stopped. This one goes on with it: what was "
+            "answered since then is not asked again."
+        ]
+    at = None if store.is_fresh else store.last_answer_at(sources)
+    if at is None:
         return []
     place = printable(str(store.path))
     if requests:

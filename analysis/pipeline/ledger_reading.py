@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import LedgerError
+from analysis.pipeline import afresh
 from analysis.pipeline.ledger_file import BUSY_TIMEOUT_S, is_there, roll_back, schema_of
 from analysis.pipeline.ledger_rows import (
     FIND_ROWS,
@@ -174,6 +175,14 @@ class HeldVerdicts:
         """Return the keys of the rows of a source that have a label in force."""
         sql = "SELECT key FROM verdict WHERE source = ? AND retired = 0 AND labels IS NOT NULL"
         return {key for (key,) in self._rows(sql, (storable(source),))}
+
+    def goes_on_afresh(self, source: str) -> bool:
+        """Tell whether the next run over a source goes on with one that asked afresh."""
+        ((last,),) = self._rows("SELECT coalesce(max(run), 0) FROM run")
+        try:
+            return afresh.goes_on(self._connection, last + 1, storable(source))
+        except sqlite3.Error as error:
+            raise _unreadable(self.path, error) from error
 
     def last_answer_at(self, source: str) -> str | None:
         """Return when the newest answer to a request of a source was recorded, or None."""

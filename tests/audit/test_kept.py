@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from analysis.audit.arms import AGAIN, Arm
-from analysis.audit.asking import Asked, ask_all, estimated
+from analysis.audit.asking import Asked, ask, ask_all, estimated
 from analysis.audit.kept import Store, source_of
 from analysis.errors import LedgerError
 from analysis.records import Chunk, Place, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
+from analysis.settings import SETTINGS
 from tests.commands.running import Paid, paid_service
 
 pytestmark = pytest.mark.asyncio
@@ -30,10 +31,17 @@ def store(folder: Path, *, is_fresh: bool = False) -> Store:
     return Store(path=path, started_at="2026-11-21T12:00:00+00:00", is_fresh=is_fresh)
 
 
-def analyzer_of(paid: Paid, model: str | None = None) -> HybridSemanticAnalyzer:
-    """Return an analyzer for the service."""
+def analyzer_of(
+    paid: Paid, model: str | None = None, api_key: str = "right"
+) -> HybridSemanticAnalyzer:
+    """Return an analyzer for the service; slow requests are not sent again, so counts are exact."""
+    settings = replace(SETTINGS, hedge_extra=0, hedge_share=0.0)
     return HybridSemanticAnalyzer(
-        routes=("rest",), api_key="right", base_url=paid.base_url, model=model
+        routes=("rest",),
+        api_key=api_key,
+        base_url=paid.base_url,
+        model=model,
+        settings=settings,
     )
 
 
@@ -42,8 +50,10 @@ async def asked(
 ) -> list[Asked]:
     """Ask arms in a new process, as it were."""
     analyzer = analyzer_of(paid)
-    kept.begin([source_of(arm, analyzer, None) for arm in arms])
-    return await ask_all(arms, analyzer, store=kept, budget_usd=budget_usd)
+    found = await ask_all(arms, analyzer, store=kept, budget_usd=budget_usd)
+    if not found[-1].stopped:
+        kept.end([source_of(arm, analyzer, None) for arm in arms])
+    return found
 
 
 def told(one: Asked) -> tuple[object, ...]:
@@ -102,6 +112,39 @@ async def test_fresh_asks_all_again_and_bills_the_new_answers_only(tmp_path: Pat
         assert 48 == paid.chunks
     assert first.bill.requests == second.bill.requests == third.bill.requests
     assert 0 == second.kept
+
+
+async def test_fresh_goes_on_after_a_stop_and_pays_once_more_only(tmp_path: Path) -> None:
+    """Also for an arm that was whole before the stop; after the end all is asked again."""
+    one = replace(TEN, name="k=1", chunks_per_request=1)
+    fresh = store(tmp_path, is_fresh=True)
+    with paid_service() as paid:
+        sources = [source_of(arm, analyzer_of(paid), None) for arm in (TEN, one)]
+        await asked(paid, store(tmp_path), TEN, one)
+        assert (48, False) == (paid.chunks, fresh.goes_on_afresh(sources))
+        ten, stopped = await asked(paid, fresh, TEN, one, budget_usd=0.0012)
+        before = paid.chunks
+        assert (24, StopCause.BUDGET) == (len(ten.labels), stopped.stop_cause)
+        assert 72 < before < 96
+        assert fresh.goes_on_afresh(sources)
+        assert 0 == estimated(TEN, analyzer_of(paid), None, fresh).requests
+        assert 96 - before == estimated(one, analyzer_of(paid), None, fresh).chunks
+        ten, whole = await asked(paid, fresh, TEN, one)
+        assert (96, 24, 24) == (paid.chunks, len(ten.labels), len(whole.labels))
+        assert not fresh.goes_on_afresh(sources)
+        await asked(paid, fresh, TEN, one)
+        assert 144 == paid.chunks
+
+
+async def test_fresh_that_gets_no_answer_takes_nothing_away(tmp_path: Path) -> None:
+    """A refused key does not cost what was paid for."""
+    with paid_service(api_key="right") as paid:
+        await asked(paid, store(tmp_path), TEN)
+        async with analyzer_of(paid, api_key="wrong") as refused:
+            found = await ask(TEN, refused, store=store(tmp_path, is_fresh=True))
+            assert StopCause.SERVICE == found.stop_cause
+        await asked(paid, store(tmp_path), TEN)
+        assert 24 == paid.chunks
 
 
 async def test_an_arm_is_named_by_all_that_it_asks() -> None:

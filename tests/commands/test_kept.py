@@ -49,6 +49,19 @@ async def test_what_is_kept_is_told_with_its_time(tmp_path: Path) -> None:
     assert all_of_it.endswith("Pass --fresh to ask again.")
 
 
+@pytest.mark.asyncio
+async def test_that_a_fresh_start_goes_on_is_told(tmp_path: Path) -> None:
+    """In place of the words on kept answers, as long as the earlier one has no end."""
+    path, one = tmp_path / "own.sqlite", chunk("1")
+    with opened(path, run_facts={"fresh": "yes"}) as ledger:
+        await answer(ledger, "r1", (one, labeled(one)))
+    (line,) = kept_lines(store(path, is_fresh=True), ["in.csv"], requests=3)
+    assert line.startswith("An earlier start with --fresh was stopped.")
+    assert kept_lines(store(path), ["in.csv"], requests=3)[0].startswith("Answers up to 20")
+    store(path).end(["in.csv"])
+    assert [] == kept_lines(store(path, is_fresh=True), ["in.csv"], requests=3)
+
+
 def test_a_stop_tells_how_to_go_on() -> None:
     """Not after an end, and not where nothing is kept."""
     assert [] == going_on_lines(None, is_stopped=True)
