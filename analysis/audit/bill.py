@@ -36,7 +36,7 @@ class Bill:
         return [True] * len(chunks)
 
     async def intend(self, request: Request) -> None:
-        """Count a request."""
+        """Count a request; `settle` takes it back if it did not reach the service."""
         self.requests += 1
         self._open[request.request_id] = (request.route, request.model)
 
@@ -44,6 +44,7 @@ class Bill:
         """Add what it was billed."""
         route, asked = self._open.pop(settlement.request_id)
         self.unknown += settlement.ending is Ending.UNKNOWN
+        self.requests -= settlement.ending is Ending.UNSENT
         if settlement.usage.input_tokens or settlement.usage.output_tokens:
             place = (route, settlement.model or asked)
             self.usage[place] = self.usage.get(place, Usage()) + settlement.usage

@@ -27,6 +27,7 @@ from analysis.pipeline.ledger_reading import reading
 from analysis.pipeline.ledger_rows import VerdictRow
 from analysis.records import (
     Chunk,
+    Ending,
     ErrorDetail,
     Failed,
     FailureKind,
@@ -80,8 +81,8 @@ class KeptArm:
         """Return what the requests of all starts were billed."""
         totals, states = self._ledger.totals_of(self._source)
         return Bill(
-            requests=sum(states.values()),
-            unknown=states.get("unknown", 0),
+            requests=sum(count for state, count in states.items() if state != Ending.UNSENT),
+            unknown=states.get(Ending.UNKNOWN, 0),
             usage={(one.route, one.model): one.usage for one in totals},
             answers=Counter({(one.route, one.model): one.requests for one in totals}),
         )

@@ -28,9 +28,10 @@ def request(name: str) -> Request:
 
 
 async def test_a_bill_adds_up_what_each_request_took() -> None:
-    """An answer, a refusal without tokens, and one whose ending nobody knows."""
+    """An answer, a refusal without tokens, one whose ending nobody knows; none that never left."""
     bill = Bill()
     endings = [(Ending.DONE, 1_000_000), (Ending.REFUSED, 0), (Ending.UNKNOWN, 0)]
+    endings.append((Ending.UNSENT, 0))
     for number, (ending, tokens) in enumerate(endings):
         await bill.intend(request(str(number)))
         usage = Usage(input_tokens=tokens)

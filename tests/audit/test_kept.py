@@ -11,10 +11,11 @@ from analysis.audit.arms import AGAIN, Arm
 from analysis.audit.asking import Asked, ask, ask_all, estimated
 from analysis.audit.kept import Store, source_of
 from analysis.errors import LedgerError
-from analysis.records import Chunk, Place, StopCause
+from analysis.records import Chunk, Ending, Place, Settlement, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import SETTINGS
 from tests.commands.running import Paid, paid_service
+from tests.pipeline.ledger_samples import request
 
 pytestmark = pytest.mark.asyncio
 
@@ -165,6 +166,19 @@ async def test_an_arm_is_named_by_all_that_it_asks() -> None:
             source_of(replace(TEN, chunks=(replace(first, place=place), *rest)), analyzer, None),
         }
     assert 9 == len(names)
+
+
+async def test_the_bill_of_all_starts_leaves_out_what_was_never_sent(tmp_path: Path) -> None:
+    """A copy that was given up before a connection was there took nothing."""
+    with paid_service() as paid:
+        analyzer, one = analyzer_of(paid), request("r1", *CHUNKS[:2])
+        kept = store(tmp_path).open(TEN, analyzer, None)
+    for name, ending in (("r1", Ending.UNSENT), ("r2", Ending.UNKNOWN)):
+        await kept.intend(replace(one, request_id=name))
+        await kept.settle(Settlement(request_id=name, ending=ending, verdicts=()))
+    bill = kept.bill()
+    kept.close()
+    assert (1, 1) == (bill.requests, bill.unknown)
 
 
 async def test_a_chunk_that_failed_is_asked_again_and_tells_why_meanwhile(tmp_path: Path) -> None:
