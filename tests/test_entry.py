@@ -30,7 +30,7 @@ from analysis.settings import SETTINGS
 from analysis.simulator.service import Answerer
 from analysis.telemetry import Event
 from tests.commands.examples import ESTIMATE, PLAN
-from tests.commands.running import HEADER, Paid, column, paid_service, raw, table, written
+from tests.commands.running import EXACT, HEADER, Paid, column, paid_service, raw, table, written
 
 OUT = "chunks.labeled.csv"
 PARTIAL = "chunks.labeled.partial.csv"
@@ -38,7 +38,7 @@ PARTIAL = "chunks.labeled.partial.csv"
 
 def options(service: Paid) -> dict[str, Any]:
     """Return the options that lead a run to the service."""
-    return {"api_key": "k", "base_url": service.base_url}
+    return {"api_key": "k", "base_url": service.base_url, "settings": EXACT}
 
 
 def test_offline_run_labels_a_file_and_returns_the_summary(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_outage_ends_with_the_trouble_and_the_cure(tmp_path: Path) -> None:
     hooks = Hooks(on_event=events.append)
     with paid_service(answerer=Answerer(name="digest-labels", label=label_once)) as service:
         summary = analyze_file(
-            table(tmp_path, 100), hooks=hooks, settings=knobs, **options(service)
+            table(tmp_path, 100), hooks=hooks, **options(service) | {"settings": knobs}
         )
     assert 3 == summary.exit_code
     assert 10 == summary.labeled
@@ -130,7 +130,7 @@ def test_expensive_run_needs_a_yes(tmp_path: Path) -> None:
     """Without hooks the limit is checked by the function itself."""
     knobs = replace(SETTINGS, confirm_above_usd=0.0)
     with paid_service() as service:
-        chosen = {"settings": knobs, **options(service)}
+        chosen = options(service) | {"settings": knobs}
         with pytest.raises(ConfigurationError, match=r"above 0\.00 USD.*yes=True"):
             analyze_file(table(tmp_path), **chosen)
         assert [] == service.records

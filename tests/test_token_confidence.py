@@ -24,7 +24,7 @@ from analysis.records import Labeled
 from analysis.simulator.profile import PROFILE
 from analysis.simulator.service import Answerer
 from analysis.telemetry import Event
-from tests.commands.running import column, paid_service, read, semfn, table, written
+from tests.commands.running import EXACT, column, paid_service, read, semfn, table, written
 from tests.observed_service import (
     UNPACED,
     ObservedService,
@@ -219,7 +219,7 @@ def test_a_rerun_pays_for_no_confidence(tmp_path: Path) -> None:
     """Rows with a label are reused as they are and counted; new rows get one."""
     chunks = table(tmp_path, 20)
     with paid_service() as service:
-        where: dict[str, Any] = {"api_key": "k", "base_url": service.base_url}
+        where: dict[str, Any] = {"api_key": "k", "base_url": service.base_url, "settings": EXACT}
         first = analyze_file(chunks, **where)
         again = analyze_file(chunks, logprobs=True, **where)
         assert 20 == service.chunks

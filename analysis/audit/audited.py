@@ -28,6 +28,7 @@ from analysis.pipeline.sampling import Sample, draw
 from analysis.pipeline.tables import Row, Span, Table, scan
 from analysis.records import Chunk, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
+from analysis.settings import SETTINGS, Settings
 
 AUDIT_VERSION = 2
 """Moves when a field of the document changes its meaning or goes."""
@@ -44,6 +45,7 @@ class Wanted:
         model: Their models, as for an analyzer.
         local: Ask the local service.
         budget_usd: Most US dollars for all of it, or None.
+        settings: Knobs of the analyzers.
     """
 
     rows: int
@@ -52,6 +54,7 @@ class Wanted:
     model: str | Mapping[str, str] | None = None
     local: bool = False
     budget_usd: float | None = None
+    settings: Settings = SETTINGS
 
     def is_free(self, facts: RunFacts) -> bool:
         """Tell whether only the local service or rules are asked, which cost nothing."""
@@ -149,7 +152,7 @@ def prepare(
     chunks = _drawn(table, by_id, sample, output)
     _check_texts(chunks, texts, table, output)
     endpoint = _endpoint(held, facts, wanted, label_set)
-    own = _analyzer(facts.routes, facts.models, facts, label_set, endpoint)
+    own = _analyzer(facts.routes, facts.models, facts, label_set, endpoint, wanted.settings)
     if facts.prompt and own.run_key["prompt"] != facts.prompt:
         raise ConfigurationError(
             f"{output} was made with another prompt or label set than this version of semfn has "
@@ -159,10 +162,10 @@ def prepare(
     arms = audit_arms(chunks, chunks_per_request=block, seed=wanted.seed)
     trials = [Trial(analyzer=own, arms=arms)]
     relisted = label_set.relisted(random.Random(wanted.seed))
-    other = _analyzer(facts.routes, facts.models, facts, relisted, endpoint)
+    other = _analyzer(facts.routes, facts.models, facts, relisted, endpoint, wanted.settings)
     trials.append(Trial(analyzer=other, arms=(replace(arms[0], name=RELISTED),)))
     if wanted.routes is not None:
-        other = _analyzer(wanted.routes, wanted.model, facts, label_set, endpoint)
+        other = _analyzer(wanted.routes, wanted.model, facts, label_set, endpoint, wanted.settings)
         arm = replace(arms[0], name=f"over {','.join(wanted.routes)}")
         trials.append(Trial(analyzer=other, arms=(arm,)))
     if wanted.budget_usd is not None:
@@ -284,6 +287,7 @@ def _analyzer(
     facts: RunFacts,
     label_set: LabelSet,
     endpoint: Endpoint,
+    settings: Settings,
 ) -> HybridSemanticAnalyzer:
     tier = facts.service_tier if routes == facts.routes else None
     return HybridSemanticAnalyzer(
@@ -295,6 +299,7 @@ def _analyzer(
         service_tier=tier,
         context=facts.context,
         examples=facts.examples,
+        settings=settings,
     )
 
 

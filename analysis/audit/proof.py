@@ -29,6 +29,7 @@ from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.prices import PriceTable
 from analysis.records import Chunk, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer as Hybrid
+from analysis.settings import SETTINGS, Settings
 
 PROOF_VERSION = 2
 """Moves when a field of the document changes its meaning or goes."""
@@ -129,6 +130,7 @@ def prepare(
     is_local: bool,
     prices: PriceTable | None = None,
     store: Store | None = None,
+    settings: Settings = SETTINGS,
 ) -> Proof:
     """Make the analyzers of a proof; nothing is sent.
 
@@ -140,6 +142,7 @@ def prepare(
         is_local: Ask the local service.
         prices: What tokens cost; by default the table of the package.
         store: Keeps the answers.
+        settings: Knobs of the analyzers.
 
     Raises:
         ConfigurationError: If there is no endpoint, a model has no price, or a label set is none.
@@ -165,6 +168,7 @@ def prepare(
             max_concurrent=most,
             service_tier=protocol.service_tier if takes_tier else None,
             prices=prices,
+            settings=settings,
         )
 
     whole = tuple(chunks)

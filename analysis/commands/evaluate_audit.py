@@ -138,7 +138,7 @@ def run_audit(options: Options) -> Report:
     from analysis.commands.audit_wording import audit_lines
     from analysis.commands.kept import going_on_lines, store_of
     from analysis.commands.labelled_tables import open_labelled, read_output, read_texts
-    from analysis.commands.options import models_of
+    from analysis.commands.options import models_of, settings_in_force
     from analysis.connections import check_routes
     from analysis.evaluation.cells import LabelReader
     from analysis.interrupts import hear_signals
@@ -164,6 +164,7 @@ def run_audit(options: Options) -> Report:
         model=models_of(options["model"]),
         local=options["local"],
         budget_usd=options["budget"],
+        settings=settings_in_force(),
     )
     ledger = output.with_name(f"{output.name}.audit.semfn.sqlite")
     store = store_of(options, ledger, is_free=wanted.is_free(facts))

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from analysis.settings import Settings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -149,6 +152,17 @@ def models_of(values: tuple[str, ...]) -> str | dict[str, str] | None:
             f"--model {' '.join(values)} cannot be read. Pass one NAME, or ROUTE=NAME per route."
         )
     return dict(pairs)
+
+
+def settings_in_force() -> Settings:
+    """Return the settings that whoever called the command handed in as click's `obj`, if any.
+
+    A program around the command has no other way to them; a person has the options.
+    """
+    from analysis.settings import SETTINGS, Settings
+
+    context = click.get_current_context(silent=True)
+    return (None if context is None else context.find_object(Settings)) or SETTINGS
 
 
 def with_variables(command: click.Command) -> None:

@@ -135,6 +135,7 @@ def _prepared(held: contextlib.ExitStack, options: Options) -> tuple[Proof, list
     from analysis.audit.proof import prepare
     from analysis.audit.protocol import chosen
     from analysis.commands.kept import store_of
+    from analysis.commands.options import settings_in_force
     from analysis.entry import read_prices
     from analysis.errors import ConfigurationError
 
@@ -153,6 +154,7 @@ def _prepared(held: contextlib.ExitStack, options: Options) -> tuple[Proof, list
         is_local=options["local"],
         prices=None if options["prices"] is None else read_prices(options["prices"]),
         store=store_of(options, ledger, is_free=options["local"]),
+        settings=settings_in_force(),
     )
     return proof, _left_out(len(given), len(chunks), protocol)
 

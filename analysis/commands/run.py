@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analysis.commands.options import asking_options, input_options, models_of, with_variables
+from analysis.commands.options import (
+    asking_options,
+    input_options,
+    models_of,
+    settings_in_force,
+    with_variables,
+)
 from analysis.commands.standard import bytes_in, bytes_out, print_document
 
 if TYPE_CHECKING:
@@ -198,6 +204,7 @@ def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
             list(options["inputs"]),
             options["output"],
             hooks=hooks,
+            settings=settings_in_force(),
             **passed | {"model": models_of(options["model"])},
         )
 

@@ -13,8 +13,7 @@ from analysis.audit.kept import Store, source_of
 from analysis.errors import LedgerError
 from analysis.records import Chunk, Ending, Place, Settlement, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
-from analysis.settings import SETTINGS
-from tests.commands.running import Paid, paid_service
+from tests.commands.running import EXACT, Paid, paid_service
 from tests.pipeline.ledger_samples import request
 
 pytestmark = pytest.mark.asyncio
@@ -35,14 +34,9 @@ def store(folder: Path, *, is_fresh: bool = False) -> Store:
 def analyzer_of(
     paid: Paid, model: str | None = None, api_key: str = "right"
 ) -> HybridSemanticAnalyzer:
-    """Return an analyzer for the service; slow requests are not sent again, so counts are exact."""
-    settings = replace(SETTINGS, hedge_extra=0, hedge_share=0.0)
+    """Return an analyzer for the service."""
     return HybridSemanticAnalyzer(
-        routes=("rest",),
-        api_key=api_key,
-        base_url=paid.base_url,
-        model=model,
-        settings=settings,
+        routes=("rest",), api_key=api_key, base_url=paid.base_url, model=model, settings=EXACT
     )
 
 

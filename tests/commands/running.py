@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,12 @@ from click.testing import CliRunner, Result
 
 from analysis.__main__ import main
 from analysis.labels.label_set import LabelSet
+from analysis.settings import SETTINGS
 from analysis.simulator.server import start_in_thread
 from analysis.simulator.service import Answerer, Service, digest_answerer
+
+EXACT = replace(SETTINGS, hedge_extra=0, hedge_share=0.0)
+"""Slow requests are not sent again, so that payments can be counted on a busy machine, too."""
 
 HEADER = ("id", "text", "topic")
 NO_ENDPOINT = {"OPENAI_API_KEY": None, "OPENAI_BASE_URL": None}
@@ -68,9 +72,10 @@ def heard_by(handler: Any) -> Iterator[None]:
 
 
 def semfn(*arguments: object, env: dict[str, str | None] | None = None) -> Result:
-    """Give a command; without `env` there is neither key nor base URL."""
+    """Give a command with the settings `EXACT`; without `env` there is neither key nor base URL."""
     runner = CliRunner(env=NO_ENDPOINT if env is None else env)
-    return runner.invoke(main, [str(argument) for argument in arguments], prog_name="semfn")
+    given = [str(argument) for argument in arguments]
+    return runner.invoke(main, given, prog_name="semfn", obj=EXACT)
 
 
 def table(folder: Path, rows: int = 30, name: str = "chunks.csv") -> Path:
