@@ -35,6 +35,12 @@ READ_EVERY_S = 0.5
 NOT_SENT = (FailureKind.EMPTY, FailureKind.TOO_LONG, FailureKind.STOPPED)
 """Kinds of rows that are no part of what is to be sent; the end counts them."""
 
+WHOLE_AGAIN = (
+    "The earlier command writes all of them again and asks for none that has a label; -o names "
+    "another output for a part."
+)
+"""How to undo that a part of the input took the place of a whole output."""
+
 STOPPING = "Interrupted. Requests in flight get some seconds to end; Ctrl-C again ends at once."
 
 UNKNOWN_MODELS = frozenset(
@@ -56,6 +62,11 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(
             "An earlier run with --fresh was stopped. This one goes on with it: what is paid for "
             "since then is not asked again."
+        )
+    if plan.replaced_rows:
+        lines.append(
+            f"The output has {counted(plan.replaced_rows, 'row')} of an earlier run, and gets "
+            f"{plan.rows:,} in their place. {WHOLE_AGAIN}"
         )
     if plan.changed:
         why = "; ".join(plan.what_changed) or "text, topic, title or neighbours"
@@ -213,6 +224,11 @@ def summary_lines(summary: RunSummary) -> list[str]:
         lines.append(
             f"{counted(summary.labeled_now, 'chunk')} in {summary.label_s:.1f} s, {rate:,.0f}/s"
             f"{mark}."
+        )
+    if summary.replaced_rows:
+        lines.append(
+            f"The output had {counted(summary.replaced_rows, 'row')} and has {summary.rows:,} now. "
+            f"{WHOLE_AGAIN}"
         )
     return [*lines, *all_runs_lines(summary), *stop_lines(summary)]
 

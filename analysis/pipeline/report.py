@@ -141,6 +141,8 @@ class RunSummary:
         uncertain: Rows of the output that are marked.
         without_confidence: Labelled rows of the output whose route or model stated no confidence;
             none is marked, and none is asked again to get one.
+        replaced_rows: Rows of the earlier output, if fewer of a part of the input took its place;
+            else 0.
     """
 
     run_id: str
@@ -182,6 +184,7 @@ class RunSummary:
     min_confidence: float | None = None
     uncertain: int = 0
     without_confidence: int = 0
+    replaced_rows: int = 0
 
     @property
     def failed(self) -> int:
@@ -226,6 +229,7 @@ def summarize(
     stop: StopKind | None,
     reason: str,
     max_failed: float | str,
+    replaced_rows: int = 0,
 ) -> RunSummary:
     """Put together what a run did; for `max_failed` see `allowed_failures`."""
     facts = analyzer.facts
@@ -269,6 +273,7 @@ def summarize(
         record={**record, **_reductions(analyzer)},
         notes=notes,
         estimate={name: getattr(estimate, name) for name in ESTIMATED},
+        replaced_rows=replaced_rows,
     )
     if stop is None and summary.failed > allowed_failures(max_failed, plan_rows):
         return _with_exit_code(summary, 1)

@@ -27,6 +27,15 @@ def is_told(path: Path, summary: RunSummary) -> bool:
     )
 
 
+def rows_told(path: Path) -> int:
+    """Return how many rows the outputs of the run before have; 0 if it stopped, or is not known."""
+    try:
+        found = json.loads(path.read_bytes())
+        return 0 if found["stopped"] else int(found["rows"])
+    except (OSError, ValueError, TypeError, KeyError):  # none, or not ours
+        return 0
+
+
 def write_results(target: Path, summary: RunSummary) -> None:
     """Put the summary in its place.
 

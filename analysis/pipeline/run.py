@@ -41,7 +41,7 @@ from analysis.pipeline.report import (
     models_of,
     summarize,
 )
-from analysis.pipeline.results_file import is_told, write_results
+from analysis.pipeline.results_file import is_told, rows_told, write_results
 from analysis.pipeline.reuse import Reuse
 from analysis.pipeline.review import Outlook, Review, marked
 from analysis.pipeline.row_keys import key_maker
@@ -74,6 +74,8 @@ class Plan:
         without_logprobs: Routes with their models that give no token probabilities, if those are
             asked for.
         goes_on_afresh: An earlier run with `fresh` was stopped; what it was answered counts.
+        replaced_rows: Rows of the outputs that are there, if a part of the input takes the place of
+            more rows; else 0.
     """
 
     rows: int
@@ -93,6 +95,7 @@ class Plan:
     review: Outlook | None = None
     without_logprobs: tuple[str, ...] = ()
     goes_on_afresh: bool = False
+    replaced_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +240,15 @@ class TableRun:
             review=self._outlook(share),
             without_logprobs=self._choices.without_logprobs,
             goes_on_afresh=goes_on,
+            replaced_rows=self._replaced_rows(rows),
         )
+
+    def _replaced_rows(self, rows: int) -> int:
+        """Return how many rows are in the outputs that fewer of a part of the input replace."""
+        if not self._is_part or not all(path.is_file() for path in self.paths.outputs):
+            return 0
+        before = rows_told(self.paths.results)
+        return before if before > rows else 0
 
     def _goes_on_afresh(self, ledger: Ledger) -> bool:
         """Set the rows aside where only a part of the input is asked; see `Plan.goes_on_afresh`."""
@@ -404,6 +415,7 @@ class TableRun:
             stop=stop,
             reason=reason,
             max_failed=self._choices.max_failed,
+            replaced_rows=0 if stop else plan.replaced_rows,
         )
 
     def _write(self, targets: Sequence[Path]) -> bool:

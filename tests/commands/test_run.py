@@ -107,6 +107,23 @@ def test_pilot_is_reused_by_the_full_run(tmp_path: Path, service: Paid) -> None:
     assert (30, pilot) == (service.chunks, column(output, "semantic_function")[:10])
 
 
+def test_a_part_that_takes_the_place_of_a_whole_output_is_told(
+    tmp_path: Path, service: Paid
+) -> None:
+    """Before and at the end, with the cure; the earlier command restores all without sending."""
+    path, output = table(tmp_path), tmp_path / "chunks.labeled.csv"
+    run(service, path)
+    whole = output.read_bytes()
+    printed = run(service, path, "--limit", 10)
+    assert "The output has 30 rows of an earlier run, and gets 10 in their place." in printed
+    assert "The output had 30 rows and has 10 now. The earlier command writes all" in printed
+    summary = json.loads((tmp_path / "chunks.labeled.csv.run-results.json").read_bytes())
+    assert 30 == summary["replaced_rows"]
+    assert "The output ha" not in run(service, path, "--limit", 10)
+    assert "The output ha" not in run(service, path)
+    assert (whole, 30) == (output.read_bytes(), service.chunks)
+
+
 def test_changed_text_and_new_rows_are_asked_and_no_others(tmp_path: Path, service: Paid) -> None:
     """Each row's label hangs on its text and topic; order and other columns do not matter."""
     rows = [(f"c{number}", f"Text {number}.", "T") for number in range(20)]

@@ -53,6 +53,7 @@ KEYS = [
     "min_confidence",
     "uncertain",
     "without_confidence",
+    "replaced_rows",
     "failed",
 ]
 
