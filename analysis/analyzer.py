@@ -33,7 +33,8 @@ class Estimate:
         output_tokens: Estimated.
         cost_usd: By the price table for the route's model, nothing read from the prompt cache, and
             written to it by every request what can be; None if the model is not listed.
-        duration_s: At the limits that an earlier run has learned, else at assumed ones.
+        duration_s: At the limits that an earlier run has learned, else at assumed ones; a run takes
+            less or more than the latter once the service states its own. See `is_learned`.
         price_date: Day of the price table.
         alone: Chunks kept apart from their neighbours, in requests of their own: their text or
             topic looks like orders to the model, or the text is unusually long.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.options import asking_options, input_options, models_of, with_variables
-from analysis.commands.request_wording import dollars
+from analysis.commands.request_wording import dollars, time_words
 from analysis.commands.standard import bytes_in
 
 if TYPE_CHECKING:
@@ -119,14 +119,7 @@ def _route_line(one: Estimate) -> str:
             f" ({dollars(one.least_cost_usd)} if the service reads {one.cached_tokens:,} input "
             "tokens from its cache)"
         )
-    return f"{head}{tokens}, {cost}, at least {_duration(one.duration_s)}."
-
-
-def _duration(seconds: float) -> str:
-    minutes = seconds / 60
-    if minutes < 1.5:
-        return f"{max(1, round(seconds))} s"
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    return f"{head}{tokens}, {cost}, {time_words(one)}."
 
 
 with_variables(estimate)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.records import GIVEN_UP
 
 if TYPE_CHECKING:
+    from analysis.analyzer import Estimate
     from analysis.pipeline.report import RunSummary
 
 SHOWN_CODES = 5
@@ -40,6 +41,23 @@ def route_line(entry: Mapping[str, Any], mark: str) -> str:
         return f"{head}, {tokens}, cost unknown."
     by = f" by the price of {entry['asked_model']}" if mark else ""
     return f"{head}, {tokens}, {dollars(entry['cost_usd'])}{by}."
+
+
+def time_words(figures: Estimate) -> str:
+    """Return how long the requests of an estimate take, and at which limits."""
+    duration = duration_words(figures.duration_s)
+    if figures.is_learned:
+        return f"at least {duration} at the limits of earlier runs"
+    return f"about {duration} at assumed limits"
+
+
+def duration_words(seconds: float) -> str:
+    """Return a time in seconds, minutes or hours, at least one second."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def refusal_lines(summary: RunSummary, mark: str) -> list[str]:

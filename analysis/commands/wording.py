@@ -11,8 +11,10 @@ from analysis.commands.request_wording import (
     all_runs_lines,
     counted,
     dollars,
+    duration_words,
     refusal_lines,
     route_line,
+    time_words,
 )
 from analysis.interrupts import INTERRUPTED
 from analysis.prices import is_dated
@@ -92,7 +94,8 @@ def plan_lines(plan: Plan) -> list[str]:
             if figures.cost_usd is None
             else f"{dollars(figures.cost_usd)} by the prices of {figures.price_date}"
         )
-        estimate = f"{amount}, {price}, at least {_duration(figures.duration_s)}."
+        known = "" if figures.is_learned else ", less or more once the service states its own"
+        estimate = f"{amount}, {price}, {time_words(figures)}{known}."
     if not plan.simulated and len(set(plan.models.values())) > 1:
         models = ", ".join(f"{route} {model}" for route, model in plan.models.items())
         lines.append(
@@ -174,7 +177,7 @@ def progress_line(
     if done and per_s is not None:
         parts.append(f"{per_s:,.0f}/s" if per_s >= 1 else f"{per_s * 60:,.0f}/min")
         if done < total and per_s:
-            parts.append(f"{_duration((total - done) / per_s)} left")
+            parts.append(f"{duration_words((total - done) / per_s)} left")
     if cost_usd:
         parts.append(dollars(cost_usd) if cost_usd < 0.01 else f"about {dollars(cost_usd)}")
     return ", ".join([*parts, route] if route else parts)
@@ -380,11 +383,3 @@ def printable(text: str) -> str:
         mark if mark.isprintable() or mark == "\n" else mark.encode("unicode_escape").decode()
         for mark in text
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

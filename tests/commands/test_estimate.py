@@ -60,7 +60,7 @@ def test_nothing_is_written_and_no_key_is_needed(tmp_path: Path) -> None:
         assert line.startswith(f"Route {route}, gpt-")
         assert ": 3 requests, about " in line
         assert " USD" in line
-        assert "at least 1 s." in line
+        assert "about 1 s at assumed limits." in line
     assert "Nothing was sent." in lines[6]
     assert "Input: columns used" in outcome.stderr
 
@@ -135,13 +135,14 @@ def test_lines_tell_what_a_cache_may_save_and_which_chunks_go_alone() -> None:
         "Rows: 12, of which 9 would be sent, 2 of them alone; 2 are empty, 1 too long.",
         "Chunks in one request: 10.",
         "Route realtime, m: 2 requests, about 1,000,000 input and 100 output tokens, 0.60 USD "
-        "(0.31 USD if the service reads 500,000 input tokens from its cache), at least 2.0 h.",
+        "(0.31 USD if the service reads 500,000 input tokens from its cache), about 2.0 h at "
+        "assumed limits.",
         "Prices of 2026-11-21; times at the limits that are assumed until the service states its "
         "own. Nothing was sent.",
     ] == lines
     short = one(cost_usd=0.001, duration_s=600.0)
     line = estimate_lines(FileEstimate(rows=12, packing="10", routes=(short,)))[2]
-    assert line.endswith("under 0.01 USD, at least 10 min.")
+    assert line.endswith("under 0.01 USD, about 10 min at assumed limits.")
 
 
 def test_times_go_by_learned_limits_as_those_of_the_run(tmp_path: Path, state_folder: Path) -> None:

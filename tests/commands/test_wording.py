@@ -29,9 +29,12 @@ def test_plan_names_rows_requests_tokens_cost_and_time() -> None:
     """One line before anything is sent."""
     expected = (
         "1,000 rows. Estimate: 100 requests, about 160,620 input and 20,000 output tokens, "
-        "0.03 USD by the prices of 2026-11-21, at least 2 min."
+        "0.03 USD by the prices of 2026-11-21, about 2 min at assumed limits, less or more once "
+        "the service states its own."
     )
     assert [expected] == plan_lines(PLAN)
+    learned = replace(PLAN, estimate=replace(PLAN.estimate, is_learned=True))
+    assert plan_lines(learned)[0].endswith(", at least 2 min at the limits of earlier runs.")
 
 
 def test_plan_of_a_second_run_tells_what_is_there() -> None:
@@ -92,7 +95,7 @@ def test_simulated_plan_shows_no_price() -> None:
 def test_unknown_price_is_called_unknown() -> None:
     """A model without a price is not free."""
     (line,) = plan_lines(replace(PLAN, estimate=replace(ESTIMATE, cost_usd=None)))
-    assert "tokens, cost unknown, at least" in line
+    assert "tokens, cost unknown, about 2 min" in line
 
 
 def test_progress_line_grows_with_what_is_known() -> None:
