@@ -159,14 +159,13 @@ def prepare(
 
     def analyzer_for(label_set: str, routes: tuple[str, ...], most: int | None = None) -> Hybrid:
         named = dict(protocol.models or ())
-        takes_tier = not TIER_ROUTES.isdisjoint(routes)
         return Hybrid(
             endpoint=endpoint_for(label_set),
             routes=routes,
             model={route: named[route] for route in routes if route in named},
             label_set=label_set,
             max_concurrent=most,
-            service_tier=protocol.service_tier if takes_tier else None,
+            service_tier=None if TIER_ROUTES.isdisjoint(routes) else protocol.service_tier,
             prices=prices,
             settings=settings,
         )
@@ -184,12 +183,11 @@ def prepare(
         parts.append(Part(name=route, is_route=True, analyzer=analyzer, arms=(arm,)))
     for part in parts:
         part.analyzer.check_budget(budget_usd)
-    host = next(iter(endpoints.values())).host
     return Proof(
         protocol=protocol.of(chunks),
         parts=tuple(parts),
         budget_usd=budget_usd,
-        endpoint=host,
+        endpoint=next(iter(endpoints.values())).host,
         is_local=is_local,
         store=store,
     )
