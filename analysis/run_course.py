@@ -42,6 +42,9 @@ UNASKED = (
 )
 """Why a run ends that costs more than its estimate, without a word of its user on money."""
 
+NO_ROOM = "the disk of the ledger is full; what was in flight is recorded. Make room there"
+"""Why a run ends whose ledger has used up the room that it kept for its end."""
+
 LOOK_EVERY = 20
 """Verdicts between two looks at what a run has cost."""
 
@@ -114,6 +117,20 @@ def _stop_of(
         return StopKind.DISK, f"{error} Please report this."
 
 
+def _until_full(
+    run: TableRun, analyzer: HybridSemanticAnalyzer, pass_on: Callable[[Verdict], None] | None
+) -> Callable[[Verdict], None]:
+    """Return what passes verdicts on and has the run send nothing more once the disk is full."""
+
+    def on_verdict(verdict: Verdict) -> None:
+        if pass_on is not None:
+            pass_on(verdict)
+        if run.is_short:
+            analyzer.stop(NO_ROOM)
+
+    return on_verdict
+
+
 async def _label(
     run: TableRun,
     analyzer: HybridSemanticAnalyzer,
@@ -123,9 +140,11 @@ async def _label(
     async with analyzer:
         try:
             with drained(analyzer, signals) if signals else contextlib.nullcontext():
-                await run.label(hooks.on_verdict)
+                await run.label(_until_full(run, analyzer, hooks.on_verdict))
         except asyncio.CancelledError:
             return StopKind.INTERRUPTED, INTERRUPTED
+        if run.is_short:
+            return StopKind.DISK, NO_ROOM
         reason = analyzer.stop_reason
         if reason is None:
             return None, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ import pytest
 from analysis.entry import analyze_file, estimate_file
 from analysis.hooks import Hooks, Meter
 from analysis.labels.label_set import LabelSet
+from analysis.pipeline.inputs import open_inputs
+from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import RunSummary
+from analysis.pipeline.run import RunChoices, TableRun
 from analysis.prices import price_table
 from analysis.records import Usage
+from analysis.run_course import NO_ROOM, drive
+from analysis.run_options import RunOptions
+from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import DEFAULT_MODELS, SETTINGS
 from analysis.simulator.answerer import Answerer, digest_answerer
-from tests.commands.running import Paid, paid_service, table
+from tests.commands.running import Paid, column, paid_service, table
 
 LUNA = Answerer(name="gpt-6-luna", label=digest_answerer(LabelSet.load("ten_functions").keys).label)
 """Labels of a model that has a price: a service that does not say it is a simulated one."""
@@ -95,3 +102,33 @@ def test_a_run_on_this_machine_costs_nothing_and_ends_nowhere(tmp_path: Path) ->
     knobs = replace(SETTINGS, confirm_above_usd=0.0)
     summary = analyze_file(table(tmp_path, 30), local=True, settings=knobs, hooks=hooks)
     assert (30, None) == (summary.labeled, meters[0].ends_at_usd)
+
+
+class FilledUp(TableRun):
+    """A run whose disk is full from its first verdict on."""
+
+    @property
+    def is_short(self) -> bool:
+        return self._settled > 0
+
+
+def test_a_full_disk_ends_a_run_in_order_and_the_command_goes_on(tmp_path: Path) -> None:
+    """What was in flight is in the ledger and in the partial output; nothing more is sent."""
+    path = table(tmp_path, 300)
+    analyzer = HybridSemanticAnalyzer(routes="offline", seed=1, max_concurrent=1)
+    jobs = open_inputs([path], tmp_path / "out.csv")
+    run = FilledUp(
+        jobs=jobs,
+        paths=RunPaths.of(jobs),
+        analyzer=analyzer,
+        choices=RunChoices(chunks_per_request=10, record={"fresh": "no"}),
+        clock=lambda: 0.0,
+    )
+    with closing(run):
+        summary = drive(run, analyzer, Hooks(), RunOptions(route="offline"))
+    assert (5, NO_ROOM) == (summary.exit_code, summary.stopped)
+    assert 0 < summary.labeled < 300
+    labelled_now = [one for one in column(tmp_path / "out.partial.csv", "semantic_function") if one]
+    assert summary.labeled == len(labelled_now)
+    again = analyze_file(path, tmp_path / "out.csv", route="offline")
+    assert (300, "") == (again.labeled, again.stopped)

@@ -76,6 +76,13 @@ def plan_lines(plan: Plan) -> list[str]:
             f"{counted(plan.changed, 'row')} changed since an earlier run ({why}): earlier labels "
             "do not count for them."
         )
+    if plan.shortage is not None:
+        free, needed = (one / 1e6 for one in (plan.shortage.free_bytes, plan.shortage.needed_bytes))
+        lines.append(
+            f"Too little room on the disk of {printable(str(plan.shortage.folder))}: {free:,.0f} "
+            f"MB are free, and ledger and output take about {needed:,.0f} MB. Make room, or the "
+            "run may end early."
+        )
     if plan.review is not None:
         lines.extend(_review_lines(plan.review, " (simulated)" if plan.simulated else ""))
     others = _others(plan)

@@ -15,7 +15,8 @@ survives a kill and a power cut, and many callers share one fsync.
     (next open)  intended                       unknown
 
 A record that is refused because of its own content (a request twice, a number that does not fit)
-fails alone with LocalProtocolError. Any other failure of a commit ends the ledger: that group, all
+fails alone with LocalProtocolError. The first time that the disk is full, a commit is repeated in
+room held in reserve (`shortage`). Any other failure of a commit ends the ledger: that group, all
 that wait and all later calls get LedgerError, since after a failed fsync nobody knows what the disk
 holds. Reads use a second connection and never wait for the writer.
 
@@ -127,6 +128,7 @@ class Ledger:
         self._reader = reader
         self._read_gate = threading.Lock()
         self._writer = writer
+        self.shortage = writer.shortage
         self._held = held
         self._is_closed = False
 

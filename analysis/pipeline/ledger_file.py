@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from analysis.errors import AnalysisError, LedgerError, LocalProtocolError
 from analysis.pipeline import afresh
+from analysis.pipeline.room import reserve
 
 APPLICATION_ID = 0x53454D46
 """Marks a SQLite file as ours, in bytes 68 to 71 of the file. "SEMF" in ASCII."""
@@ -160,7 +161,12 @@ class _Operation:
 
 
 class Writer:
-    """The thread that writes. The queue holds one operation for each caller that waits."""
+    """The thread that writes. The queue holds one operation for each caller that waits.
+
+    Attributes:
+        shortage: Set once the disk was full and the reserve was given up for what is in flight; a
+            caller that goes on will find no room soon.
+    """
 
     def __init__(
         self,
@@ -171,6 +177,8 @@ class Writer:
         group: int,
     ) -> None:
         self.commits = 0
+        self.shortage = threading.Event()
+        self._reserve = reserve(path.parent)
         self._connection = connection
         self._path = path
         self._run = run
@@ -211,6 +219,7 @@ class Writer:
             self._is_closed = True
             self._queue.put(None)
         self._thread.join()
+        self._give_up_reserve()
         if self._failure is not None:
             return
         try:
@@ -254,11 +263,23 @@ class Writer:
             roll_back(self._connection)
             self._write_alone(group, error)
         except Exception as error:  # noqa: BLE001 - task boundary: it goes to every caller
-            self._failure = error
             roll_back(self._connection)
+            if _is_full(error) and self._give_up_reserve():
+                self.shortage.set()
+                self._write(group)
+                return
+            self._failure = error
             _resolve(group, self._ledger_error)
         else:
             _resolve(group, None)
+
+    def _give_up_reserve(self) -> bool:
+        """Give the reserve back to the disk; return whether there was one."""
+        if self._reserve is None:
+            return False
+        self._reserve.close()
+        self._reserve = None
+        return True
 
     def _write_alone(self, group: list[_Operation], error: Exception) -> None:
         """Write each operation by itself, so that only the one at fault fails."""
@@ -282,6 +303,11 @@ class Writer:
             f"Ledger {self._path} cannot be written ({self._failure}); this run records nothing "
             "more. What was recorded is kept. Cure the disk and run the same command again."
         )
+
+
+def _is_full(error: Exception) -> bool:
+    """Tell whether a disk has no room; what SQLite then has undone may be repeated."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 _CONTENT_ERRORS = (

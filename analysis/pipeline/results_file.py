@@ -11,6 +11,7 @@ from pathlib import Path
 
 from analysis.errors import LedgerError
 from analysis.pipeline.dialect import cause
+from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import RunSummary
 
 _TOLD = ("exit_code", "min_confidence")
@@ -27,13 +28,17 @@ def is_told(path: Path, summary: RunSummary) -> bool:
     )
 
 
-def rows_told(path: Path) -> int:
-    """Return how many rows the outputs of the run before have; 0 if it stopped, or is not known."""
+def rows_replaced(paths: RunPaths, rows: int) -> int:
+    """Return how many rows the outputs of the run before have, if they are more than these.
+
+    0 where they are not, where an output is missing, or where that run stopped or is not known.
+    """
     try:
-        found = json.loads(path.read_bytes())
-        return 0 if found["stopped"] else int(found["rows"])
-    except (OSError, ValueError, TypeError, KeyError):  # none, or not ours
+        found = json.loads(paths.results.read_bytes())
+        before = 0 if found["stopped"] else int(found["rows"])
+    except (OSError, ValueError, TypeError, KeyError):  # no results, or not ours
         return 0
+    return before if before > rows and all(path.is_file() for path in paths.outputs) else 0
 
 
 def write_results(target: Path, summary: RunSummary) -> None:

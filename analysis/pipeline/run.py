@@ -41,9 +41,10 @@ from analysis.pipeline.report import (
     models_of,
     summarize,
 )
-from analysis.pipeline.results_file import is_told, rows_told, write_results
+from analysis.pipeline.results_file import is_told, rows_replaced, write_results
 from analysis.pipeline.reuse import Reuse
 from analysis.pipeline.review import Outlook, Review, marked
+from analysis.pipeline.room import Shortage, shortage_of
 from analysis.pipeline.row_keys import key_maker
 from analysis.pipeline.selection import Selection, Share
 from analysis.pipeline.sinks import KEEP, check_stream, write_output
@@ -76,6 +77,7 @@ class Plan:
         goes_on_afresh: An earlier run with `fresh` was stopped; what it was answered counts.
         replaced_rows: Rows of the outputs that are there, if a part of the input takes the place of
             more rows; else 0.
+        shortage: A disk that will not hold ledger and outputs, or None.
     """
 
     rows: int
@@ -96,6 +98,7 @@ class Plan:
     without_logprobs: tuple[str, ...] = ()
     goes_on_afresh: bool = False
     replaced_rows: int = 0
+    shortage: Shortage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,15 +243,15 @@ class TableRun:
             review=self._outlook(share),
             without_logprobs=self._choices.without_logprobs,
             goes_on_afresh=goes_on,
-            replaced_rows=self._replaced_rows(rows),
+            replaced_rows=rows_replaced(self.paths, rows) if self._is_part else 0,
+            shortage=shortage_of(
+                self.paths,
+                [table.path for table in self.tables],
+                rows=rows,
+                to_do=estimate.chunks,
+                requests=estimate.requests,
+            ),
         )
-
-    def _replaced_rows(self, rows: int) -> int:
-        """Return how many rows are in the outputs that fewer of a part of the input replace."""
-        if not self._is_part or not all(path.is_file() for path in self.paths.outputs):
-            return 0
-        before = rows_told(self.paths.results)
-        return before if before > rows else 0
 
     def _goes_on_afresh(self, ledger: Ledger) -> bool:
         """Set the rows aside where only a part of the input is asked; see `Plan.goes_on_afresh`."""
@@ -354,6 +357,11 @@ class TableRun:
                 slices.close()
 
     # Afterwards
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the disk was full: what is in flight is still recorded, no more fits."""
+        return self._open_ledger().shortage.is_set()
 
     def is_complete(self, plan: Plan) -> bool:
         """Tell whether each row has its verdict, so that a stop came too late to matter."""

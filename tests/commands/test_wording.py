@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from analysis.commands.wording import (
 )
 from analysis.interrupts import INTERRUPTED
 from analysis.pipeline.review import Outlook
+from analysis.pipeline.room import Shortage
 from analysis.run_course import NOT_ASKED
 from tests.commands.examples import ESTIMATE, PLAN, SUMMARY
 
@@ -35,6 +37,16 @@ def test_plan_names_rows_requests_tokens_cost_and_time() -> None:
     assert [expected] == plan_lines(PLAN)
     learned = replace(PLAN, estimate=replace(PLAN.estimate, is_learned=True))
     assert plan_lines(learned)[0].endswith(", at least 2 min at the limits of earlier runs.")
+
+
+def test_plan_tells_of_a_disk_with_too_little_room() -> None:
+    """Free and needed, before anything is sent."""
+    lacking = Shortage(folder=Path("/data"), free_bytes=1_200_000, needed_bytes=19_000_000)
+    line, _ = plan_lines(replace(PLAN, shortage=lacking))
+    assert (
+        "Too little room on the disk of /data: 1 MB are free, and ledger and output take about "
+        "19 MB. Make room, or the run may end early."
+    ) == line
 
 
 def test_plan_of_a_second_run_tells_what_is_there() -> None:

@@ -230,6 +230,48 @@ async def test_a_failed_write_ends_the_ledger(path: Path, fails_at: str, why: st
         assert 4 == ledger.unknown_requests().requests
 
 
+class FullConnection(sqlite3.Connection):
+    """A connection that finds the disk full so many times where a transaction is to end."""
+
+    times = 0
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        if sql == "COMMIT" and self.times:
+            self.times -= 1
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise full
+        return super().execute(sql, *parameters)
+
+
+@pytest.mark.asyncio
+async def test_a_full_disk_gets_the_reserve_once(path: Path) -> None:
+    """What waits then is recorded after all, and a caller can see it; the next time it ends."""
+    connections: list[FullConnection] = []
+
+    def connect(place: Path) -> sqlite3.Connection:
+        connections.append(
+            sqlite3.connect(
+                place, isolation_level=None, check_same_thread=False, factory=FullConnection
+            )
+        )
+        return connections[-1]
+
+    one, two = chunk("1"), chunk("2")
+    with opened(path, connect=connect) as ledger:
+        await ledger.intend(request("r1", one))
+        assert not ledger.shortage.is_set()
+        connections[0].times = 1
+        await ledger.settle(done("r1", (one, labeled(one))))
+        assert ledger.shortage.is_set()
+        await ledger.intend(request("r2", two))
+        connections[0].times = 1
+        with pytest.raises(LedgerError, match="full"):
+            await ledger.settle(done("r2", (two, labeled(two))))
+    with opened(path) as ledger:
+        assert [("example",), None] == labels_of(ledger, one, two)
+
+
 @pytest.mark.asyncio
 async def test_a_full_file_ends_the_ledger_and_loses_nothing_acknowledged(path: Path) -> None:
     """When the file may grow no more, what was acknowledged stays and the file is whole."""
