@@ -7,7 +7,7 @@ that outlives a crash of the machine (`synchronous = OFF`), since no lease outli
 
 Times are those of a clock that all processes share and that goes on while the machine sleeps. On
 Linux that is CLOCK_BOOTTIME, which begins anew with each boot, so rows of another boot are void.
-Elsewhere it is the time of day; when that is set, leases end early or late, by a minute at most.
+Elsewhere it is the time of day; when that is set, leases are written anew within seconds.
 """
 
 from __future__ import annotations

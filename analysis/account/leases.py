@@ -148,7 +148,10 @@ class _Held:
     def _is_due(self, now: float) -> bool:
         """Tell whether the lease is to be written."""
         lease, knobs = self.lease, self._knobs
-        if lease is None or now >= lease.until - knobs.lease_expires_s + knobs.lease_block_s - TINY:
+        if lease is None:
+            return True
+        age_s = now - (lease.until - knobs.lease_expires_s)
+        if not -TINY <= age_s < knobs.lease_block_s - TINY:  # below 0: the clock was set back
             return True
         if not self.others:
             return False

@@ -12,7 +12,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -168,14 +168,13 @@ class TableRun:
         self._analyzer = analyzer
         self._choices = choices
         self._clock = clock
-        self._utc_now = utc_now
         self._stdout = stdout
         self._held = contextlib.ExitStack()
         self._ledger: Ledger | None = None
         self._selection: Selection | None = None
         self._bound = None if choices.review is None else choices.review.bound
         self._counts = Counts(min_confidence=self._bound)
-        self._started_at = utc_now()
+        self._began, self._started_at = clock(), utc_now()
         self._label_s = 0.0
         self._most_failed: int | None = None
         self._settled = self._requests = 0
@@ -401,7 +400,7 @@ class TableRun:
         return summarize(
             run_id=self.run_id,
             started_at=self._started_at,
-            ended_at=self._utc_now(),
+            ended_at=self._started_at + timedelta(seconds=self._clock() - self._began),
             label_s=self._label_s,
             notes=list(dict.fromkeys(notes)),
             inputs=[str(table.path) for table in self.tables],

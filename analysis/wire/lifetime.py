@@ -13,6 +13,10 @@ ROTATE_FROM, ROTATE_TO = 50 / 60, 55 / 60
 """Share of a session's longest age at which it is replaced: 50 to 55 minutes of an hour. The rest
 is for what is in flight; the spread keeps many sockets from being replaced at once."""
 
+LEAST_S = 10.0
+"""A fresh session that is said to end sooner was dated by another clock; to replace it by one that
+is no better would open a connection every second."""
+
 OPENING_ENDS = frozenset({"1001", "1012", "1013", "session_expired"})
 """Close codes and an error code by which a server ends a healthy session: going away, restart, try
 again later, longest age. A new session is opened at once."""
@@ -26,12 +30,13 @@ def rotate_after_s(
     Args:
         age_s: The longest age that sessions are known to reach.
         expires_at: Seconds since the epoch at which the service ends this one, or None; only a
-            nearer end than `age_s` counts, since the two clocks may differ.
+            nearer end than `age_s` counts, and none nearer than `LEAST_S`, since the two clocks may
+            differ.
         wall_now: Seconds since the epoch.
         rng: Draws the place between the two shares.
     """
     left_s = age_s if expires_at is None else expires_at - wall_now
-    return (left_s if 0 < left_s < age_s else age_s) * rng.uniform(ROTATE_FROM, ROTATE_TO)
+    return (left_s if LEAST_S <= left_s < age_s else age_s) * rng.uniform(ROTATE_FROM, ROTATE_TO)
 
 
 class Backoff:

@@ -8,7 +8,7 @@ import math
 import os
 import sqlite3
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,14 @@ RATE = 40.0
 class Process:
     """A drawer with its keeper, as one process has them, on the virtual clock."""
 
-    def __init__(self, path: Path, name: str, units: float, rate: float = RATE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        units: float,
+        rate: float = RATE,
+        shared: Callable[[], float] | None = None,
+    ) -> None:
         clock = asyncio.get_running_loop().time
         self.events: list[tuple[str, str]] = []
         self.drawer = Drawer(rate, units, clock)
@@ -35,7 +42,7 @@ class Process:
             [self.drawer.group()],
             peer=name,
             notify=self._hear,
-            clock=Clock(now=clock, boot="boot"),
+            clock=Clock(now=shared or clock, boot="boot"),
         )
 
     async def run(self) -> None:
@@ -212,6 +219,36 @@ async def test_a_process_that_stood_still_begins_anew(tmp_path: Path) -> None:
     assert both[0].drawer.shares[-1][1].part <= 0.5
     for task in tasks:
         task.cancel()
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, -30.0, 30.0, 3600.0])
+@virtual
+async def test_a_clock_that_is_set_moves_parts_for_seconds_only(
+    tmp_path: Path, jump_s: float
+) -> None:
+    """Where the clock of all is the time of day: they still share, and share what one leaves."""
+    loop, ahead = asyncio.get_running_loop(), [0.0]
+
+    def shared() -> float:
+        return loop.time() + ahead[0]
+
+    path = tmp_path / "limits.sqlite"
+    both = [Process(path, name, math.inf, shared=shared) for name in "ab"]
+    tasks = [asyncio.create_task(one.run()) for one in both]
+    await asyncio.sleep(5.0)
+    ahead[0] = jump_s
+    await asyncio.sleep(2 * SETTINGS.lease_expires_s)
+    settled = now()
+    await asyncio.sleep(3.0)
+    drawn = [count_between(one.drawer.draws, settled, settled + 3.0) for one in both]
+    assert [] == [count for count in drawn if not 0.45 * 3 * RATE <= count <= 0.55 * 3 * RATE]
+    tasks[1].cancel()
+    await both[1].keeper.close()
+    await asyncio.sleep(SETTINGS.lease_expires_s)
+    left = now()
+    await asyncio.sleep(3.0)
+    tasks[0].cancel()
+    assert count_between(both[0].drawer.draws, left, left + 3.0) >= 0.95 * 3 * RATE
 
 
 @virtual

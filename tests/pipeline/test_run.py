@@ -197,3 +197,27 @@ def test_steps_out_of_order_are_our_own_mistake(tmp_path: Path) -> None:
         with pytest.raises(LocalProtocolError):
             asyncio.run(labelled(run, analyzer))
         run.close()
+
+
+def test_a_clock_that_is_set_back_does_not_shorten_a_run(tmp_path: Path) -> None:
+    """The end is the start and the seconds since then, as in the ledger."""
+    analyzer = HybridSemanticAnalyzer(routes="offline", seed=1)
+    jobs = open_inputs([table(tmp_path, 2)], tmp_path / "out.csv")
+    days, seconds = iter([NOW, NOW.replace(hour=9)]), iter(range(0, 1_000, 5))
+    run = TableRun(
+        jobs=jobs,
+        paths=RunPaths.of(jobs),
+        analyzer=analyzer,
+        choices=RunChoices(chunks_per_request=10, record={"fresh": "no"}),
+        clock=lambda: float(next(seconds)),
+        utc_now=lambda: next(days),
+    )
+    with closing(run):
+        plan = run.prepare()
+        asyncio.run(labelled(run, analyzer))
+        summary = run.finish(plan)
+    assert 15.0 == summary.duration_s
+    assert ("2026-11-21T10:00:00+00:00", "2026-11-21T10:00:15+00:00") == (
+        summary.started_at,
+        summary.ended_at,
+    )

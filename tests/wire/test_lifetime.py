@@ -20,10 +20,11 @@ def test_an_hour_is_left_between_minute_50_and_55(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left_s", "age_s"), [(600.0, 600.0), (7200.0, 3600.0), (0.0, 3600.0), (-5.0, 3600.0)]
+    ("left_s", "age_s"),
+    [(600.0, 600.0), (7200.0, 3600.0), (1.0, 3600.0), (0.0, 3600.0), (-3600.0, 3600.0)],
 )
 def test_only_a_nearer_end_beats_the_known_age(left_s: float, age_s: float) -> None:
-    """An end in the past or far away is a matter of clocks."""
+    """An end in the past, at once or far away is a matter of clocks."""
     rng = random.Random(1)
     wait_s = rotate_after_s(age_s=3600.0, expires_at=1e9 + left_s, wall_now=1e9, rng=rng)
     assert age_s * 50 / 60 <= wait_s <= age_s * 55 / 60
