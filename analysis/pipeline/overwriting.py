@@ -53,6 +53,25 @@ def check_run_outputs(paths: RunPaths, sources: Sequence[str]) -> None:
         check_ledger(output, paths.ledger, results=paths.results)
 
 
+def check_again(paths: RunPaths, sources: Sequence[str]) -> None:
+    """Refuse to replace what another program or run has put in the place of an output meanwhile.
+
+    Args:
+        paths: Of the run, which is about to write.
+        sources: As in `check_run_outputs`.
+
+    Raises:
+        LedgerError: Names the file and the cure; all that is paid for is in the ledger.
+    """
+    try:
+        check_run_outputs(paths, sources)
+    except ConfigurationError as error:
+        raise LedgerError(
+            f"{error} It was put there while this run went on. With -o, pass --ledger "
+            f"{paths.ledger} as well: it has all labels, and nothing is asked again."
+        ) from error
+
+
 def check_kind(path: Path, columns: Sequence[str], what: str) -> None:
     """Refuse to replace a file that does not have these columns.
 

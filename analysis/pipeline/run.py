@@ -30,7 +30,7 @@ from analysis.pipeline.ledger import Ledger
 from analysis.pipeline.ledger_copy import copied
 from analysis.pipeline.ledger_rows import storable
 from analysis.pipeline.output import STOPPED_CELLS, VerdictCells, cells_of, output_columns
-from analysis.pipeline.overwriting import check_run_outputs
+from analysis.pipeline.overwriting import check_again, check_run_outputs
 from analysis.pipeline.places import RunPaths
 from analysis.pipeline.report import (
     Counts,
@@ -381,6 +381,8 @@ class TableRun:
         """
         if plan.same_text:
             self._open_selection().settle_copies(self._all_slices)
+        if stop is None and not self._choices.overwrite:
+            check_again(self.paths, [table.source for table in self.tables])
         targets = self.paths.partials if stop else self.paths.outputs
         changed = self._write(targets)
         if stop is None:

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from analysis.errors import ConfigurationError
+from analysis.entry import analyze_file
+from analysis.errors import ConfigurationError, LedgerError
+from analysis.hooks import Hooks
 from analysis.pipeline.overwriting import (
     check_kind,
     check_ledger,
     check_no_input,
     has_columns,
 )
+from analysis.pipeline.places import RunPaths
+from analysis.pipeline.run import Plan
 from tests.commands.running import column, semfn, table
 
 TOPIC = ("--topic", "Night trains", "--local")
@@ -68,6 +72,26 @@ def test_the_output_of_another_input_is_not_replaced(tmp_path: Path) -> None:
     assert 0 == run(first, "-o", out, "--limit", 2)[0]
     assert 2 == len(column(out, "id"))
     assert 0 == run(second, "-o", out, "--overwrite")[0]
+
+
+def test_what_comes_while_a_run_goes_on_is_not_replaced(tmp_path: Path) -> None:
+    """The output of another run with its own ledger, or a foreign file; no label is lost."""
+    path, out, ledger = table(tmp_path, 3), tmp_path / "out.csv", tmp_path / "own.sqlite"
+
+    def other_run(plan: Plan, paths: RunPaths) -> None:
+        analyze_file(path, out, ledger=tmp_path / "other.sqlite", route="offline", topic="Other")
+
+    def foreign(plan: Plan, paths: RunPaths) -> None:
+        out.write_text("my own work", encoding="utf-8")
+
+    for come in (other_run, foreign):
+        with pytest.raises(LedgerError, match="It was put there while this run went on"):
+            analyze_file(path, out, ledger=ledger, route="offline", hooks=Hooks(on_plan=come))
+        assert 3 == len(column(tmp_path / "out.partial.csv", "semantic_function"))
+        came = out.read_bytes()
+        kept = analyze_file(path, tmp_path / "again.csv", ledger=ledger, route="offline")
+        assert (3, came) == (kept.reused, out.read_bytes())
+        out.unlink()
 
 
 def test_the_output_of_another_ledger_is_not_replaced(tmp_path: Path) -> None:
