@@ -90,9 +90,14 @@ def shortage_of(
     cells = rows * _CELLS_BYTES // len(paths.outputs)
     with contextlib.suppress(OSError):
         pairs = zip(outputs, inputs, strict=False)
-        sizes += [(output.resolve().parent, one.stat().st_size + cells) for output, one in pairs]
+        sizes += [(output.resolve().parent, _size(one) + cells) for output, one in pairs]
         return next(_shortages(sizes, free, device), None)
     return None
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file; 0 for a pipe, and for what is not there."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _shortages(sizes: Sequence[tuple[Path, int]], free: Free, device: Device) -> Iterator[Shortage]:

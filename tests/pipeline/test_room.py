@@ -77,8 +77,22 @@ def test_one_disk_holds_both(tmp_path: Path) -> None:
 
 
 def test_a_file_system_that_does_not_tell_is_taken_to_have_room(tmp_path: Path) -> None:
-    """An input that cannot be measured, or a disk without figures, does not end a run."""
-    assert found(tmp_path, {"kept": 0, "out": 0}) is None
+    """A disk without figures does not end a run; an input that is a pipe has no size."""
+
+    def silent(folder: Path) -> int:
+        raise OSError(f"no figures of {folder}")
+
+    paths = RunPaths(
+        outputs=(tmp_path / "a.csv",),
+        homes=(tmp_path / "a.csv",),
+        ledger=tmp_path / "a.sqlite",
+        results=tmp_path / "a.json",
+    )
+    inputs = [tmp_path / "none.csv"]
+    assert shortage_of(paths, inputs, rows=1, to_do=1, requests=1, free=silent) is None
+    lacking = shortage_of(paths, inputs, rows=1, to_do=1, requests=1, free=lambda place: 0)
+    assert lacking is not None
+    assert (4 << 20) + 200 + 250 + 70 == lacking.needed_bytes
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sizes of nameless files")
