@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from analysis.analyzer import Estimate
 from analysis.pipeline.formats import STREAM
 from analysis.pipeline.places import RunPaths
 
@@ -62,8 +63,7 @@ def shortage_of(
     inputs: Sequence[Path],
     *,
     rows: int,
-    to_do: int,
-    requests: int,
+    estimate: Estimate,
     free: Free = free_bytes,
     device: Device = device_of,
 ) -> Shortage | None:
@@ -77,15 +77,14 @@ def shortage_of(
         paths: Where the run writes.
         inputs: Its tables.
         rows: All rows.
-        to_do: Rows that will be asked.
-        requests: In how many requests.
+        estimate: For the rows that will be asked.
         free: Free bytes of a folder's disk.
         device: Which disk a folder is on.
     """
-    if not to_do:
+    if not estimate.chunks:
         return None
-    ledger = _LOG_BYTES + to_do * _ROW_BYTES + requests * _REQUEST_BYTES
-    sizes = [(paths.ledger.resolve().parent, ledger)]
+    records = estimate.chunks * _ROW_BYTES + estimate.requests * _REQUEST_BYTES
+    sizes = [(paths.ledger.resolve().parent, _LOG_BYTES + records)]
     outputs = [path for path in paths.outputs if str(path) != STREAM]
     cells = rows * _CELLS_BYTES // len(paths.outputs)
     with contextlib.suppress(OSError):

@@ -190,11 +190,11 @@ class TableRun:
             ConfigurationError: If input, output or options cannot be used.
             LedgerError: If a ledger cannot be used, or another run holds it.
         """
-        ledger = self.paths.ledger
+        ledger, inputs = self.paths.ledger, [table.path for table in self.tables]
         if self._choices.is_preview:
             ledger = self._held.enter_context(copied(ledger))
         else:
-            self.paths.check([table.path for table in self.tables])
+            self.paths.check(inputs)
             if STREAM in map(str, self.paths.outputs):
                 check_stream(self._stdout)
         sources = [table.source for table in self.tables]
@@ -243,13 +243,7 @@ class TableRun:
             without_logprobs=self._choices.without_logprobs,
             goes_on_afresh=goes_on,
             replaced_rows=rows_replaced(self.paths, rows) if self._is_part else 0,
-            shortage=shortage_of(
-                self.paths,
-                [table.path for table in self.tables],
-                rows=rows,
-                to_do=estimate.chunks,
-                requests=estimate.requests,
-            ),
+            shortage=shortage_of(self.paths, inputs, rows=rows, estimate=estimate),
         )
 
     def _goes_on_afresh(self, ledger: Ledger) -> bool:

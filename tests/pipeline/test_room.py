@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from analysis.pipeline.places import RunPaths
 from analysis.pipeline.room import RESERVE_BYTES, Shortage, reserve, shortage_of
+from tests.commands.examples import ESTIMATE
 
 MB = 1_000_000
 
@@ -28,8 +30,7 @@ def found(
         paths,
         [folder / "in.csv"],
         rows=10_000,
-        to_do=to_do,
-        requests=1_000,
+        estimate=replace(ESTIMATE, chunks=to_do, requests=1_000),
         free=lambda place: free[place.name],
         device=lambda place: list(free).index(place.name),
     )
@@ -66,10 +67,9 @@ def test_one_disk_holds_both(tmp_path: Path) -> None:
     needed = (4 << 20) + 2_250_000 + 3_700_000
 
     def lacking(free: int) -> Shortage | None:
+        asked = replace(ESTIMATE, chunks=10_000, requests=1_000)
         inputs = [tmp_path / "in.csv"]
-        return shortage_of(
-            paths, inputs, rows=10_000, to_do=10_000, requests=1_000, free=lambda place: free
-        )
+        return shortage_of(paths, inputs, rows=10_000, estimate=asked, free=lambda place: free)
 
     assert lacking(needed) is None
     expected = Shortage(folder=tmp_path, free_bytes=needed - 1, needed_bytes=needed)
@@ -88,9 +88,9 @@ def test_a_file_system_that_does_not_tell_is_taken_to_have_room(tmp_path: Path) 
         ledger=tmp_path / "a.sqlite",
         results=tmp_path / "a.json",
     )
-    inputs = [tmp_path / "none.csv"]
-    assert shortage_of(paths, inputs, rows=1, to_do=1, requests=1, free=silent) is None
-    lacking = shortage_of(paths, inputs, rows=1, to_do=1, requests=1, free=lambda place: 0)
+    inputs, asked = [tmp_path / "none.csv"], replace(ESTIMATE, chunks=1, requests=1)
+    assert shortage_of(paths, inputs, rows=1, estimate=asked, free=silent) is None
+    lacking = shortage_of(paths, inputs, rows=1, estimate=asked, free=lambda place: 0)
     assert lacking is not None
     assert (4 << 20) + 200 + 250 + 70 == lacking.needed_bytes
 
