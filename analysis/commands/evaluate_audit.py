@@ -269,6 +269,7 @@ def _input(options: Options, facts: RunFacts) -> Table:
         encoding=options["encoding"],
         delimiter=options["delimiter"],
         context=facts.context,
+        settings=facts.settings,
     )
 
 
