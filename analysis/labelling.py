@@ -145,7 +145,7 @@ class RoutedAnalyzer:
         Raises:
             AnalysisError: If the service stopped the work before it ever answered.
         """
-        chunk = as_chunk((chunk_id, chunk_text))
+        chunk = as_chunk((chunk_id, chunk_text), self._settings)
         return (await self._collect([chunk], topic=topic, packing=fixed(1), order=None))[0]
 
     async def analyze_batch(

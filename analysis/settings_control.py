@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+FLAG = "no/yes"
+"""Unit of a knob that is switched on or off."""
+
 
 def knob(default: Any, *, unit: str, low: float, high: float, reason: str) -> Any:
     """Declare a numeric setting with its unit, its inclusive range and why it is what it is."""
@@ -314,7 +317,7 @@ class ControlSettings:
 
     # Shared limits
     share_limits: bool = knob(
-        True, unit="no/yes", low=0, high=1, reason="two runs at once else draw the same rate twice"
+        True, unit=FLAG, low=0, high=1, reason="two runs at once else draw the same rate twice"
     )
     lease_block_s: float = knob(
         0.5, unit="s", low=0.05, high=10.0, reason="a lease is renewed after it, looked at twice"

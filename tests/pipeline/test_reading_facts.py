@@ -13,7 +13,7 @@ from analysis.settings import SETTINGS
 def test_what_cannot_be_a_setting_is_refused() -> None:
     """A record that somebody changed by hand, in words or beyond the range."""
     for value in ("many", "0"):
-        with pytest.raises(ValueError, match="neighbour_chars|many"):
+        with pytest.raises(ValueError, match=r"neighbour_chars|many"):
             settings_of({"neighbour_chars": value})
 
 
