@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,27 @@ async def test_switches_of_the_model_reach_the_service() -> None:
     async with async_local_service(canned=True) as handle:
         canned = await label(handle)
     assert canned.labels != ("example",)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_without", [True, False])
+async def test_a_service_without_token_probabilities_gives_no_confidence(is_without: bool) -> None:
+    """The request goes without them, once its refusal was heard; every chunk has its label."""
+    told: list[str] = []
+    options: dict[str, Any] = {"topic": "Buses", "logprobs": True}
+    async with (
+        async_local_service(digest_labels=True, no_logprobs=is_without) as handle,
+        SemanticRestAnalyzer(
+            api_key="k",
+            base_url=handle.base_url,
+            on_event=lambda event: told.append(event.message),
+            **options,
+        ) as analyzer,
+    ):
+        verdict = await analyzer.analyze_chunk("1", "For example, a bus.")
+    assert verdict.labels
+    assert is_without == (verdict.confidence is None)
+    assert is_without == any("does not take logprobs" in message for message in told)
 
 
 def test_an_unknown_option_names_the_known_ones() -> None:
