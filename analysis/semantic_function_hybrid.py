@@ -38,7 +38,8 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             example `Recording(path).write`.
         prices: What tokens cost; by default the table of the package.
         context: See `SemanticRestAnalyzer`.
-        logprobs: The same, on the routes `responses-ws` and `rest`.
+        logprobs: The same, on the routes `responses-ws` and `rest`; the first call names the others
+            to `on_event`.
         examples: See `SemanticRestAnalyzer`.
     """
 

@@ -109,21 +109,32 @@ async def test_who_does_not_ask_gets_none(routes: str, service: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    "options", [{"routes": "realtime"}, {"routes": "rest", "model": "gpt-6-astra"}]
+    ("options", "who"),
+    [
+        ({"routes": "realtime"}, "realtime gpt-realtime-2.1-mini"),
+        ({"routes": "rest", "model": "gpt-6-astra"}, "rest gpt-6-astra"),
+    ],
 )
 @virtual
-async def test_routes_and_models_that_state_none_are_not_asked(options: dict[str, Any]) -> None:
-    """No request is wasted on finding out."""
+async def test_routes_and_models_that_state_none_are_named_and_not_asked(
+    options: dict[str, Any], who: str
+) -> None:
+    """Before the first request of the first call, and once; none is wasted on finding out."""
     events: list[Event] = []
     async with serving("hybrid", logprobs=True, on_event=events.append, **options) as (
         analyzer,
         service,
     ):
         verdicts = await analyzer.analyze_batch(CHUNKS[:40], chunks_per_request=10)
-    assert [] == wrong_labels(CHUNKS[:40], verdicts)
+        verdicts += [verdict async for verdict in analyzer.stream(CHUNKS[40:])]
+    assert [] == wrong_labels(CHUNKS[:40], verdicts[:40])
     assert {None} == {verdict.confidence for verdict in verdicts}
-    assert [] == [event for event in events if event.name == "notice"]
-    assert 4 == len(service.asked)
+    said = (
+        f"logprobs=True has no effect on {who}: no token probabilities are stated there, so labels "
+        "have no confidence."
+    )
+    assert [said] == [event.message for event in events if event.name == "notice"]
+    assert (said, 200) == (events[0].message, service.paid_chunks())
 
 
 @pytest.mark.parametrize("route", ["rest", "responses-ws", "decisions"])
@@ -159,7 +170,8 @@ def test_the_local_service_leaves_it_empty_and_the_run_says_so(tmp_path: Path) -
 def test_routes_without_are_named_before_anything_is_sent(tmp_path: Path) -> None:
     """Only those; the route decisions states probabilities of its own."""
     plans: list[Plan] = []
-    hooks = Hooks(on_plan=lambda plan, paths: plans.append(plan))
+    events: list[Event] = []
+    hooks = Hooks(on_plan=lambda plan, paths: plans.append(plan), on_event=events.append)
     chunks = table(tmp_path, 3)
     routes = "decisions,rest,realtime,offline"
     with paid_service() as service:
@@ -169,6 +181,7 @@ def test_routes_without_are_named_before_anything_is_sent(tmp_path: Path) -> Non
         analyze_file(chunks, route=routes, fresh=True, **where)
     expected = ("rest gpt-6-astra", "realtime gpt-realtime-2.1-mini", "offline offline-rules")
     assert [expected, (), ()] == [plan.without_logprobs for plan in plans]
+    assert [] == [event for event in events if "logprobs" in event.message]  # said by the plan
 
 
 # Where there is one
