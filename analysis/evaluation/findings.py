@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -96,7 +96,7 @@ def against_gold(matched: Match[GoldRow], how: Evaluation) -> Findings:
         for gold, row in matched.pairs
         if gold.labels and not gold.is_ignored
     ]
-    labelled = [(pair, row) for pair, row in scored if row.labels]
+    labelled = [one for one in scored if one[1].labels]
     rows = [gold for gold, _ in matched.pairs]
     counts = {
         "output_rows": len(matched.pairs) + len(matched.only_second),
@@ -128,9 +128,9 @@ def against_gold(matched: Match[GoldRow], how: Evaluation) -> Findings:
     document["groups"] = _groups(labelled, how)
     document["confidence"] = _confidence(scored, how)
     document["votes"] = sum(row.route == VOTES for _, row in labelled)
-    document["simulated"] = _simulated([row for _, row in labelled], how)
+    document["simulated"] = _simulated((row for _, row in labelled), how)
     document["warnings"] = _warnings(document, how)
-    return _found(document, [(pair, None, row) for pair, row in scored])
+    return _found(document, ((pair, None, row) for pair, row in scored))
 
 
 def between_outputs(matched: Match[OutputRow], how: Evaluation) -> Findings:
@@ -168,7 +168,7 @@ def between_outputs(matched: Match[OutputRow], how: Evaluation) -> Findings:
     with_sets = any(len(pair.first) > 1 or len(pair.second) > 1 for pair in pairs)
     document |= _scores(pairs, how, with_sets)
     document["groups"] = _group_pairs(compared, how)
-    rows = [row for _, one, two in compared for row in (one, two)]
+    rows = (row for _, one, two in compared for row in (one, two))
     document["simulated"] = _simulated(rows, how)
     document["warnings"] = _warnings(document, how)
     return _found(document, compared)
@@ -311,12 +311,13 @@ def _group_pairs(
     ]
 
 
-def _simulated(rows: Sequence[OutputRow], how: Evaluation) -> str:
+def _simulated(rows: Iterable[OutputRow], how: Evaluation) -> str:
     """Return how many of the rows are no model's: `all`, `part` or `none`.
 
     A row that was decided by votes of rules and of a language model is one of a part.
     """
-    models = [frozenset(row.models) for row in rows]
+    distinct = {row.model: row for row in rows}  # few of millions
+    models = [frozenset(row.models) for row in distinct.values()]
     if all(how.simulated_models.isdisjoint(one) for one in models):
         return "none"
     return "all" if all(one and one <= how.simulated_models for one in models) else "part"
@@ -425,7 +426,7 @@ def _interval_warnings(intervals: dict[str, Any]) -> list[str]:
 
 
 def _found(
-    document: dict[str, Any], rows: Sequence[tuple[Pair, OutputRow | None, OutputRow]]
+    document: dict[str, Any], rows: Iterable[tuple[Pair, OutputRow | None, OutputRow]]
 ) -> Findings:
     differences = tuple(
         Difference(pair=pair, first=one, second=two) for pair, one, two in rows if not pair.agrees
