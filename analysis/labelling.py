@@ -130,14 +130,12 @@ class RoutedAnalyzer:
         self._lifetime = Lifetime(self, self._transports)
         self._early: list[tuple[str, str, Mapping[str, str | float]]] = []
         self._is_recalled = False
-        self._account: AccountLimits | None = None
-        if endpoint.has_limits:
-            self._account = AccountLimits(
-                host=endpoint.host,
-                secret=endpoint.identity,
-                notify=weakly(self._tell),
-                settings=settings,
-            )
+        host, secret, tell = endpoint.host, endpoint.identity, weakly(self._tell)
+        self._account = (
+            AccountLimits(host=host, secret=secret, notify=tell, settings=settings)
+            if endpoint.has_limits
+            else None
+        )
 
     # The interface of all analyzers
 
