@@ -31,7 +31,6 @@ from analysis.connections import (
     check_dialect,
     check_service_tier,
     check_timeout,
-    confidence_notices,
     counters_of,
     facts_of,
     make_transport,
@@ -99,7 +98,6 @@ class RoutedAnalyzer:
         self._dialect = check_dialect(dialect)
         self._service_tier = check_service_tier(service_tier, self.routes)
         self._logprobs = logprobs
-        self._unsaid = confidence_notices(self.models, endpoint) if logprobs else []
         self._timeout_s = check_timeout(timeout_s, service_tier, settings)
         self._on_event = on_event
         self._tape = tape
@@ -131,11 +129,9 @@ class RoutedAnalyzer:
         self._early: list[tuple[str, str, Mapping[str, str | float]]] = []
         self._is_recalled = False
         host, secret, tell = endpoint.host, endpoint.identity, weakly(self._tell)
-        self._account = (
-            AccountLimits(host=host, secret=secret, notify=tell, settings=settings)
-            if endpoint.has_limits
-            else None
-        )
+        self._account: AccountLimits | None = None
+        if endpoint.has_limits:
+            self._account = AccountLimits(host=host, secret=secret, notify=tell, settings=settings)
 
     # The interface of all analyzers
 
@@ -323,7 +319,8 @@ class RoutedAnalyzer:
 
     def plan(self, slices: Iterable[Sequence[Chunk]], *, topic: str | None) -> Plan:
         """Return the packing of a file run: limits are assumed, so it depends on the chunks."""
-        return self._planning.packing(slices, topic=topic or self.topic, route=self.routes[0]).plan
+        topic, route = topic or self.topic, self.routes[0]
+        return self._planning.packing(slices, topic=topic, route=route).plan
 
     # Inside
 
@@ -393,8 +390,6 @@ class RoutedAnalyzer:
         those requests may still be answered, and then they are verdicts like all others.
         """
         dispatcher = self._ready()
-        while self._unsaid:  # a file run says it in its plan
-            dispatcher.tell("notice", self._unsaid.pop(), {})
         topic = check_topic(topic) or self.topic
         held: list[tuple[Chunk, Verdict]] = []
         found = dispatcher.run(slices, topic=topic, packing=packing, order=order, is_whole=is_whole)

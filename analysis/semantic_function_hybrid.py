@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analysis.analyzer import ChunkLike
 from analysis.arguments import ANALYZER_KINDS, check_count
-from analysis.connections import check_routes
+from analysis.connections import check_routes, confidence_notices
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
 from analysis.kinds import NONE, TEXT, TEXT_BY_NAME, checked
@@ -95,6 +95,9 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             logprobs=logprobs,
             examples=examples,
         )
+        if logprobs:
+            for words in confidence_notices(self.models, self._endpoint):
+                self._tell("no_confidence", words, {})
 
     async def analyze_batch(
         self,

@@ -133,7 +133,7 @@ async def test_routes_and_models_that_state_none_are_named_and_not_asked(
         f"logprobs=True has no effect on {who}: no token probabilities are stated there, so labels "
         "have no confidence."
     )
-    assert [said] == [event.message for event in events if event.name == "notice"]
+    assert [said] == [event.message for event in events if event.name == "no_confidence"]
     assert (said, 200) == (events[0].message, service.paid_chunks())
 
 
@@ -163,6 +163,7 @@ def test_the_local_service_leaves_it_empty_and_the_run_says_so(tmp_path: Path) -
         "stated there; semfn_confidence stays empty."
     )
     assert result.output.index(said) < result.output.index("Estimate:")
+    assert "logprobs=True" not in result.output  # the plan has said it
     assert "12 labelled rows without a confidence" in result.output
     assert {""} == set(column(tmp_path / OUT, "semfn_confidence"))
 
@@ -170,8 +171,7 @@ def test_the_local_service_leaves_it_empty_and_the_run_says_so(tmp_path: Path) -
 def test_routes_without_are_named_before_anything_is_sent(tmp_path: Path) -> None:
     """Only those; the route decisions states probabilities of its own."""
     plans: list[Plan] = []
-    events: list[Event] = []
-    hooks = Hooks(on_plan=lambda plan, paths: plans.append(plan), on_event=events.append)
+    hooks = Hooks(on_plan=lambda plan, paths: plans.append(plan))
     chunks = table(tmp_path, 3)
     routes = "decisions,rest,realtime,offline"
     with paid_service() as service:
@@ -181,7 +181,6 @@ def test_routes_without_are_named_before_anything_is_sent(tmp_path: Path) -> Non
         analyze_file(chunks, route=routes, fresh=True, **where)
     expected = ("rest gpt-6-astra", "realtime gpt-realtime-2.1-mini", "offline offline-rules")
     assert [expected, (), ()] == [plan.without_logprobs for plan in plans]
-    assert [] == [event for event in events if "logprobs" in event.message]  # said by the plan
 
 
 # Where there is one

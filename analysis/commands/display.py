@@ -158,7 +158,7 @@ class Display:
                 )
                 self._flush()
                 self._say(f"{event.message} That is until about {until:%H:%M}.")
-            case "in_flight_limit" | "route_preferred" | "cache_awaited":
+            case "in_flight_limit" | "route_preferred" | "cache_awaited" | "no_confidence":
                 pass  # for who watches a run by events
             case "route_closed":
                 self._pending.append(event.message)
