@@ -53,7 +53,8 @@ _NAMES = Kind(
 )
 _OPTION_KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("host", "dialect"), TEXT),
-    **dict.fromkeys(("tls", "no_json_schema", "digest_labels", "obedient", "canned"), FLAG),
+    **dict.fromkeys(("tls", "no_json_schema", "no_logprobs", "digest_labels"), FLAG),
+    **dict.fromkeys(("obedient", "canned"), FLAG),
     **dict.fromkeys(("latency_ms", "ms_per_token", "session_max_age"), NUMBER),
     **dict.fromkeys(("rpm", "tpm", "rpd", "seed"), WHOLE | NONE),
     **dict.fromkeys(("faults", "outages", "endpoints", "without"), _NAMES),

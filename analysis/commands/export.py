@@ -106,13 +106,13 @@ def _export(ledger: Path, options: Mapping[str, Any]) -> int:
     return 0
 
 
-def _written(ledger: Path, options: dict[str, Any]) -> Exported:
+def _written(ledger: Path, options: Mapping[str, Any]) -> Exported:
     """Write what is wanted; with inputs it is joined to them."""
     from analysis.commands.export_names import names_for
     from analysis.pipeline import export as pipeline
 
     language, label_set = options["label_names"], options["label_set"]
-    options = options | {"names": names_for(ledger, language, label_set)}
+    options = {**options, "names": names_for(ledger, language, label_set)}
     wanted = pipeline.Wanted(
         **{name: options[name] for name in pipeline.Wanted.__dataclass_fields__}
     )

@@ -57,6 +57,7 @@ def simulated(folder: Path, latency_ms: int) -> Iterator[dict[str, str]]:
     with started("simulate", *options, folder=folder) as service:
         assert service.stdout is not None
         address = service.stdout.readline().strip().removeprefix("base_url=")
+        assert address, "the service did not start"
         yield {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": address}
 
 
@@ -131,6 +132,7 @@ def test_second_signal_ends_at_once(tmp_path: Path) -> None:
     ) as service:
         assert service.stdout is not None
         address = service.stdout.readline().strip().removeprefix("base_url=")
+        assert address, "the service did not start"
         variables = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": address}
         signals = [signal.SIGINT, signal.SIGINT]
         one = ("--max-chunks-per-request", 1)
