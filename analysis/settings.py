@@ -138,6 +138,13 @@ class Settings(ControlSettings):
     slice_chunks: int = knob(
         2_000, unit="chunks", low=1, high=100_000, reason="read ahead of the ledger: bounds memory"
     )
+    kept_looks: int = knob(
+        2_000_000,
+        unit="chunks",
+        low=1,
+        high=100_000_000,
+        reason="5 bytes each, from estimate to sending: bounds memory",
+    )
     queue_packs: int = knob(
         64, unit="packs", low=1, high=10_000, reason="cut ahead of sending: bounds memory"
     )

@@ -34,6 +34,7 @@ import msgspec
 from analysis.errors import LocalProtocolError
 from analysis.labels.label import Label
 from analysis.labels.label_set import LabelSet
+from analysis.labels.looks import Looks
 from analysis.labels.orders import looks_like_orders
 from analysis.labels.tokens import estimate
 from analysis.records import Ask, Pack
@@ -287,6 +288,7 @@ class PromptBuilder:
         request_tokens: Estimated tokens of a request without any chunk.
         choice_prefix_tokens: Estimated tokens of the instructions of the choice form.
         language: Language of the texts, or `auto`.
+        looks: What was seen of texts that will be read again.
 
     Args:
         has_choices: The run has a route that asks in the choice form.
@@ -321,6 +323,7 @@ class PromptBuilder:
             shape += [f"{settings.second_label_probability:g}"]
         self.digest = hashlib.sha256("\n".join(shape).encode()).hexdigest()
         self.language = language
+        self.looks = Looks(label_set.spellings, settings=settings)
         self._has_context = has_context
         self._rng = rng
         self._settings = settings
