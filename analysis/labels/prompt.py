@@ -35,7 +35,7 @@ from analysis.errors import LocalProtocolError
 from analysis.labels.label import Label
 from analysis.labels.label_set import LabelSet
 from analysis.labels.looks import Looks
-from analysis.labels.orders import looks_like_orders
+from analysis.labels.orders import said_around_gives_orders
 from analysis.labels.tokens import estimate
 from analysis.records import Ask, Pack
 from analysis.settings import SETTINGS, Settings
@@ -375,7 +375,7 @@ class PromptBuilder:
     def _surroundings(self, pack: Pack) -> dict[str, Any]:
         """Return what is said of the text as a whole, and where in it the chunks stand."""
         title = pack.title
-        if title and looks_like_orders(title, self.label_set.spellings):
+        if title and said_around_gives_orders(title, self.label_set.spellings):
             title = None
         named = {
             "title": title,
@@ -390,8 +390,10 @@ class PromptBuilder:
         if (pack.before or pack.after) and not self._has_context:
             raise LocalProtocolError("A pack with context needs instructions that speak of it.")
 
+        spellings = self.label_set.spellings
+
         def harmless(texts: Sequence[str]) -> list[str]:
-            return [text for text in texts if not looks_like_orders(text, self.label_set.spellings)]
+            return [text for text in texts if not said_around_gives_orders(text, spellings)]
 
         return harmless(pack.before), harmless(pack.after)
 
