@@ -55,11 +55,12 @@ class _Wordings:
                 self.signed.setdefault(signs[0], []).append(stem)
             else:
                 self.plain.append(stem)
+        self.heads = frozenset(self.by_head)
 
     def are_in(self, seen: str, heads: set[str]) -> bool:
         """Tell whether one of the patterns is in a text as it is seen, with these heads."""
         stems = [stem for stem in self.plain if stem in seen]
-        for head in heads.intersection(self.by_head):
+        for head in heads & self.heads:
             stems += [stem for stem in self.by_head[head] if stem in seen]
         for sign, signed in self.signed.items():
             if sign in seen:
