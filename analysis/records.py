@@ -149,7 +149,7 @@ class Pack:
     @property
     def tokens(self) -> int:
         """Estimated tokens of the texts of all chunks together, without what stands around."""
-        return sum(item.tokens for item in self.items)
+        return sum([item.tokens for item in self.items])
 
     @property
     def title(self) -> str | None:

@@ -271,6 +271,9 @@ def _title_tokens(pack: Pack) -> int:
 
 def around_tokens(pack: Pack) -> int:
     """Return the estimated tokens of title, position and context; most packs have none of these."""
+    first, last = pack.items[0].chunk, pack.items[-1].chunk
+    if first.title is None and first.place is None and last.place is None:
+        return 0  # asked twice for each request
     tokens = _title_tokens(pack) + (POSITION_TOKENS if pack.position else 0)
     texts = (*pack.before, *pack.after)
     return tokens + sum(_context_tokens(text) + CONTEXT_TOKENS for text in texts)
