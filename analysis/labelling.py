@@ -93,7 +93,7 @@ class RoutedAnalyzer:
         self.label_set = labels.with_examples() if examples else labels
         self.language = check_language(language)
         self.routes = tuple(routes)
-        self.models = {route: models.get(route) or DEFAULT_MODELS[route] for route in routes}
+        self.models = {one: str.__str__(models.get(one) or DEFAULT_MODELS[one]) for one in routes}
         self._endpoint = endpoint
         self._dialect = check_dialect(dialect)
         self._service_tier = check_service_tier(service_tier, self.routes)

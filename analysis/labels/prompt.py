@@ -67,7 +67,9 @@ CHOICE_TOKENS = 1
 """Tokens around each choice of a question. Source: a guess; exam questions of five choices cost the
 same as choices and as plain text (published study, 2026-10), so there is not much around them."""
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=str.__str__).encode
+"""Takes also strings that are more than a `str`, such as those of numpy."""
+
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _ID_LENGTH = 4
 
