@@ -39,7 +39,7 @@ def status(handle):
         f"{handle.base_url}/models", headers={"Authorization": f"Bearer {handle.api_key}"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=240) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -169,7 +169,7 @@ def test_the_fixture_takes_its_options_from_the_marker(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "2 passed" in done.stdout
@@ -178,7 +178,7 @@ def test_the_fixture_takes_its_options_from_the_marker(tmp_path: Path) -> None:
 def test_the_module_is_imported_without_pytest() -> None:
     """Only the fixture needs it."""
     code = "import sys; sys.modules['pytest'] = None; import analysis.testing"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=240)
 
 
 # Switches

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.running import column, table
+from tests.commands.running import LONGEST_S, column, table
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX systems send them")
 
@@ -79,7 +79,7 @@ def interrupted(
                 while "Interrupted. Requests" not in run.stderr.readline():
                     assert run.poll() is None
             run.send_signal(number)
-        printed, said = run.communicate(timeout=40)
+        printed, said = run.communicate(timeout=LONGEST_S)
         assert "" == printed
         return run.returncode, said
 
@@ -115,7 +115,7 @@ def test_first_signal_keeps_what_is_paid_and_the_command_goes_on(
         with started(
             "run", "chunks.csv", *options[:2], folder=tmp_path, variables=variables
         ) as run:
-            _, said = run.communicate(timeout=40)
+            _, said = run.communicate(timeout=LONGEST_S)
         assert 0 == run.returncode, said
         assert (ROWS, ROWS) == (len(digests(tmp_path)), len(set(digests(tmp_path))))
     assert not (tmp_path / PARTIAL).exists()
