@@ -150,3 +150,12 @@ async def test_packs_become_smaller_where_answers_go_wrong() -> None:
         assert {8, 4} <= {paid["chunks"] for paid in service.payments}
         assert 1 == max(paid["chunks"] for paid in service.payments[-9:])
         assert len(verdicts) == 400
+
+
+@virtual
+async def test_a_stop_after_the_end_is_no_error() -> None:
+    """Ctrl-C in the last moment of a run comes when nothing is left to be stopped."""
+    async with serving("rest") as (analyzer, _):
+        await analyzer.analyze_batch(chunks_of(1))
+    analyzer.stop("interrupted")
+    assert analyzer.stop_reason != "interrupted"

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ from click.testing import CliRunner, Result
 
 from analysis.__main__ import main
 from analysis.labels.label_set import LabelSet
+from analysis.settings import SETTINGS
 from analysis.simulator.server import start_in_thread
 from analysis.simulator.service import Answerer, Service, digest_answerer
 
 HEADER = ("id", "text", "topic")
 LONGEST_S = 240.0
 """Real seconds for a command in a process of its own; on a busy machine one took 44."""
+UNHURRIED = replace(SETTINGS, hedge_share=0.0, hedge_extra=0)
+"""Knobs under which a request is paid once: none is sent again since a busy machine is late."""
 NO_ENDPOINT = {"OPENAI_API_KEY": None, "OPENAI_BASE_URL": None}
 
 
