@@ -272,11 +272,8 @@ class RoutedAnalyzer:
         return self._dispatcher.scheduler.stop_cause if self._dispatcher else None
 
     def stop(self, reason: str, cause: StopCause = StopCause.INTERRUPTED) -> None:
-        """Send nothing more; what is in flight still ends and counts.
-
-        Nothing happens if it is closed, such as by a Ctrl-C in the last moment of a run.
-        """
-        if not self._is_closed:
+        """Send nothing more; what is in flight still ends and counts; once closed, do nothing."""
+        if not self._is_closed:  # a Ctrl-C in the last moment of a run comes later
             self._ready().stop(reason, cause)
 
     def check_budget(self, budget_usd: float) -> None:
