@@ -273,7 +273,7 @@ class RoutedAnalyzer:
 
     def stop(self, reason: str, cause: StopCause = StopCause.INTERRUPTED) -> None:
         """Send nothing more; what is in flight still ends and counts; once closed, do nothing."""
-        if not self._is_closed:  # a Ctrl-C in the last moment of a run comes later
+        if not self._lifetime.is_closed:  # a Ctrl-C in the last moment of a run comes later
             self._ready().stop(reason, cause)
 
     def check_budget(self, budget_usd: float) -> None:
