@@ -79,7 +79,7 @@ class Settings(ControlSettings):
         30.0, unit="s", low=0.0, high=60.0, reason="of a limit, counted on while nobody stated it"
     )
     plan_blind: int = knob(
-        4,
+        5,
         unit="packs",
         low=1,
         high=1_000,
