@@ -139,6 +139,16 @@ def without_logprobs(models: Mapping[str, str], endpoint: Endpoint) -> tuple[str
     )
 
 
+def confidence_notices(models: Mapping[str, str], endpoint: Endpoint) -> list[str]:
+    """Return what is to be said where token probabilities are asked for in vain, if anywhere."""
+    silent = ", ".join(without_logprobs(models, endpoint))
+    words = (
+        f"logprobs=True has no effect on {silent}: no token probabilities are stated there, so "
+        "labels have no confidence."
+    )
+    return [words] * bool(silent)
+
+
 def session_settings(
     builder: PromptBuilder,
     model: str,

@@ -35,6 +35,7 @@ from analysis.labels.label_set import LabelSet
 from analysis.pipeline import frames
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.places import RunPaths
+from analysis.pipeline.reading_facts import reading_facts
 from analysis.pipeline.report import RunSummary, StopKind
 from analysis.pipeline.run import Plan, RunChoices, TableRun
 from analysis.pipeline.tables import Row, scan
@@ -496,4 +497,4 @@ def _record(
         found["definitions"] = f"{labels.definition_language} (unmeasured)"
     if labels.shows_examples:
         found["examples"] = "yes (unmeasured)"
-    return found
+    return found | reading_facts(options.settings)

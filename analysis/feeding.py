@@ -14,9 +14,7 @@ from analysis.control.packing import Piece, Window, obstacle, parts
 from analysis.control.planner import Budgets
 from analysis.control.sizes import PACKS_REPLANNED
 from analysis.jobs import Job
-from analysis.labels.orders import gives_orders
 from analysis.labels.prompt import PromptBuilder
-from analysis.labels.tokens import estimate
 from analysis.records import Chunk, ErrorDetail, Failed, FailureKind, Item, Pack
 from analysis.settings import Settings
 from analysis.telemetry import Tell
@@ -50,7 +48,7 @@ class Feeder:
 
         Args:
             jobs: Ticket -> job, filled here.
-            builder: Knows the label set.
+            builder: Knows what was seen of the texts.
             offer: Takes a pack to the scheduler.
             limits_of: Returns the limits that a job meets first if they are known, else None.
             latency_of: Returns the usual seconds of a job's request with so many chunks.
@@ -62,7 +60,7 @@ class Feeder:
         """
         self.room_packs = room_packs
         self._jobs = jobs
-        self._spellings = builder.label_set.spellings
+        self._looks = builder.looks
         self._offer_pack = offer
         self._limits_of = limits_of
         self._latency_of = latency_of
@@ -90,9 +88,9 @@ class Feeder:
             if is_over():
                 return
             wanted = await job.journal.missing(chunks) if job.journal else [True] * len(chunks)
+            looks = self._looks.take(chunks, has_orders=job.is_packed)
             unsendable = []
-            for chunk, is_wanted in zip(chunks, wanted, strict=True):
-                tokens = estimate(chunk.text)
+            for chunk, is_wanted, (tokens, is_alone) in zip(chunks, wanted, looks, strict=True):
                 problem = obstacle(chunk.text, tokens, self._settings)
                 if problem is not None:
                     job.packed += 1
@@ -105,7 +103,7 @@ class Feeder:
                     tokens=tokens,
                     topic=chunk.topic or job.topic,
                     is_wanted=is_wanted,
-                    is_alone=job.is_packed and gives_orders(chunk, self._spellings),
+                    is_alone=is_alone,
                 )
                 if window := job.cutter.add(piece):
                     await self._offer(job, window)

@@ -93,7 +93,7 @@ class RoutedAnalyzer:
         self.label_set = labels.with_examples() if examples else labels
         self.language = check_language(language)
         self.routes = tuple(routes)
-        self.models = {route: models.get(route) or DEFAULT_MODELS[route] for route in routes}
+        self.models = {one: str.__str__(models.get(one) or DEFAULT_MODELS[one]) for one in routes}
         self._endpoint = endpoint
         self._dialect = check_dialect(dialect)
         self._service_tier = check_service_tier(service_tier, self.routes)
@@ -128,12 +128,10 @@ class RoutedAnalyzer:
         self._lifetime = Lifetime(self, self._transports)
         self._early: list[tuple[str, str, Mapping[str, str | float]]] = []
         self._is_recalled = False
-        host, secret = endpoint.host, endpoint.identity
+        host, secret, tell = endpoint.host, endpoint.identity, weakly(self._tell)
         self._account: AccountLimits | None = None
         if endpoint.has_limits:
-            self._account = AccountLimits(
-                host=host, secret=secret, notify=weakly(self._tell), settings=settings
-            )
+            self._account = AccountLimits(host=host, secret=secret, notify=tell, settings=settings)
 
     # The interface of all analyzers
 
@@ -145,7 +143,7 @@ class RoutedAnalyzer:
         Raises:
             AnalysisError: If the service stopped the work before it ever answered.
         """
-        chunk = as_chunk((chunk_id, chunk_text))
+        chunk = as_chunk((chunk_id, chunk_text), self._settings)
         return (await self._collect([chunk], topic=topic, packing=fixed(1), order=None))[0]
 
     async def analyze_batch(
@@ -274,8 +272,9 @@ class RoutedAnalyzer:
         return self._dispatcher.scheduler.stop_cause if self._dispatcher else None
 
     def stop(self, reason: str, cause: StopCause = StopCause.INTERRUPTED) -> None:
-        """Send nothing more; what is in flight still ends and counts."""
-        self._ready().stop(reason, cause)
+        """Send nothing more; what is in flight still ends and counts; once closed, do nothing."""
+        if not self._lifetime.is_closed:  # a Ctrl-C in the last moment of a run comes later
+            self._ready().stop(reason, cause)
 
     def check_budget(self, budget_usd: float) -> None:
         """Raise ConfigurationError if a run cannot keep a budget, such as without a price."""

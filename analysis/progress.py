@@ -11,19 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from analysis.commands.progress import RecentRate, cost_warning, projected_usd
+from analysis.commands.progress import Headway
 from analysis.commands.wording import (
     LINE_EVERY_S,
-    NOT_SENT,
-    READ_EVERY_S,
     STOPPING,
     plan_lines,
     printable,
-    progress_line,
 )
 from analysis.hooks import Hooks, Meter, Progress
 from analysis.interrupts import INTERRUPTED
-from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.run_course import agree
 
 if TYPE_CHECKING:
@@ -86,23 +82,14 @@ class Course:
         self._tell = tell
         self._line = line
         self._clock = clock
-        self._started_at = self._read_at = clock()
-        self._rate = RecentRate(self._started_at)
-        self._total = self._done = self._failed = 0
-        self._meter: Meter | None = None
-        self._estimated_usd: float | None = None
-        self._cost_usd: float | None = None
-        self._has_warned = self._is_simulated = False
+        self._headway = Headway(clock())
 
     def on_plan(self, plan: Plan, paths: RunPaths) -> None:
         """Agree to what is to be done, as without progress; then say it."""
         agree(plan, paths, self._hooks, self._options)
         for words in plan_lines(plan):
             self._line.say(words)
-        self._total, self._is_simulated = plan.to_do, plan.simulated
-        self._estimated_usd = plan.estimate.cost_usd
-        self._started_at = self._read_at = self._clock()
-        self._rate = RecentRate(self._started_at)
+        self._headway.on_plan(plan, self._clock())
         # Also with nothing to do: a call of another form than this fails before anything is sent.
         self._tell(self._progress(None))
 
@@ -110,19 +97,14 @@ class Course:
         """Take what tells the cost so far."""
         if self._hooks.on_meter is not None:
             self._hooks.on_meter(meter)
-        self._meter = meter
+        self._headway.on_meter(meter)
 
     def on_verdict(self, verdict: Verdict) -> None:
         """Count one verdict."""
         if self._hooks.on_verdict is not None:
             self._hooks.on_verdict(verdict)
-        error = verdict.error
-        if error is not None and error.kind in NOT_SENT:
-            return
-        self._done += 1
-        self._failed += error is not None
-        self._is_simulated |= verdict.model in SIMULATED_MODELS
-        self._tell(self._progress(verdict.route))
+        if self._headway.on_verdict(verdict):
+            self._tell(self._progress(verdict.route))
 
     def on_event(self, event: Event) -> None:
         """Say that Ctrl-C was heard."""
@@ -132,45 +114,20 @@ class Course:
             self._line.say(STOPPING)
 
     def _progress(self, route: str | None) -> Progress:
-        now = self._clock()
-        if now - self._read_at >= READ_EVERY_S:
-            self._read_at = now
-            self._read_meter()
-        cost = None if self._is_simulated else self._cost_usd
-        words = progress_line(
-            done=self._done,
-            failed=self._failed,
-            total=self._total,
-            per_s=self._rate.note(self._done, now),
-            route=route,
-            cost_usd=cost,
-        )
-        return Progress(
-            done=self._done,
-            total=self._total,
-            failed=self._failed,
-            seconds=now - self._started_at,
-            cost_usd=cost,
-            route=route,
-            simulated=self._is_simulated,
-            line=f"{words} (simulated)" if self._is_simulated else words,
-        )
-
-    def _read_meter(self) -> None:
-        """Note the cost so far, and say once if it will be far above the estimate."""
-        if self._meter is None or self._is_simulated:
-            return
-        billed = self._cost_usd = self._meter.billed_usd()
-        if billed is None or self._has_warned:
-            return
-        warning = cost_warning(
-            projected=projected_usd(billed_usd=billed, done=self._done, total=self._total),
-            estimated=self._estimated_usd,
-            ends_at_usd=self._meter.ends_at_usd,
-        )
-        if warning is not None:
-            self._has_warned = True
+        headway, now = self._headway, self._clock()
+        if (warning := headway.warning(now)) is not None:
             self._line.say(warning)
+        words = headway.line(route, now)
+        return Progress(
+            done=headway.done,
+            total=headway.total,
+            failed=headway.failed,
+            seconds=now - headway.started_at,
+            cost_usd=headway.cost_usd,
+            route=route,
+            simulated=headway.is_simulated,
+            line=f"{words} (simulated)" if headway.is_simulated else words,
+        )
 
 
 class Line:

@@ -149,7 +149,7 @@ class Pack:
     @property
     def tokens(self) -> int:
         """Estimated tokens of the texts of all chunks together, without what stands around."""
-        return sum(item.tokens for item in self.items)
+        return sum([item.tokens for item in self.items])
 
     @property
     def title(self) -> str | None:
@@ -249,11 +249,14 @@ class Usage:
         """
         if count == 1:
             return (self,)
-        split = {name: divmod(total, count) for name, total in self.to_dict().items()}
-        return tuple(
-            Usage(**{name: size + (index < rest) for name, (size, rest) in split.items()})
-            for index in range(count)
-        )
+        split = [(name, *divmod(total, count)) for name, total in self.to_dict().items()]
+        steps = {0, *(rest for _, _, rest in split)}
+        found: list[Usage] = []
+        for index in range(count):
+            if index in steps:  # else it is the same share as the one before
+                share = Usage(**{name: size + (index < rest) for name, size, rest in split})
+            found.append(share)
+        return tuple(found)
 
     def to_dict(self) -> dict[str, int]:
         """Return the counts under their field names."""

@@ -93,7 +93,7 @@ def open_run(
         encoding=options.encoding,
         delimiter=options.delimiter,
         context=options.context,
-        title_chars=options.settings.title_chars,
+        settings=options.settings,
     )
     if options.min_confidence is not None:
         for job in jobs:

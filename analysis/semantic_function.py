@@ -6,6 +6,7 @@ io. For pipelines and notebooks; works wherever HTTPS does.
 from __future__ import annotations
 
 from analysis.arguments import ANALYZER_KINDS
+from analysis.connections import confidence_notices
 from analysis.endpoint import Endpoint
 from analysis.kinds import checked
 from analysis.labelling import RoutedAnalyzer
@@ -83,3 +84,6 @@ class SemanticRestAnalyzer(RoutedAnalyzer):
             logprobs=logprobs,
             examples=examples,
         )
+        if logprobs:
+            for words in confidence_notices(self.models, self._endpoint):
+                self._tell("no_confidence", words, {})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analysis.analyzer import ChunkLike
 from analysis.arguments import ANALYZER_KINDS, check_count
-from analysis.connections import check_routes
+from analysis.connections import check_routes, confidence_notices
 from analysis.endpoint import Endpoint
 from analysis.errors import ConfigurationError
 from analysis.kinds import NONE, TEXT, TEXT_BY_NAME, checked
@@ -38,7 +38,8 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             example `Recording(path).write`.
         prices: What tokens cost; by default the table of the package.
         context: See `SemanticRestAnalyzer`.
-        logprobs: The same, on the routes `responses-ws` and `rest`.
+        logprobs: The same, on the routes `responses-ws` and `rest`; the first call names the others
+            to `on_event`.
         examples: See `SemanticRestAnalyzer`.
     """
 
@@ -94,6 +95,9 @@ class HybridSemanticAnalyzer(RoutedAnalyzer):
             logprobs=logprobs,
             examples=examples,
         )
+        if logprobs:
+            for words in confidence_notices(self.models, self._endpoint):
+                self._tell("no_confidence", words, {})
 
     async def analyze_batch(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from analysis.settings_control import ControlSettings, knob
+from analysis.settings_control import FLAG, ControlSettings, knob
 
 ROUTES = ("realtime", "responses-ws", "rest", "decisions", "offline")
 """Routes that this version speaks."""
@@ -79,7 +79,7 @@ class Settings(ControlSettings):
         30.0, unit="s", low=0.0, high=60.0, reason="of a limit, counted on while nobody stated it"
     )
     plan_blind: int = knob(
-        4,
+        5,
         unit="packs",
         low=1,
         high=1_000,
@@ -94,7 +94,7 @@ class Settings(ControlSettings):
         " time than the last answer saves",
     )
     plan_for_cost: bool = knob(
-        False, unit="no/yes", low=0, high=1, reason="plan the cheapest packs, not the fastest"
+        False, unit=FLAG, low=0, high=1, reason="plan the cheapest packs, not the fastest"
     )
     plan_overhead: float = knob(
         0.05, unit="share", low=0.001, high=1.0, reason="cheap enough: instructions by the rest"
@@ -138,6 +138,13 @@ class Settings(ControlSettings):
     slice_chunks: int = knob(
         2_000, unit="chunks", low=1, high=100_000, reason="read ahead of the ledger: bounds memory"
     )
+    kept_looks: int = knob(
+        2_000_000,
+        unit="chunks",
+        low=1,
+        high=100_000_000,
+        reason="5 bytes each, from estimate to sending: bounds memory",
+    )
     queue_packs: int = knob(
         64, unit="packs", low=1, high=10_000, reason="cut ahead of sending: bounds memory"
     )
@@ -170,7 +177,7 @@ class Settings(ControlSettings):
     )
     responses_ws_warm_up: bool = knob(
         False,
-        unit="no/yes",
+        unit=FLAG,
         low=0,
         high=1,
         reason="a request that generates nothing goes first and is billed; of little worth here, "
@@ -221,14 +228,14 @@ class Settings(ControlSettings):
     )
     realtime_cancel: bool = knob(
         True,
-        unit="no/yes",
+        unit=FLAG,
         low=0,
         high=1,
         reason="a request that its caller gives up stops costing output tokens",
     )
     realtime_serial_fallback: bool = knob(
         True,
-        unit="no/yes",
+        unit=FLAG,
         low=0,
         high=1,
         reason="a server without out-of-band responses is asked one request at a time",
@@ -272,7 +279,7 @@ class Settings(ControlSettings):
         64 * 1024 * 1024,
         unit="bytes",
         low=1_024,
-        high=1 << 31,
+        high=(1 << 31) - 1,  # what csv takes on Windows
         reason="largest CSV field; Python's default of 131,072 breaks on real texts",
     )
     commit_group: int = knob(
@@ -293,6 +300,11 @@ class Settings(ControlSettings):
     def __post_init__(self) -> None:
         for entry in fields(self):
             value, bounds = getattr(self, entry.name), entry.metadata
+            if (kind := _kind(entry.default, bounds["unit"], value)) is not None:
+                raise ValueError(
+                    f"Setting {entry.name} is of the type {type(value).__name__}; it must be "
+                    f"{kind}."
+                )
             if not bounds["low"] <= value <= bounds["high"]:
                 raise ValueError(
                     f"Setting {entry.name} is {value}; allowed: {bounds['low']} to "
@@ -303,6 +315,17 @@ class Settings(ControlSettings):
         values = ((entry, getattr(self, entry.name)) for entry in fields(self))
         changed = (f"{one.name}={value!r}" for one, value in values if value != one.default)
         return f"Settings({', '.join(changed)})"
+
+
+def _kind(default: object, unit: str, value: object) -> str | None:
+    """Return what a value of another kind should be; None if it is of the right one."""
+    if unit == FLAG:
+        return None if isinstance(value, int) else "True or False"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return None
+    if isinstance(default, int):
+        return "a whole number"
+    return None if isinstance(value, float) else "a number"
 
 
 SETTINGS = Settings()

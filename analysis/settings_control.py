@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+FLAG = "no/yes"
+"""Unit of a knob that is switched on or off."""
+
 
 def knob(default: Any, *, unit: str, low: float, high: float, reason: str) -> Any:
     """Declare a numeric setting with its unit, its inclusive range and why it is what it is."""
@@ -101,6 +104,13 @@ class ControlSettings:
     burst_growth: float = knob(
         0.75, unit="times", low=0.0, high=3.0, reason="more room per answer; 1.5 overshot"
     )
+    burst_ramp: float = knob(
+        1.0,
+        unit="times",
+        low=0.0,
+        high=30.0,
+        reason="of the rate: more room per second while requests wait",
+    )
     window_s: float = knob(
         0.9, unit="s", low=0.01, high=60.0, reason="burst in a hidden window; the shortest is 1 s"
     )
@@ -117,7 +127,7 @@ class ControlSettings:
         2.0, unit="s", low=0.0, high=60.0, reason="refusals within it come from one burst"
     )
     reserve_units: float = knob(
-        0.3, unit="requests", low=0.0, high=10.0, reason="unused: the rest is stated in units"
+        0.1, unit="requests", low=0.0, high=10.0, reason="unused: statements err by the way there"
     )
     reserve_s: float = knob(
         0.15, unit="s", low=0.0, high=10.0, reason="unused: a statement is so old"
@@ -314,7 +324,7 @@ class ControlSettings:
 
     # Shared limits
     share_limits: bool = knob(
-        True, unit="no/yes", low=0, high=1, reason="two runs at once else draw the same rate twice"
+        True, unit=FLAG, low=0, high=1, reason="two runs at once else draw the same rate twice"
     )
     lease_block_s: float = knob(
         0.5, unit="s", low=0.05, high=10.0, reason="a lease is renewed after it, looked at twice"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import repeat
 
 from analysis.analyzer import Estimate
 from analysis.control.packing import Cutter, Piece, Window, kept_apart, obstacle, parts
 from analysis.control.planner import Budgets, JobSize
-from analysis.labels.orders import gives_orders
 from analysis.labels.prompt import CONTENT_TOKENS, PromptBuilder, around_tokens, heading_tokens
 from analysis.labels.tokens import estimate as estimate_tokens
 from analysis.prices import DEFAULT_TIER, PriceTable, price_table
@@ -68,10 +68,12 @@ class JobSizer:
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """Count chunks; those that cannot be sent are left out where their tokens are looked at."""
-        for chunk in chunks:
+        is_all = self._every == 1
+        looks = self._builder.looks.keep(chunks, has_orders=False) if is_all else repeat(None)
+        for chunk, look in zip(chunks, looks, strict=False):
             self._seen += 1
             if self._seen % self._every == 0:
-                tokens = estimate_tokens(chunk.text)
+                tokens = estimate_tokens(chunk.text) if look is None else look[0]
                 if obstacle(chunk.text, tokens, self._settings) is not None:
                     continue
                 self._measured += 1
@@ -158,7 +160,6 @@ class PackTally:
         self._as_choices = as_choices
         self._topic = topic
         self._are_packed = chunks_per_request > 1
-        self._spellings = builder.label_set.spellings
         self._cutter = Cutter(
             chunks_per_request=chunks_per_request, settings=settings, is_whole=is_whole
         )
@@ -178,8 +179,8 @@ class PackTally:
     def add(self, chunks: Sequence[Chunk], is_wanted: Sequence[bool] | None = None) -> None:
         """Count chunks; those that are not wanted shape the packs and are not counted."""
         wanted = [True] * len(chunks) if is_wanted is None else is_wanted
-        for chunk, flag in zip(chunks, wanted, strict=True):
-            tokens = estimate_tokens(chunk.text)
+        looks = self._builder.looks.keep(chunks, has_orders=self._are_packed)
+        for chunk, flag, (tokens, is_alone) in zip(chunks, wanted, looks, strict=True):
             if (problem := obstacle(chunk.text, tokens, self._settings)) is not None:
                 self._unsendable += flag
                 self._too_long += flag and problem is FailureKind.TOO_LONG
@@ -189,7 +190,7 @@ class PackTally:
                 tokens=tokens,
                 topic=chunk.topic or self._topic,
                 is_wanted=flag,
-                is_alone=self._are_packed and gives_orders(chunk, self._spellings),
+                is_alone=is_alone,
             )
             if window := self._cutter.add(piece):
                 self._count(window)

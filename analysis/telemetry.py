@@ -18,7 +18,7 @@ class Event:
     Attributes:
         name: `route_down`, `route_up`, `route_closed`, `route_preferred`, `rate_limited`,
             `rate_cut`, `in_flight_limit`, `cache_awaited`, `packs_reduced`, `packs_replanned`,
-            `limits_shared`, `suspended`, `stopped` or `notice`.
+            `limits_shared`, `no_confidence`, `suspended`, `stopped` or `notice`.
         at: Monotonic seconds of the run's clock.
         message: One sentence for people.
         fields: The same as values: route names, codes, seconds.

@@ -53,7 +53,8 @@ _NAMES = Kind(
 )
 _OPTION_KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("host", "dialect"), TEXT),
-    **dict.fromkeys(("tls", "no_json_schema", "digest_labels", "obedient", "canned"), FLAG),
+    **dict.fromkeys(("tls", "no_json_schema", "no_logprobs", "digest_labels"), FLAG),
+    **dict.fromkeys(("obedient", "canned"), FLAG),
     **dict.fromkeys(("latency_ms", "ms_per_token", "session_max_age"), NUMBER),
     **dict.fromkeys(("rpm", "tpm", "rpd", "seed"), WHOLE | NONE),
     **dict.fromkeys(("faults", "outages", "endpoints", "without"), _NAMES),
@@ -83,6 +84,7 @@ class ServiceOptions:
         endpoints: Routes that exist.
         without: Routes that are left out of these.
         no_json_schema: Refuse JSON schemas for answers on the HTTP routes.
+        no_logprobs: State no probabilities of tokens: refuse requests that ask for them.
         seed: Of ids, latencies and faults.
         digest_labels: Labels are a function of sha256 of the text; else the rule labeller's.
         obedient: The model obeys usual wordings of orders in texts; see `simulator/orders.py`.
@@ -106,6 +108,7 @@ class ServiceOptions:
     endpoints: Collection[str] = ROUTES
     without: Collection[str] = ()
     no_json_schema: bool = False
+    no_logprobs: bool = False
     seed: int = DEFAULT_SEED
     digest_labels: bool = False
     obedient: bool = False
@@ -236,6 +239,7 @@ def make_service(
         dialect=options.dialect,
         endpoints=frozenset(options.endpoints) - frozenset(options.without),
         has_json_schema=not options.no_json_schema,
+        has_logprobs=not options.no_logprobs,
         latency_ms=options.latency_ms,
         ms_per_token=options.ms_per_token,
         rpm=options.rpm,

@@ -1,4 +1,8 @@
-"""What holds for every test: nothing is kept between tests, nor in the user's own folders."""
+"""What holds for every test: nothing is kept between tests, nor in the user's own folders.
+
+Examples of hypothesis are the same in each run, here as on a build server, and no time is asserted.
+To look for others: `pytest -m hypothesis --hypothesis-profile default`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -48,7 +48,7 @@ def assert_sessions_came_and_went(found: Count) -> None:
 async def test_a_thousand_chunks_under_fire(name: str) -> None:
     """Two clients, three jobs each, every fault of the route, sessions that end all the time."""
     suite = SUITES[name]
-    found = await play(suite, chunks=1_000, seed=2)
+    found = await play(suite, chunks=1_000, seed=1)
     assert {} == found.problems()
     assert 1_000 == found.labelled + len(found.given_up)
     assert 20 > len(found.given_up)

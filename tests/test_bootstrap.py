@@ -73,7 +73,7 @@ def call(root: Path, *arguments: str, **variables: str) -> subprocess.CompletedP
         env=environment(root, **variables),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
 

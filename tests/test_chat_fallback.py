@@ -10,7 +10,7 @@ from analysis.entry import analyze_file
 from analysis.errors import RouteClosed
 from analysis.hooks import Hooks
 from analysis.telemetry import Event
-from tests.commands.running import EXACT, column, paid_service, semfn, table
+from tests.commands.running import UNHURRIED, column, paid_service, semfn, table
 from tests.observed_service import (
     ObservedService,
     chunks_of,
@@ -96,7 +96,7 @@ def test_a_file_is_labelled_over_chat(tmp_path: Path) -> None:
             base_url=service.base_url,
             api_key="k",
             hooks=Hooks(on_event=events.append),
-            settings=EXACT,
+            settings=UNHURRIED,
         )
     assert (0, 250, 0) == (summary.exit_code, summary.labeled, summary.other_model_rows)
     assert [("notice", SAID)] == [(event.name, event.message) for event in events]

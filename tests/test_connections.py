@@ -50,6 +50,7 @@ def test_the_cheap_tier_gets_more_time(
 def test_the_knob_counts_where_no_time_is_given() -> None:
     """As the page of settings says."""
     assert 20.0 == check_timeout(None, None, replace(SETTINGS, timeout_s=20.0))
+    assert 30.0 == check_timeout(None, "flex", replace(SETTINGS, flex_timeout_s=30.0))
 
 
 @pytest.mark.parametrize("given", [0, -1, float("inf"), float("nan")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -27,10 +28,21 @@ from analysis.records import Verdict
 from analysis.run_course import check_cost
 from analysis.run_options import RunOptions
 from analysis.settings import SETTINGS
-from analysis.simulator.service import Answerer
+from analysis.simulator.server import start_in_thread
+from analysis.simulator.service import Answerer, Service, digest_answerer
 from analysis.telemetry import Event
 from tests.commands.examples import ESTIMATE, PLAN
-from tests.commands.running import EXACT, HEADER, Paid, column, paid_service, raw, table, written
+from tests.commands.running import (
+    HEADER,
+    LONGEST_S,
+    UNHURRIED,
+    Paid,
+    column,
+    paid_service,
+    raw,
+    table,
+    written,
+)
 
 OUT = "chunks.labeled.csv"
 PARTIAL = "chunks.labeled.partial.csv"
@@ -38,7 +50,7 @@ PARTIAL = "chunks.labeled.partial.csv"
 
 def options(service: Paid) -> dict[str, Any]:
     """Return the options that lead a run to the service."""
-    return {"api_key": "k", "base_url": service.base_url, "settings": EXACT}
+    return {"api_key": "k", "base_url": service.base_url, "settings": UNHURRIED}
 
 
 def test_offline_run_labels_a_file_and_returns_the_summary(tmp_path: Path) -> None:
@@ -187,6 +199,18 @@ def test_interruption_that_costs_no_row_is_a_finished_run(tmp_path: Path) -> Non
     """What was in flight at Ctrl-C ends and counts; if it was the last, all is done."""
     events: list[str] = []
     seen: list[Verdict] = []
+    is_heard = threading.Event()
+    paid: list[object] = []
+
+    def payment(record: object) -> None:
+        paid.append(record)
+        if len(paid) == 2:  # the last answer comes after Ctrl-C, however late that is heard
+            assert is_heard.wait(LONGEST_S)
+
+    def hear(event: Event) -> None:
+        events.append(event.message)
+        if event.message == INTERRUPTED:
+            is_heard.set()
 
     def interrupt(verdict: Verdict) -> None:
         seen.append(verdict)
@@ -195,12 +219,13 @@ def test_interruption_that_costs_no_row_is_a_finished_run(tmp_path: Path) -> Non
 
     hooks = Hooks(
         on_verdict=interrupt,
-        on_event=lambda event: events.append(event.message),
+        on_event=hear,
         handles_signals=True,
     )
     before = signal.getsignal(signal.SIGINT)
-    with paid_service(latency_ms=100) as service:
-        summary = analyze_file(table(tmp_path, 20), hooks=hooks, **options(service))
+    service = Service(digest_answerer(("example",)), latency_ms=100, payment=payment)
+    with start_in_thread(service) as base_url:
+        summary = analyze_file(table(tmp_path, 20), hooks=hooks, api_key="k", base_url=base_url)
     assert INTERRUPTED in events
     assert (0, "", 20) == (summary.exit_code, summary.stopped, summary.labeled)
     assert (tmp_path / OUT).exists()
@@ -217,7 +242,8 @@ def test_interruption_of_a_notebook_cell_keeps_what_is_paid(tmp_path: Path) -> N
             os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C: to the process, not to this thread
 
     with paid_service(latency_ms=300) as service:
-        chosen = {"max_concurrent": 1, "hooks": Hooks(on_verdict=interrupt), **options(service)}
+        chosen = {"max_concurrent": 1, "settings": UNHURRIED, **options(service)}
+        chosen["hooks"] = Hooks(on_verdict=interrupt)
 
         async def cell() -> RunSummary:
             return analyze_file(table(tmp_path, 100), **chosen)
@@ -232,7 +258,8 @@ def test_interruption_of_a_notebook_cell_keeps_what_is_paid(tmp_path: Path) -> N
             signal.signal(signal.SIGINT, before)
         assert (130, INTERRUPTED) == (summary.exit_code, summary.stopped)
         assert 0 < summary.labeled == service.chunks < 100
-        assert 100 == analyze_file(tmp_path / "chunks.csv", **options(service)).labeled
+        chosen = {"settings": UNHURRIED, **options(service)}
+        assert 100 == analyze_file(tmp_path / "chunks.csv", **chosen).labeled
         assert 100 == service.chunks
 
 

@@ -15,7 +15,7 @@ from analysis import analyze_dataframe
 from analysis.errors import AnalysisError, ConfigurationError, PartialResultWarning
 from analysis.hooks import Hooks
 from analysis.records import Verdict
-from tests.commands.running import EXACT, heard_by, paid_service
+from tests.commands.running import UNHURRIED, heard_by, paid_service
 
 FRAME = pd.DataFrame(
     {
@@ -90,7 +90,7 @@ def test_an_interrupted_frame_has_what_is_paid_and_says_so(tmp_path: Path) -> No
             "max_chunks_per_request": 2,
             "api_key": "k",
             "base_url": service.base_url,
-            "settings": EXACT,
+            "settings": UNHURRIED,
         }
         with pytest.warns(PartialResultWarning) as warned:
             part = analyze_dataframe(

@@ -16,7 +16,7 @@ from analysis.records import Verdict
 from analysis.simulator.server import start_in_thread
 from analysis.simulator.service import Service, digest_answerer
 from analysis.telemetry import Event
-from tests.commands.running import EXACT, heard_by, paid_service, table
+from tests.commands.running import UNHURRIED, heard_by, paid_service, table
 
 
 def test_first_ctrl_c_in_a_script_keeps_what_is_paid(tmp_path: Path) -> None:
@@ -29,8 +29,8 @@ def test_first_ctrl_c_in_a_script_keeps_what_is_paid(tmp_path: Path) -> None:
             signal.raise_signal(signal.SIGINT)
 
     with paid_service(latency_ms=200) as service, heard_by(signal.default_int_handler):
-        where = {"api_key": "k", "base_url": service.base_url}
-        chosen: dict[str, Any] = where | {"settings": EXACT}
+        chosen: dict[str, Any] = {"api_key": "k", "base_url": service.base_url}
+        chosen["settings"] = UNHURRIED
         path, hooks = table(tmp_path, 60), Hooks(on_verdict=interrupt)
         summary = analyze_file(
             path, hooks=hooks, max_concurrent=4, max_chunks_per_request=2, **chosen

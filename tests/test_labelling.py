@@ -13,6 +13,7 @@ from analysis.semantic_function import SemanticRestAnalyzer
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import SETTINGS
 from analysis.telemetry import Event
+from tests.labels.test_looks import Sealed
 from tests.observed_service import UNPACED, ObservedService, chunks_of, serving, wrong_labels
 from tests.virtual_loop import virtual
 
@@ -59,6 +60,12 @@ def test_routes_with_the_same_model_share_a_job() -> None:
     apart = HybridSemanticAnalyzer(routes="realtime,rest", **options)
     sizes = [one.plan(chunks, topic=None).chunks_per_request for one in (shared, apart)]
     assert [1, 12] == sizes
+
+
+def test_a_model_may_be_a_string_of_another_type() -> None:
+    """Such as one out of an array of numpy: it becomes a plain one, which every encoder takes."""
+    analyzer = SemanticRestAnalyzer(api_key="k", model=Sealed("gpt-6-luna"))
+    assert [(str, "gpt-6-luna")] == [(type(one), one) for one in analyzer.models.values()]
 
 
 @virtual
@@ -143,3 +150,12 @@ async def test_packs_become_smaller_where_answers_go_wrong() -> None:
         assert {8, 4} <= {paid["chunks"] for paid in service.payments}
         assert 1 == max(paid["chunks"] for paid in service.payments[-9:])
         assert len(verdicts) == 400
+
+
+@virtual
+async def test_a_stop_after_the_end_is_no_error() -> None:
+    """Ctrl-C in the last moment of a run comes when nothing is left to be stopped."""
+    async with serving("rest") as (analyzer, _):
+        await analyzer.analyze_batch(chunks_of(1))
+    analyzer.stop("interrupted")
+    assert analyzer.stop_reason != "interrupted"

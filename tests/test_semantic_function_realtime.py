@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from analysis.errors import ConfigurationError, RequestRejected, TransportError
+from analysis.errors import AnalysisError, ConfigurationError, RequestRejected, TransportError
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.semantic_function_realtime import (
     CONTEXT_WORDS,
@@ -319,6 +319,21 @@ async def test_a_server_without_out_of_band_responses_labels_in_turns() -> None:
         found = await analyzer.analyze_batch([(f"c{n}", LABELS[n % 2]) for n in range(12)])
         assert [LABELS[n % 2] for n in range(12)] == [one.semantic_function for one in found]
     assert 1 == sum("take turns" in message for message in told)
+
+
+@virtual
+async def test_turns_can_be_forbidden_by_the_settings() -> None:
+    """Then such a server labels nothing, and the error says what it cannot do."""
+    settings = replace(UNPACED, realtime_serial_fallback=False)
+    service = ScriptedService(one_conversation)
+    async with (
+        scripted(service),
+        SemanticRealtimeAnalyzer(
+            api_key="k", base_url=service.base_url, settings=settings
+        ) as analyzer,
+    ):
+        with pytest.raises(AnalysisError, match="out-of-band"):
+            await analyzer.analyze_batch([("c", LABELS[0])])
 
 
 @pytest.mark.parametrize("dialect", ["ga", "beta"])

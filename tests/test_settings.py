@@ -10,6 +10,7 @@ import pytest
 
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
 from analysis.settings import DEFAULT_MODELS, ROUTES, SETTINGS, Settings
+from analysis.settings_control import FLAG
 
 KNOBS = {entry.name: entry for entry in fields(Settings)}
 
@@ -27,8 +28,28 @@ def test_a_knob_takes_its_bounds_and_nothing_beyond(name: str) -> None:
     low, high = bounds["low"], bounds["high"]
     assert low == getattr(changed(name, low), name)
     assert high == getattr(changed(name, high), name)
-    for value in (low - 1, high + 1, float("nan")):
+    beyond = [low - 1, high + 1]
+    if isinstance(KNOBS[name].default, float):
+        beyond.append(float("nan"))
+    for value in beyond:
         with pytest.raises(ValueError, match=rf"{name} is {value}; allowed: .* {bounds['unit']}"):
+            changed(name, value)
+
+
+@pytest.mark.parametrize("name", KNOBS)
+def test_a_knob_takes_its_kind_and_no_other(name: str) -> None:
+    """A number as a text is refused in one sentence; so are truth and halves where none can be."""
+    default: Any = KNOBS[name].default
+    wrong: list[Any]
+    if KNOBS[name].metadata["unit"] == FLAG:
+        kind, wrong = "True or False", ["1", None, 1.0]
+    elif isinstance(default, int):
+        kind, wrong = "a whole number", ["1", None, True, default + 0.5, float("nan")]
+    else:
+        kind, wrong = "a number", ["1", None, True]
+    for value in wrong:
+        own = type(value).__name__
+        with pytest.raises(ValueError, match=rf"{name} is of the type {own}; it must be {kind}\."):
             changed(name, value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def status(handle):
         f"{handle.base_url}/models", headers={"Authorization": f"Bearer {handle.api_key}"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=240) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -89,6 +90,27 @@ async def test_switches_of_the_model_reach_the_service() -> None:
     async with async_local_service(canned=True) as handle:
         canned = await label(handle)
     assert canned.labels != ("example",)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_without", [True, False])
+async def test_a_service_without_token_probabilities_gives_no_confidence(is_without: bool) -> None:
+    """The request goes without them, once its refusal was heard; every chunk has its label."""
+    told: list[str] = []
+    options: dict[str, Any] = {"topic": "Buses", "logprobs": True}
+    async with (
+        async_local_service(digest_labels=True, no_logprobs=is_without) as handle,
+        SemanticRestAnalyzer(
+            api_key="k",
+            base_url=handle.base_url,
+            on_event=lambda event: told.append(event.message),
+            **options,
+        ) as analyzer,
+    ):
+        verdict = await analyzer.analyze_chunk("1", "For example, a bus.")
+    assert verdict.labels
+    assert is_without == (verdict.confidence is None)
+    assert is_without == any("does not take logprobs" in message for message in told)
 
 
 def test_an_unknown_option_names_the_known_ones() -> None:
@@ -147,7 +169,7 @@ def test_the_fixture_takes_its_options_from_the_marker(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "2 passed" in done.stdout
@@ -156,7 +178,7 @@ def test_the_fixture_takes_its_options_from_the_marker(tmp_path: Path) -> None:
 def test_the_module_is_imported_without_pytest() -> None:
     """Only the fixture needs it."""
     code = "import sys; sys.modules['pytest'] = None; import analysis.testing"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=240)
 
 
 # Switches

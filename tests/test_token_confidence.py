@@ -24,7 +24,7 @@ from analysis.records import Labeled
 from analysis.simulator.profile import PROFILE
 from analysis.simulator.service import Answerer
 from analysis.telemetry import Event
-from tests.commands.running import EXACT, column, paid_service, read, semfn, table, written
+from tests.commands.running import UNHURRIED, column, paid_service, read, semfn, table, written
 from tests.observed_service import (
     UNPACED,
     ObservedService,
@@ -109,21 +109,32 @@ async def test_who_does_not_ask_gets_none(routes: str, service: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    "options", [{"routes": "realtime"}, {"routes": "rest", "model": "gpt-6-astra"}]
+    ("options", "who"),
+    [
+        ({"routes": "realtime"}, "realtime gpt-realtime-2.1-mini"),
+        ({"routes": "rest", "model": "gpt-6-astra"}, "rest gpt-6-astra"),
+    ],
 )
 @virtual
-async def test_routes_and_models_that_state_none_are_not_asked(options: dict[str, Any]) -> None:
-    """No request is wasted on finding out."""
+async def test_routes_and_models_that_state_none_are_named_and_not_asked(
+    options: dict[str, Any], who: str
+) -> None:
+    """Before the first request of the first call, and once; none is wasted on finding out."""
     events: list[Event] = []
     async with serving("hybrid", logprobs=True, on_event=events.append, **options) as (
         analyzer,
         service,
     ):
         verdicts = await analyzer.analyze_batch(CHUNKS[:40], chunks_per_request=10)
-    assert [] == wrong_labels(CHUNKS[:40], verdicts)
+        verdicts += [verdict async for verdict in analyzer.stream(CHUNKS[40:])]
+    assert [] == wrong_labels(CHUNKS[:40], verdicts[:40])
     assert {None} == {verdict.confidence for verdict in verdicts}
-    assert [] == [event for event in events if event.name == "notice"]
-    assert 4 == len(service.asked)
+    said = (
+        f"logprobs=True has no effect on {who}: no token probabilities are stated there, so labels "
+        "have no confidence."
+    )
+    assert [said] == [event.message for event in events if event.name == "no_confidence"]
+    assert (said, 200) == (events[0].message, service.paid_chunks())
 
 
 @pytest.mark.parametrize("route", ["rest", "responses-ws", "decisions"])
@@ -152,6 +163,7 @@ def test_the_local_service_leaves_it_empty_and_the_run_says_so(tmp_path: Path) -
         "stated there; semfn_confidence stays empty."
     )
     assert result.output.index(said) < result.output.index("Estimate:")
+    assert "logprobs=True" not in result.output  # the plan has said it
     assert "12 labelled rows without a confidence" in result.output
     assert {""} == set(column(tmp_path / OUT, "semfn_confidence"))
 
@@ -219,7 +231,11 @@ def test_a_rerun_pays_for_no_confidence(tmp_path: Path) -> None:
     """Rows with a label are reused as they are and counted; new rows get one."""
     chunks = table(tmp_path, 20)
     with paid_service() as service:
-        where: dict[str, Any] = {"api_key": "k", "base_url": service.base_url, "settings": EXACT}
+        where: dict[str, Any] = {
+            "api_key": "k",
+            "base_url": service.base_url,
+            "settings": UNHURRIED,
+        }
         first = analyze_file(chunks, **where)
         again = analyze_file(chunks, logprobs=True, **where)
         assert 20 == service.chunks

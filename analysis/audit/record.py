@@ -15,6 +15,8 @@ from typing import Any
 from analysis.errors import ConfigurationError
 from analysis.pipeline.dialect import cause
 from analysis.pipeline.places import RESULTS
+from analysis.pipeline.reading_facts import settings_of
+from analysis.settings import SETTINGS, Settings
 
 _DIGEST_CHARS = 12
 
@@ -38,6 +40,7 @@ class RunFacts:
         service_tier: As asked for, or None.
         input: The table that was labelled, as the user named it.
         examples: The model was told the examples of the labels.
+        settings: Those by which the input was read.
     """
 
     routes: tuple[str, ...]
@@ -54,6 +57,7 @@ class RunFacts:
     service_tier: str | None
     input: Path
     examples: bool = False
+    settings: Settings = SETTINGS
 
 
 def topic_digest(topic: str | None) -> str:
@@ -109,6 +113,7 @@ def _facts(document: Any, path: Path, output: Path) -> RunFacts:
             service_tier=record["service_tier"] or None,
             input=Path(document["inputs"][names.index(output.name)]),
             examples="examples" in record,
+            settings=settings_of(record),
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ConfigurationError(

@@ -18,22 +18,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from analysis.commands.progress import RecentRate, cost_warning, projected_usd
+from analysis.commands.progress import Headway
 from analysis.commands.wording import (
     LINE_EVERY_S,
-    NOT_SENT,
-    READ_EVERY_S,
     STOPPING,
     end_lines,
     path_lines,
     plan_lines,
     printable,
-    progress_line,
     summary_lines,
 )
 from analysis.errors import ConfigurationError
 from analysis.interrupts import INTERRUPTED
-from analysis.pipeline.bill import SIMULATED_MODELS
 from analysis.run_course import check_cost
 from analysis.settings import SETTINGS
 
@@ -100,15 +96,8 @@ class Display:
         self._pending: list[str] = []
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._total = 0
-        self._done = 0
-        self._failed = 0
-        self._meter: Meter | None = None
-        self._cost_usd: float | None = None
-        self._estimated_usd: float | None = None
-        self._has_warned = False
-        self._last_line = self._last_read = self._clock()
-        self._rate = RecentRate(self._last_line)
+        self._last_line = self._clock()
+        self._headway = Headway(self._last_line)
         self.has_sent = False
 
     def __enter__(self) -> Self:
@@ -147,19 +136,13 @@ class Display:
 
     def on_meter(self, meter: Meter) -> None:
         """Take what tells the cost so far."""
-        self._meter = meter
+        self._headway.on_meter(meter)
 
     def on_verdict(self, verdict: Verdict) -> None:
         """Count one verdict and move the display."""
         self._flush()
-        error = verdict.error
-        if error is not None and error.kind in NOT_SENT:
-            return
-        self._done += 1
-        self._failed += error is not None
-        if verdict.model in SIMULATED_MODELS:
-            self._estimated_usd = self._cost_usd = None  # no figure of it is money
-        self._tick(verdict.route)
+        if self._headway.on_verdict(verdict):
+            self._tick(verdict.route)
 
     def on_event(self, event: Event) -> None:
         """Say what happens to routes; each turn of pacing and of limits would be too much.
@@ -175,7 +158,7 @@ class Display:
                 )
                 self._flush()
                 self._say(f"{event.message} That is until about {until:%H:%M}.")
-            case "in_flight_limit" | "route_preferred" | "cache_awaited":
+            case "in_flight_limit" | "route_preferred" | "cache_awaited" | "no_confidence":
                 pass  # for who watches a run by events
             case "route_closed":
                 self._pending.append(event.message)
@@ -199,10 +182,8 @@ class Display:
     # Inside
 
     def _start(self, plan: Plan) -> None:
-        self._total = total = plan.to_do
-        self._last_line = self._last_read = self._clock()
-        self._rate = RecentRate(self._last_line)
-        self._estimated_usd = None if plan.simulated else plan.estimate.cost_usd
+        self._last_line = self._clock()
+        self._headway.on_plan(plan, self._last_line)
         if self._is_quiet or not self._console.is_terminal or self._console.is_dumb_terminal:
             return
         is_wide = self._console.width >= WIDE_COLUMNS
@@ -211,46 +192,21 @@ class Display:
             TextColumn("{task.description}", table_column=Column(no_wrap=True), markup=False),
         ]
         self._progress = Progress(*columns, console=self._console, transient=True)
-        self._task = self._progress.add_task(f"0 of {total:,} chunks", total=total)
+        self._task = self._progress.add_task(f"0 of {plan.to_do:,} chunks", total=plan.to_do)
         self._progress.start()
 
     def _tick(self, route: str | None) -> None:
-        if not self._total:
+        headway = self._headway
+        if not headway.total:
             return
         now = self._clock()
-        per_s = self._rate.note(self._done, now)
-        if self._meter is not None and now - self._last_read >= READ_EVERY_S:
-            self._last_read = now
-            self._read_meter(self._meter)
-        line = progress_line(
-            done=self._done,
-            failed=self._failed,
-            total=self._total,
-            per_s=per_s,
-            route=route,
-            cost_usd=self._cost_usd,
-        )
+        if (warning := headway.warning(now)) is not None:
+            self._say(warning)
+        line = headway.line(route, now)
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=self._done, description=line)
+            self._progress.update(self._task, completed=headway.done, description=line)
         elif now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
-            self._say(line)
-
-    def _read_meter(self, meter: Meter) -> None:
-        """Note the cost so far, and say once if it will be far above the estimate."""
-        billed_usd = meter.billed_usd()
-        if self._estimated_usd is None or billed_usd is None:
-            return
-        self._cost_usd = billed_usd
-        if self._has_warned:
-            return
-        line = cost_warning(
-            projected=projected_usd(billed_usd=billed_usd, done=self._done, total=self._total),
-            estimated=self._estimated_usd,
-            ends_at_usd=meter.ends_at_usd,
-        )
-        if line is not None:
-            self._has_warned = True
             self._say(line)
 
     def _end_progress(self) -> None:

@@ -7,12 +7,12 @@ print before it sends.
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.ending import ended
 from analysis.commands.options import models_of
 from analysis.commands.standard import bytes_in
 from analysis.commands.wording import plan_lines, printable
@@ -38,7 +38,6 @@ _COUNTS = (
 def execute(options: Mapping[str, Any]) -> int:
     """Print the plan on stdout and return the exit code; messages go to stderr."""
     from analysis.entry import plan_file
-    from analysis.errors import AnalysisError, ConfigurationError
     from analysis.hooks import Hooks
 
     def tell(notes: Sequence[str]) -> None:
@@ -47,20 +46,18 @@ def execute(options: Mapping[str, Any]) -> int:
 
     hooks = Hooks(on_notes=None if options["quiet"] else tell, stdin=bytes_in())
     passed = {name: value for name, value in options.items() if name not in _SHOWN}
-    try:
+
+    def work() -> int:
         passed["model"] = models_of(options["model"])
         plan = plan_file(list(options["inputs"]), options["output"], hooks=hooks, **passed)
-    except AnalysisError as error:
-        if options["debug"]:
-            traceback.print_exc()
-        click.echo(printable(f"Error: {error}"), err=True)
-        return 2 if isinstance(error, ConfigurationError) else 5
-    if options["as_json"]:
-        click.echo(json.dumps(document_of(plan), ensure_ascii=False, indent=2))
+        if options["as_json"]:
+            click.echo(json.dumps(document_of(plan), ensure_ascii=False, indent=2))
+            return 0
+        for line in (*plan_lines(plan), "Nothing was sent."):
+            click.echo(printable(line))
         return 0
-    for line in (*plan_lines(plan), "Nothing was sent."):
-        click.echo(printable(line))
-    return 0
+
+    return ended(work, is_debug=options["debug"])
 
 
 def document_of(plan: Plan) -> dict[str, Any]:

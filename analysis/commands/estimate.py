@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.ending import ended
 from analysis.commands.options import asking_options, input_options, models_of, with_variables
 from analysis.commands.request_wording import dollars, time_words
 from analysis.commands.standard import bytes_in
@@ -48,7 +48,8 @@ def estimate(**options: Any) -> None:
     Nothing is sent, nothing is written, and no key is needed. Each route is counted as if all rows
     went over it alone.
 
-    Exit codes: 0 the figures are there; 2 something must be put right first.
+    Exit codes: 0 the figures are there; 2 something must be put right first; 5 the folder for
+    temporary files cannot be written; 130 interrupted.
     """
     sys.exit(execute(options))
 
@@ -56,7 +57,6 @@ def estimate(**options: Any) -> None:
 def execute(options: Mapping[str, Any]) -> int:
     """Print the figures and return the exit code; messages go to stderr."""
     from analysis.entry import estimate_file
-    from analysis.errors import AnalysisError
     from analysis.hooks import Hooks
 
     def tell(notes: Sequence[str]) -> None:
@@ -65,20 +65,18 @@ def execute(options: Mapping[str, Any]) -> int:
 
     hooks = Hooks(on_notes=tell, stdin=bytes_in())
     passed = {name: value for name, value in options.items() if name not in _SHOWN}
-    try:
+
+    def work() -> int:
         passed["model"] = models_of(options["model"])
         found = estimate_file(list(options["inputs"]), hooks=hooks, **passed)
-    except AnalysisError as error:
-        if options["debug"]:
-            traceback.print_exc()
-        click.echo(f"Error: {error}", err=True)
-        return 2
-    if options["as_json"]:
-        click.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
-    else:
+        if options["as_json"]:
+            click.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+            return 0
         for line in estimate_lines(found):
             click.echo(line)
-    return 0
+        return 0
+
+    return ended(work, is_debug=options["debug"])
 
 
 def estimate_lines(found: FileEstimate) -> list[str]:

@@ -10,13 +10,13 @@ import csv
 import io
 import json
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.ending import ended
 from analysis.commands.evaluate_audit import audit_options, check_without_audit, run_audit
 from analysis.settings import LANGUAGES
 
@@ -125,23 +125,15 @@ def evaluate(**options: Any) -> None:
 
 def execute(options: Mapping[str, Any]) -> int:
     """Evaluate and return the exit code."""
-    from analysis.commands.wording import printable
-    from analysis.errors import AnalysisError, LedgerError
 
-    try:
+    def work() -> int:
         if options["audit"] is not None:
             return _audit(options)
         check_without_audit(options)
         _evaluate(options)
-    except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        return 130
-    except AnalysisError as error:
-        if options["debug"]:
-            traceback.print_exc()
-        click.echo(printable(f"Error: {error}"), err=True)
-        return 5 if isinstance(error, LedgerError) else 2
-    return 0
+        return 0
+
+    return ended(work, is_debug=options["debug"])
 
 
 def _evaluate(options: Mapping[str, Any]) -> None:

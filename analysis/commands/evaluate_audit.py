@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from analysis.commands.ending import code_of_stop
+
 if TYPE_CHECKING:
     from analysis.analyzer import Estimate
     from analysis.audit.audited import Audit
     from analysis.audit.record import RunFacts
     from analysis.pipeline.tables import Table
-    from analysis.records import StopCause
 
 Options = Mapping[str, Any]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -192,7 +193,7 @@ def run_audit(options: Options) -> Report:
             *going_on_lines(store, is_stopped=found.stop_cause is not None),
         ],
         table=_table(audit, {one.arm.name: one.labels for one in found.asked}),
-        code=exit_code(found.stop_cause),
+        code=code_of_stop(found.stop_cause),
         paths=(output, table.path),
     )
 
@@ -221,21 +222,6 @@ def _table(audit: Audit, arms: Mapping[str, Mapping[str, Sequence[str]]]) -> str
                 [name, row.labels[0], *(labels[0] if labels else "" for labels in found)]
             )
     return stream.getvalue()
-
-
-def exit_code(cause: StopCause | None) -> int:
-    """Return the exit code of what ended early, the same as for a run."""
-    from analysis.records import StopCause
-
-    match cause:
-        case None:
-            return 0
-        case StopCause.INTERRUPTED:
-            return 130
-        case StopCause.BUDGET | StopCause.TIME | StopCause.FAILURES:
-            return 4
-        case StopCause.SERVICE:
-            return 3
 
 
 def _check(options: Options) -> None:
@@ -270,6 +256,7 @@ def _input(options: Options, facts: RunFacts) -> Table:
         encoding=options["encoding"],
         delimiter=options["delimiter"],
         context=facts.context,
+        settings=facts.settings,
     )
 
 

@@ -6,7 +6,7 @@ io: reads the texts of tables. `evaluate_inputs` calls it.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterator, Sized
 
 from analysis.commands.labelled_tables import LabelledTable
 from analysis.errors import InputError
@@ -68,13 +68,14 @@ def check_texts(one: LabelledTable, two: LabelledTable, *, option: str) -> None:
     Raises:
         InputError: Names the first row.
     """
-    texts, others = _texts(one), _texts(two)
-    differing = [name for name, text in others.items() if texts.get(name, text) != text]
-    if not differing:
+    texts, name, count = dict(_texts(one)), "", 0
+    for other, text in _texts(two) if texts else ():  # not held: there may be millions
+        if texts.get(other, text) != text:
+            name, count = name if count else other, count + 1
+    if not count:
         return
-    name = differing[0]
     row = f"row {name}" if two.id_column is None else f"the row with id {shown(name)}"
-    more = len(differing) - 1
+    more = count - 1
     rest = f", and so {'has' if more == 1 else 'have'} {more:,} more" if more else ""
     raise InputError(
         f"In {one.path} and {two.path}, {row} has two different texts{rest}, so labels of "
@@ -88,15 +89,13 @@ def _both(option: str) -> str:
     return option if option == "--id-column" else f"{option} and --id-column"
 
 
-def _texts(table: LabelledTable) -> dict[str, int]:
-    """Return id -> hash of each text that is not empty; nothing without one column of that name."""
+def _texts(table: LabelledTable) -> Iterator[tuple[str, int]]:
+    """Yield id and hash of each text that is not empty; nothing without one column of that name."""
     if table.reader.columns.count(TEXT) != 1:
-        return {}
-    found = {}
+        return
     for number, (name, text) in table.cells((table.id_column, TEXT)):
         if plain := _plain(text):
-            found[str(number) if table.id_column is None else name] = hash(plain)
-    return found
+            yield str(number) if table.id_column is None else name, hash(plain)
 
 
 def _plain(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.ending import ended, say
 from analysis.commands.options import reading_options
 from analysis.commands.standard import bytes_in, bytes_out
 
@@ -92,28 +93,26 @@ def export(ledger: Path, **options: Any) -> None:
     run appends; a row that the last run over it would ask anew has semfn_error stopped. The topic
     and the column options must be those of that run.
 
-    Exit codes: 0 written; 2 something must be put right first; 5 disk or ledger.
+    Exit codes: 0 written; 2 something must be put right first; 5 disk or ledger; 130 interrupted.
     """
-    from analysis.commands.wording import printable
-    from analysis.errors import AnalysisError, ConfigurationError
+    sys.exit(ended(lambda: _export(ledger, options)))
 
-    try:
-        done = _written(ledger, options)
-    except AnalysisError as error:
-        click.echo(printable(f"Error: {error}"), err=True)
-        sys.exit(2 if isinstance(error, ConfigurationError) else 5)
+
+def _export(ledger: Path, options: Mapping[str, Any]) -> int:
+    done = _written(ledger, options)
     has_review = options["min_confidence"] is not None
     for line in report(done, options["output"], has_review=has_review):
-        click.echo(printable(line), err=True)
+        say(line)
+    return 0
 
 
-def _written(ledger: Path, options: dict[str, Any]) -> Exported:
+def _written(ledger: Path, options: Mapping[str, Any]) -> Exported:
     """Write what is wanted; with inputs it is joined to them."""
     from analysis.commands.export_names import names_for
     from analysis.pipeline import export as pipeline
 
     language, label_set = options["label_names"], options["label_set"]
-    options = options | {"names": names_for(ledger, language, label_set)}
+    options = {**options, "names": names_for(ledger, language, label_set)}
     wanted = pipeline.Wanted(
         **{name: options[name] for name in pipeline.Wanted.__dataclass_fields__}
     )
@@ -141,7 +140,6 @@ def _joined(
 ) -> Exported:
     """Open the inputs as a run does, and write them with what the ledger holds."""
     from analysis.audit.record import topic_digest
-    from analysis.commands.wording import printable
     from analysis.hooks import Hooks
     from analysis.pipeline.joined import join
     from analysis.run_inputs import open_run
@@ -149,7 +147,7 @@ def _joined(
 
     def tell(notes: Sequence[str]) -> None:
         for note in notes:
-            click.echo(printable(f"Input: {note}."), err=True)
+            say(f"Input: {note}.")
 
     hooks = Hooks(on_notes=tell, stdin=bytes_in())
     columns = {name: value for name, value in reading.items() if name != "topic"}

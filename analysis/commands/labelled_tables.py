@@ -171,17 +171,18 @@ def read_output(table: LabelledTable, labels: LabelReader) -> list[OutputRow]:
         "semfn_error",
     )
     rows = []
+    shared: dict[str, str] = {}  # many rows have the same words; each is held once
     for number, cells in table.cells((table.id_column, table.document_column, LABEL, *optional)):
         name, document, label, second, route, model, confidence, attempts, error = cells
         row = OutputRow(
             id=str(number) if table.id_column is None else name,
             labels=labels.read((label, second), number) or (),
-            document=document or None,
-            route=route,
-            model=model,
+            document=shared.setdefault(document, document) or None,
+            route=shared.setdefault(route, route),
+            model=shared.setdefault(model, model),
             confidence=_number(table, number, "semfn_confidence", confidence, most=1.0),
             attempts=_count(table, number, attempts),
-            error=error,
+            error=shared.setdefault(error, error),
         )
         rows.append(row)
     labels.check(f"{table.path}, column {LABEL!r},", "Pass the label set of the run: --label-set.")
@@ -238,6 +239,7 @@ def read_gold(
         InputError: If a label is unknown.
     """
     rows = []
+    shared: dict[str, str] = {}
     for number, cells in table.cells((table.id_column, table.document_column, *columns)):
         name, document, *gold = cells
         found = labels.read(gold, number)
@@ -245,7 +247,7 @@ def read_gold(
             id=str(number) if table.id_column is None else name,
             labels=found or (),
             is_ignored=found is None,
-            document=document or None,
+            document=shared.setdefault(document, document) or None,
         )
         rows.append(row)
     labels.check(f"{table.path}, column {' and '.join(map(repr, columns))},", cure)

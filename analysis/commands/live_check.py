@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.ending import ended
 from analysis.commands.probed import endpoint_finding, endpoint_of, models_of
 
 if TYPE_CHECKING:
@@ -34,17 +35,12 @@ def execute(options: dict[str, Any], *, patience: Patience | None = None) -> int
         options: Those of the command, by name.
         patience: How long to wait; by default as long as a real service needs.
     """
-    from analysis.errors import ConfigurationError
 
-    try:
+    def work() -> int:
         given = _ask(options, patience)
-    except ConfigurationError as error:
-        click.echo(f"Error: {error}", err=True)
-        return 2
-    except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        return 130
-    return 3 if any(answer.outcome == "failed" for answer in given) else 0
+        return 3 if any(answer.outcome == "failed" for answer in given) else 0
+
+    return ended(work)
 
 
 def answer_line(answer: Answer) -> str:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.ending import code_of_stop, ended
+
 if TYPE_CHECKING:
     from analysis.audit.proof import Progressed, Proof
     from analysis.audit.protocol import Protocol
@@ -93,27 +95,18 @@ def prove(**options: Any) -> None:
 
 def execute(options: Options) -> int:
     """Carry out the protocol and return the exit code; lines go to stderr, JSON to stdout."""
-    from analysis.commands.wording import printable
-    from analysis.errors import AnalysisError, LedgerError
     from analysis.interrupts import hear_signals
 
-    try:
+    def work() -> int:
         with contextlib.ExitStack() as held:
-            options = _with_service(options)
-            proof, notes = _prepared(held, options)
-            target = _target(options["results"])
+            chosen = _with_service(options)
+            proof, notes = _prepared(held, chosen)
+            target = _target(chosen["results"])
             _announce(proof, notes)
             with hear_signals(signal.default_int_handler):
-                return _carried_out(proof, target, as_json=options["as_json"])
-    except KeyboardInterrupt:
-        click.echo("Interrupted; no result was written.", err=True)
-        return 130
-    except LedgerError as error:
-        click.echo(printable(f"Error: {error}"), err=True)
-        return 5
-    except AnalysisError as error:
-        click.echo(printable(f"Error: {error}"), err=True)
-        return 2
+                return _carried_out(proof, target, as_json=chosen["as_json"])
+
+    return ended(work, interrupted=lambda: "Interrupted; no result was written.")
 
 
 def _with_service(options: Options) -> Options:
@@ -292,10 +285,8 @@ def _carried_out(proof: Proof, target: Path, *, as_json: bool) -> int:
 
 
 def _exit_code(done: Progressed) -> int:
-    from analysis.commands.evaluate_audit import exit_code
-
     if done.stop_cause is not None:
-        return exit_code(done.stop_cause)
+        return code_of_stop(done.stop_cause)
     if done.is_service_missing:
         return 3
     return int(any(len(one.labels) < len(one.arm.chunks) for one in done.arms))

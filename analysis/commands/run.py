@@ -5,16 +5,15 @@ io. Turns options into a call of `entry.analyze_file`, shows what happens, and r
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from analysis.commands.ending import ended, say
 from analysis.commands.options import (
     asking_options,
     input_options,
@@ -26,7 +25,6 @@ from analysis.commands.standard import bytes_in, bytes_out, print_document
 
 if TYPE_CHECKING:
     from analysis.commands.display import Display
-    from analysis.errors import AnalysisError
     from analysis.pipeline.report import RunSummary
 
 INTERRUPTED_EARLY = "Interrupted before anything was sent."
@@ -149,10 +147,9 @@ def run(**options: Any) -> None:
 def execute(options: Mapping[str, Any]) -> int:
     """Do the run and return its exit code; every message goes to stderr, results to stdout."""
     from analysis.commands.display import Display
-    from analysis.errors import AnalysisError
 
     if options["as_json"] and str(options["output"]) == "-":
-        _say("Error: --json and an output of - both want stdout. Name an output file with -o.")
+        say("Error: --json and an output of - both want stdout. Name an output file with -o.")
         return 2
     if options["dry_run"]:
         from analysis.commands import dry_run
@@ -163,23 +160,21 @@ def execute(options: Mapping[str, Any]) -> int:
         is_local=options["local"],
         is_confirmed=options["yes"] or options["budget"] is not None,
     )
-    try:
+
+    def work() -> int:
         with display:
             summary = _analyze(options, display)
-    except (KeyboardInterrupt, click.Abort):
-        _say(INTERRUPTED_LATE if display.has_sent else INTERRUPTED_EARLY)
-        return 130
-    except AnalysisError as error:
-        if options["debug"]:
-            traceback.print_exc()
-        for line in (f"Error: {error}", *getattr(error, "__notes__", ())):
-            _say(line)
-        return _exit_code(error)
-    display.on_summary(summary)
-    if options["as_json"] and (trouble := print_document(summary.to_json())):
-        _say(f"Error: {trouble} The same summary stands in {summary.paths['results']}.")
-        return summary.exit_code or 5
-    return summary.exit_code
+        display.on_summary(summary)
+        if options["as_json"] and (trouble := print_document(summary.to_json())):
+            say(f"Error: {trouble} The same summary stands in {summary.paths['results']}.")
+            return summary.exit_code or 5
+        return summary.exit_code
+
+    return ended(
+        work,
+        is_debug=options["debug"],
+        interrupted=lambda: INTERRUPTED_LATE if display.has_sent else INTERRUPTED_EARLY,
+    )
 
 
 def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
@@ -207,25 +202,6 @@ def _analyze(options: Mapping[str, Any], display: Display) -> RunSummary:
             settings=settings_in_force(),
             **passed | {"model": models_of(options["model"])},
         )
-
-
-def _exit_code(error: AnalysisError) -> int:
-    from analysis.errors import ConfigurationError, LedgerError
-
-    match error:
-        case ConfigurationError():
-            return 2
-        case LedgerError():
-            return 5
-        case _:
-            return 3
-
-
-def _say(message: str) -> None:
-    from analysis.commands.wording import printable
-
-    with contextlib.suppress(OSError):  # nobody reads stderr any more; the exit code still tells
-        click.echo(printable(message), err=True)
 
 
 with_variables(run)

@@ -98,6 +98,11 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     is_flag=True,
     help="Refuse JSON schemas for answers on the HTTP routes.",
 )
+@click.option(
+    "--no-logprobs",
+    is_flag=True,
+    help="State no probabilities of tokens: refuse requests that ask for them.",
+)
 @click.option("--seed", type=int, default=DEFAULT_SEED, help="Seed of ids, latencies and faults.")
 @click.option("--payment-log", type=FILE, help="Append one JSON line per paid request.")
 @click.option("--event-log", type=FILE, help="Append one JSON line per thing that happened.")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from analysis.commands.ending import ended, say
 from analysis.settings import LANGUAGES
 
 _NAME_LANGUAGES = [language for language in LANGUAGES if language != "auto"]
@@ -83,23 +83,10 @@ def vote(**options: Any) -> None:
 
 def execute(options: Mapping[str, Any]) -> int:
     """Count, write, and return the exit code."""
-    from analysis.commands.wording import printable
-    from analysis.errors import AnalysisError, ConfigurationError
-
-    try:
-        _vote(options)
-    except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        return 130
-    except AnalysisError as error:
-        if options["debug"]:
-            traceback.print_exc()
-        click.echo(printable(f"Error: {error}"), err=True)
-        return 2 if isinstance(error, ConfigurationError) else 5
-    return 0
+    return ended(lambda: _vote(options), is_debug=options["debug"])
 
 
-def _vote(options: Mapping[str, Any]) -> None:
+def _vote(options: Mapping[str, Any]) -> int:
     """Read, count, write and say what was counted."""
     from analysis.commands.vote_inputs import open_outputs, read_ballots
     from analysis.commands.vote_wording import document_of, lines_of
@@ -113,7 +100,7 @@ def _vote(options: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             "--json and an output of - both want stdout. Name an output file with -o."
         )
-    polled = open_outputs(options, _tell)
+    polled = open_outputs(options, say)
     table = unlabelled(polled.tables[0], polled.stamp)
     check_target(output, table, options["outputs"], overwrite=options["overwrite"])
     ballots = read_ballots(options, polled.tables)
@@ -132,14 +119,9 @@ def _vote(options: Mapping[str, Any]) -> None:
     )
     document = document_of(ballots, election, output)
     for line in lines_of(document):
-        _tell(line)
+        say(line)
     if options["as_json"]:
         text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
         # A file name may hold bytes that are no text; as an escape they do no harm.
         click.echo(text.encode("utf-8", errors="backslashreplace"), nl=False)
-
-
-def _tell(line: str) -> None:
-    from analysis.commands.wording import printable
-
-    click.echo(printable(line), err=True)
+    return 0

@@ -4,11 +4,15 @@ Pure. Equal routes ask the same model the same question on the same account, so 
 the choice, and the price is the same. The scheduler asks for every request.
 
     situation                                        goes over
-    the limits of the account hold requests back     the one with the fewest on their way
+    the limits of the account hold requests back     the one with the fewest on their way, of those
+                                                     that are not quiet (`watch`)
     the preferred one has no slot left               any other with a slot
     the chunks failed on the preferred one           any other with a slot
     figures of another one are old                   that one, a single request
     else                                             the preferred one
+
+A full route that answers faster than this machine can ask keeps what waits for it: a place on it is
+free before another one has connected.
 
 Spreading where the limits hold requests back costs nothing, and less is lost with a route that
 dies. A route that was not used yet would have to connect, so it is left to the scouts. The
@@ -21,6 +25,7 @@ from collections.abc import Sequence
 
 from analysis.control.parcels import Parcel
 from analysis.control.routes import RouteState
+from analysis.control.watch import is_quiet
 from analysis.settings import Settings
 
 
@@ -61,11 +66,13 @@ def route_for(
         return home
     if is_usual:
         return next((one for one in others if one.index == preferred), home)
+    if not (has_slot or _leaves_time(home, size, settings)):
+        return home
     if not is_bound:
-        return others[0] if has_slot or _leaves_time(home, size, settings) else home
+        return others[0]
     if has_slot and not parcel.has_failed_here:
         others = [home, *(one for one in others if one.latency.samples)]
-    return min(others, key=lambda one: one.in_flight)
+    return min(others, key=lambda one: (is_quiet(one, now, settings), one.in_flight))
 
 
 def _leaves_time(route: RouteState, chunks: int, settings: Settings) -> bool:

@@ -7,7 +7,10 @@ chunks; the other one is cancelled, and what it cost is counted.
     request                                              copied
     slower than the slowest twentieth, by the prediction  within the share allowed
     on a route that fell silent                           always ("rescued")
-    a probe; a copy; one that has a copy                  never
+    a copy; one that has a copy                           never
+
+Near the end a late request is copied before smaller ones that still wait, since its answer takes
+longer than theirs.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Iterable
 
 from analysis.control.caps import affords_copy
 from analysis.control.parcels import Flight
+from analysis.control.queues import is_last_lap
 from analysis.control.routes import NEVER, RouteState
 from analysis.control.runstate import RunState
 from analysis.errors import RequestTooLarge
@@ -23,12 +27,20 @@ from analysis.settings import Settings
 
 
 class Copies:
-    """How many requests were sent, copied and rescued."""
+    """How many requests were sent, copied and rescued.
+
+    Attributes:
+        sent: Requests, copies included.
+        hedged: Copies of slow requests.
+        rescued: Copies of requests on a route that fell silent.
+        largest: Most chunks in a request so far.
+    """
 
     def __init__(self, *, settings: Settings) -> None:
         self.sent = 0
         self.hedged = 0
         self.rescued = 0
+        self.largest = 0
         self._settings = settings
 
     def statistics(self) -> dict[str, object]:
@@ -51,7 +63,7 @@ class Copies:
 
     def due_at(self, flight: Flight, route: RouteState, factor: float | None) -> float:
         """Return when a request should be copied; `NEVER` if it should not."""
-        if flight.parcel.flights > 1 or flight.is_probe or flight.parcel.is_settled:
+        if flight.parcel.flights > 1 or flight.parcel.is_settled:
             return NEVER
         if flight.parcel.declined:
             return NEVER  # they are not asked there again
@@ -75,17 +87,60 @@ class Copies:
         for route in run.routes:
             if not route.flights or route.queue or _any_queued(run, route.peers):
                 continue
-            factor = self.factor(route)
-            for flight in route.flights.values():
-                at = self.due_at(flight, route, factor)
-                if at > now:
-                    wake = min(wake, at)
-                    continue
-                other, at = other_way(run, flight, route, now)
-                if other is not None:
-                    self._count(route, is_rescue=flight.is_stranded)
-                    return flight, other
-                wake = min(wake, at)
+            found = self._look(run, route, now)
+            if not isinstance(found, float):
+                return found
+            wake = min(wake, found)
+        return wake
+
+    def is_first(self, run: RunState) -> bool:
+        """Tell whether a copy may go before what waits: that is the rest, and all small."""
+        most = 0
+        for route in run.routes:
+            if queue := route.queue:
+                if not is_last_lap(queue):
+                    return False
+                most = max(most, len(queue[0].pack.items))
+        return 0 < most < self.largest and not run.ahead
+
+    def next_first(self, run: RunState, now: float) -> tuple[Flight, RouteState] | float:
+        """Return a copy that goes before what waits, counted; or when it may go, `NEVER`: none.
+
+        It is of a late request that is larger than what waits, so its answer will take longer.
+        """
+        wake = NEVER
+        most = max(len(route.queue[0].pack.items) for route in run.routes if route.queue)
+        for route in run.routes:
+            found = self._look(run, route, now, above=most)
+            if not isinstance(found, float):
+                return found
+            wake = min(wake, found)
+        return wake
+
+    def _look(
+        self, run: RunState, route: RouteState, now: float, *, above: int = 0
+    ) -> tuple[Flight, RouteState] | float:
+        """Look at what is on its way over a route.
+
+        Args:
+            run: Of the route.
+            route: One that may have requests on their way.
+            now: Monotonic seconds.
+            above: Only requests with more chunks, and of these only such as are due.
+        """
+        wake, factor = NEVER, self.factor(route)
+        for flight in route.flights.values():
+            if len(flight.parcel.pack.items) <= above:
+                continue
+            at = self.due_at(flight, route, factor)
+            if at > now:
+                wake = wake if above else min(wake, at)
+                continue
+            other, at = other_way(run, flight, route, now)
+            if other is not None:
+                self._count(route, is_rescue=flight.is_stranded)
+                return flight, other
+            wake = min(wake, at)
         return wake
 
     def _count(self, route: RouteState, *, is_rescue: bool) -> None:

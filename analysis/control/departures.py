@@ -59,6 +59,8 @@ class Departures:
         if len(route.flights) < run.settings.silence_calls or route.latency.first is not None:
             route.silent_at = None  # else older ones decide
         self._copies.sent += 1
+        if len(pack.items) > self._copies.largest:
+            self._copies.largest = len(pack.items)
         parcel.attempts += 1
         parcel.flights += 1
         request_id = self._new_id()

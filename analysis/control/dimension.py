@@ -33,6 +33,9 @@ from analysis.settings import Settings
 TINY = 1e-9
 """Below this an amount lacking is a matter of rounding."""
 
+RAMP_S = 1.0
+"""So long after a request had to wait for it a burst goes on growing."""
+
 
 class Dimension:
     """Level and excess of one dimension.
@@ -109,6 +112,8 @@ class Dimension:
         self.claims = Claims(per_minute=self.per_minute, settings=settings)
         self.was_refused = False
         self._is_remaining_false = False
+        self._is_ramping = False  # what waits for it lets the burst grow with time
+        self._ramps_until = now
         self._sure_burst = 0.0  # while the ease is whole: at least; what lowers it unsets it
 
     def __repr__(self) -> str:
@@ -186,7 +191,11 @@ class Dimension:
             self.spare = -(level if level > excess else excess)
             return now
         pace = self.pace(now)
-        return now + max(level / pace, excess / (pace * (1 - self.guard)))
+        sinks = pace * (1 - self.guard)
+        wait_s = excess / sinks
+        if self._is_ramping and excess > TINY:
+            wait_s = min(wait_s, self._ramped_s(self._excess + amount - burst, sinks, now))
+        return now + max(level / pace, wait_s)
 
     def take(self, amount: float, now: float) -> float:
         """Draw; the caller asked `ready_at` before. Return everything drawn up to now."""
@@ -248,6 +257,9 @@ class Dimension:
             level = self.part * (least + self._refill_rate() * (now - at)) - missing
             if self.remaining == 0 and not is_joint:  # it may lack more than nothing
                 level = min(level, self._level)
+            is_within = level < self._level < level + self.part and self.rate < 1.0
+            if self.is_known and is_within and not self.others.per_s:
+                level = self._level  # the service states whole units, and each takes a while
             self._set_level(min(self._most, level), sent_at, amount, now)
         self._let_grow(amount)
 
@@ -321,7 +333,7 @@ class Dimension:
     def refuse(self, amount: float, now: float, *, sent_at: float, wait_s: float) -> None:
         """Hear that the minute bucket lacked so much, and is to hold it after `wait_s`."""
         self._advance(now)
-        self.was_refused = True
+        self._note_refused()
         self._news_at = max(self._news_at, sent_at)
         if not self.is_known:
             self._refused_at, self._grown, self._sure_burst = now, 0.0, 0.0
@@ -331,12 +343,15 @@ class Dimension:
         held = amount - self.pace(now) * wait_s
         self._level, self._least = min(self._level, held), min(self._least, held)
 
-    def find_window(self, amount: float, now: float, *, wait_s: float) -> None:
+    def find_window(
+        self, amount: float, now: float, *, wait_s: float, is_wait_stated: bool = False
+    ) -> None:
         """Hear of a refusal although the minute bucket had room: a shorter window applies."""
         self._advance(now)
-        self.was_refused = True
+        self._note_refused()
         rate = self.rate * self._part_or_tiny()
-        if self.window.find(self._excess / rate, amount / rate, now):
+        room = max(0.0, amount / rate - wait_s) if is_wait_stated else 0.0
+        if self.window.find(self._excess / rate, amount / rate, now, room=room):
             self.ease.cut(now, flat_s=0.0)
         self._sure_burst = 0.0
         refilled = self.pace(now) * (1 - self.guard) * wait_s
@@ -355,10 +370,11 @@ class Dimension:
     def distrust(self) -> None:
         """Hear that what is stated as remaining is not true: it is ignored from now on."""
         self._is_remaining_false, self.is_known, self.remaining = True, False, None
+        self._is_ramping = False
 
     def stop_growing(self) -> None:
         """Keep to the burst of the start from now on."""
-        self.was_refused = True
+        self._note_refused()
         self.window.shorten()
         self._sure_burst = 0.0
 
@@ -395,12 +411,27 @@ class Dimension:
 
     def _advance(self, now: float) -> None:
         if now > self._at:
+            if self._ramps_until > self._at:
+                ramped_s = min(now, self._ramps_until) - self._at
+                more = self._knobs.burst_ramp * self.rate * ramped_s
+                self._grown = min(self.per_minute, self._grown + more)
             gained = self.pace(self._at) * (now - self._at)
             self._at = now
             level, most = self._level + gained, self.part * self.per_minute
             self._level = level if level < most else most
             if self._excess:
                 self._excess = max(0.0, self._excess - gained * (1 - self.window.guard))
+
+    def _ramped_s(self, lacking: float, sinks: float, now: float) -> float:
+        """Return when a burst that grows from now on lets something go that lacks so much."""
+        self._ramps_until = now + RAMP_S
+        grows = self.part * self._knobs.burst_ramp * self.rate
+        most = min(grows * RAMP_S, max(0.0, self._most - self.burst))
+        wait_s = lacking / (sinks + grows)
+        return wait_s if wait_s * grows <= most else (lacking - most) / sinks
+
+    def _note_refused(self) -> None:
+        self.was_refused, self._is_ramping, self._ramps_until = True, False, self._at
 
     def _refill_rate(self) -> float:
         """Return what the minute bucket gains for this client in a second."""
@@ -439,6 +470,7 @@ class Dimension:
     def _let_grow(self, amount: float) -> None:
         """Allow larger bursts, since the minute bucket has room."""
         if self.window_s is None and self.remaining:
+            self._is_ramping = not (self.was_refused or self.has_turns)
             more = self._knobs.burst_growth * amount / self._part_or_tiny()
             self._grown = min(self.per_minute, self._grown + more)
 

@@ -6,12 +6,16 @@ Pure. Only the scheduler uses it.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from analysis.control.decisions import Settled
 from analysis.control.parcels import Parcel, fail_items, stop_items
 from analysis.control.routes import NEVER, RouteState
 from analysis.records import Item, Pack, Verdict
+
+LAST_LAP = 64
+"""A queue that is shorter is likely to be the rest of a job: as many packs are cut ahead."""
 
 
 class Queues:
@@ -38,7 +42,11 @@ class Queues:
         if self.stop_reason is not None:
             self._abandoned.extend(stop_items(parcel, self.stop_reason))
         elif at_front:
-            self._routes[parcel.route_index].queue.appendleft(parcel)
+            queue = self._routes[parcel.route_index].queue
+            if parcel.attempts and queue and is_last_lap(queue):
+                put_by_size(parcel, queue)
+            else:
+                queue.appendleft(parcel)
         else:
             self._routes[parcel.route_index].queue.append(parcel)
 
@@ -122,11 +130,42 @@ def bring_fresh(route: RouteState) -> None:
 def turns(routes: Sequence[RouteState]) -> Sequence[RouteState]:
     """Return the routes in the order in which their queues are served.
 
-    A queue whose head was sent before comes first, so that no chunk waits for the end.
+    A queue whose head was sent before comes first, so that no chunk waits for the end. Near the
+    end it comes last if it is smaller than what waits elsewhere and was offered no later.
     """
     for place in range(1, len(routes)):
         if routes[place].queue and routes[place].peers:
-            return sorted(
-                routes, key=lambda one: not (one.peers and one.queue and one.queue[0].attempts)
-            )
-    return routes
+            break
+    else:
+        return routes
+    heads = [one.queue[0] for one in routes if one.queue]
+    is_end = all(is_last_lap(one.queue) for one in routes)
+
+    def turn(one: RouteState) -> int:
+        if not (one.peers and one.queue and one.queue[0].attempts):
+            return 1
+        return 2 if is_end and any(goes_before(head, one.queue[0]) for head in heads) else 0
+
+    return sorted(routes, key=turn)
+
+
+def is_last_lap(queue: deque[Parcel]) -> bool:
+    """Tell whether a queue is so short that no more is likely to come."""
+    return len(queue) < LAST_LAP
+
+
+def goes_before(other: Parcel, parcel: Parcel) -> bool:
+    """Tell whether another parcel goes before a retry near the end: it is larger and no younger.
+
+    The answer to a larger request takes longer, so what is sent last should be small.
+    """
+    return len(other.pack.items) > len(parcel.pack.items) and other.since <= parcel.since
+
+
+def put_by_size(parcel: Parcel, queue: deque[Parcel]) -> None:
+    """Put a retry behind all that go before it, from the head of the queue on."""
+    for place, other in enumerate(queue):
+        if not goes_before(other, parcel):
+            queue.insert(place, parcel)
+            return
+    queue.append(parcel)

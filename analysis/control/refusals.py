@@ -68,7 +68,9 @@ class Refusals:
             self.requests.forget(1.0)  # tokens were given back
         if not lacking:
             for one, cost in about:
-                one.find_window(cost, now, wait_s=wait_s)
+                one.find_window(
+                    cost, now, wait_s=wait_s, is_wait_stated=bool(refusal.retry_after_s)
+                )
             return
         unstated = [(one, cost) for one, cost in lacking if not one.is_stated]
         self._doubt(unstated, call, now, wait_s, is_first=in_a_row <= 1)

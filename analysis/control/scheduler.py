@@ -252,6 +252,8 @@ class Scheduler:
         """Hear that a request was given up; its chunks are forgotten, or settled by its copy."""
         flight, route = self._end(request_id, now)
         route.cancelled += 1
+        if flight.is_probe and flight.parcel.is_settled:  # another route has answered before it
+            route.breaker.on_failure(now=now, is_probe=True)
         if not was_sent:
             route.pacer.refund(tokens=flight.cost_tokens, now=now)
         caps.settle(self._run, route, flight, Usage(), is_free=not was_sent)
@@ -288,7 +290,11 @@ class Scheduler:
             self._silent_at = self._watch.look(now)
             is_whole = False
         is_full = is_whole and all_full(self._routes) and self._budget.may_retry()
-        at = NEVER if is_full else self._next(now)  # unpaid retries step aside for what is fresh
+        at: Send | float = NEVER
+        if self._copies.largest > 1 and self._copies.is_first(run):
+            at = self._copy(now, is_first=True)
+        if at == NEVER and not is_full:
+            at = self._next(now)  # unpaid retries step aside for what is fresh
         if isinstance(at, Send):
             return at
         if not (self._are_all_peers and self._routes[0].queue):  # else there is other work
@@ -356,7 +362,7 @@ class Scheduler:
                 if found < wake:
                     wake = found
             else:
-                return wake
+                return wake if self._run.stop_reason is None else NEVER  # a stop leaves no work
 
     def _next_of(self, route: RouteState, now: float) -> Send | float | None:
         """Return a Send, when to look again (`NEVER`: after an outcome), or None: a parcel left."""
@@ -422,11 +428,12 @@ class Scheduler:
             return None
         return min(ready_at, exit_at, over_at)
 
-    def _copy(self, now: float) -> Send | float:
-        """Return a copy of a request, or when to look again."""
+    def _copy(self, now: float, *, is_first: bool = False) -> Send | float:
+        """Return a copy of a request, or when to look again; `is_first`: before what waits."""
         if self._run.stop_reason is not None or not self._budget.may_retry():
             return NEVER
-        found = self._copies.next(self._run, now)
+        copies = self._copies
+        found = (copies.next_first if is_first else copies.next)(self._run, now)
         if isinstance(found, float):
             return found
         return self._departures.launch(found[0].parcel, found[1], now, False, True)

@@ -78,6 +78,21 @@ def is_word_due(routes: Sequence[RouteState], now: float, settings: Settings) ->
     )
 
 
+def is_quiet(route: RouteState, now: float, settings: Settings) -> bool:
+    """Tell whether nothing comes from a route although a request has waited for long.
+
+    One late request is no silence, but no reason to send more the same way either.
+    """
+    if not route.flights or now - route.signed_at <= settings.silence_floor_s:
+        return False
+    waiting = next((one for one in route.flights.values() if not one.has_begun), None)
+    if waiting is None:
+        return False
+    since = max(waiting.sent_at, route.signed_at)
+    expected_s = route.latency.first or route.latency.predict(len(waiting.pack.items))
+    return now - since > patience_s(expected_s, settings)
+
+
 def patience_s(expected_s: float, settings: Settings = SETTINGS) -> float:
     """Return the seconds without a sign that are still ordinary.
 

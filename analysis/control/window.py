@@ -34,19 +34,20 @@ class Window:
         """Tell whether it was met a moment ago."""
         return self.seconds is not None and now - self._episode_at < self._knobs.guard_every_s
 
-    def find(self, excess: float, amount: float, now: float) -> bool:
+    def find(self, excess: float, amount: float, now: float, *, room: float = 0.0) -> bool:
         """Hear of a refusal although the minute had room; tell whether the rate is to be halved.
 
         Args:
             excess: What was drawn above the rate.
             amount: What was refused.
             now: Monotonic seconds.
+            room: What the window still held, by the wait that the service has stated.
         """
         knobs, is_to_halve = self._knobs, False
         if self.is_episode(now):  # of the same burst: it held one request less than that
             self.exclude(amount, now)
             return False
-        held = min(60.0, max(knobs.window_s, excess))
+        held = min(60.0, max(knobs.window_s, excess + room))
         if self.seconds is None:
             self.seconds, self.guard = held, knobs.guard
         else:

@@ -60,8 +60,8 @@ def calibrate(judged: Sequence[Judged], *, bins: int = BINS) -> Calibration | No
     if not judged:
         return None
     members: list[list[Judged]] = [[] for _ in range(bins)]
-    for confidence, is_right in judged:
-        members[min(int(confidence * bins), bins - 1)].append((confidence, is_right))
+    for one in judged:
+        members[min(int(one[0] * bins), bins - 1)].append(one)
     table = tuple(
         _bin(index / bins, (index + 1) / bins, rows) for index, rows in enumerate(members)
     )

@@ -43,6 +43,7 @@ class LabelReader:
         self._separator = separator
         self._cells: dict[str, tuple[str | None, ...]] = {}  # cell -> keys; see `_key`
         self._unknown: dict[str, tuple[int, int]] = {}  # spelling -> first row, how often
+        self._found: dict[Labels, Labels] = {}  # rows with the same labels share them
 
     def read(self, cells: Sequence[str], row: int) -> Labels | None:
         """Return the keys that the cells of one row name, without repeats, or None if ignored.
@@ -61,7 +62,10 @@ class LabelReader:
             if None in keys:
                 self._note(cell, row)
             is_ignored = is_ignored or "" in keys
-        return None if is_ignored else tuple(found)
+        if is_ignored:
+            return None
+        labels = tuple(found)
+        return self._found.setdefault(labels, labels)
 
     def _parts(self, cell: str) -> list[str]:
         parts = [cell] if self._separator is None else cell.split(self._separator)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -94,9 +94,9 @@ def against_gold(matched: Match[GoldRow], how: Evaluation) -> Findings:
     scored = [
         (_pair(gold.labels, row, gold.document, how.mapping), row)
         for gold, row in matched.pairs
-        if gold.labels and not gold.is_ignored
+        if _is_judged(gold)
     ]
-    labelled = [(pair, row) for pair, row in scored if row.labels]
+    labelled = [one for one in scored if one[1].labels]
     rows = [gold for gold, _ in matched.pairs]
     counts = {
         "output_rows": len(matched.pairs) + len(matched.only_second),
@@ -128,9 +128,9 @@ def against_gold(matched: Match[GoldRow], how: Evaluation) -> Findings:
     document["groups"] = _groups(labelled, how)
     document["confidence"] = _confidence(scored, how)
     document["votes"] = sum(row.route == VOTES for _, row in labelled)
-    document["simulated"] = _simulated([row for _, row in labelled], how)
+    document["simulated"] = _simulated((row for _, row in labelled), how)
     document["warnings"] = _warnings(document, how)
-    return _found(document, [(pair, None, row) for pair, row in scored])
+    return _found(document, ((pair, None, row) for pair, row in scored))
 
 
 def between_outputs(matched: Match[OutputRow], how: Evaluation) -> Findings:
@@ -142,7 +142,7 @@ def between_outputs(matched: Match[OutputRow], how: Evaluation) -> Findings:
     Raises:
         ConfigurationError: If scikit-learn is missing.
     """
-    both = [(one, two) for one, two in matched.pairs if one.labels and two.labels]
+    both = [each for each in matched.pairs if each[0].labels and each[1].labels]
     compared = [
         (_pair(one.labels, two, one.document or two.document, None), one, two)
         for one, two in both
@@ -168,7 +168,7 @@ def between_outputs(matched: Match[OutputRow], how: Evaluation) -> Findings:
     with_sets = any(len(pair.first) > 1 or len(pair.second) > 1 for pair in pairs)
     document |= _scores(pairs, how, with_sets)
     document["groups"] = _group_pairs(compared, how)
-    rows = [row for _, one, two in compared for row in (one, two)]
+    rows = (row for _, one, two in compared for row in (one, two))
     document["simulated"] = _simulated(rows, how)
     document["warnings"] = _warnings(document, how)
     return _found(document, compared)
@@ -184,24 +184,32 @@ def compared_by_gold(one: Match[GoldRow], two: Match[GoldRow], how: Evaluation) 
         `rows`, how many only the first or only the second output has right, the `unit` of the test
         and its `p_value`.
     """
-    verdicts = [
-        {
-            row.id: gold.labels[:1] == fold_all(row.labels, how.mapping)[:1]
-            for gold, row in matched.pairs
-            if gold.labels and not gold.is_ignored
-        }
-        for matched in (one, two)
-    ]
-    names = [name for name in verdicts[0] if name in verdicts[1]]
-    judged = [(verdicts[0][name], verdicts[1][name]) for name in names]
-    found = {"rows": len(judged)} | asdict(mcnemar(judged)) | {"unit": "row"}
-    documents = {row.id: gold.document or row.document for gold, row in one.pairs}
-    if not names or any(documents[name] is None for name in names):
-        return found
+    first = {row.id: (gold, row) for gold, row in one.pairs if _is_judged(gold)}
+    judged: list[tuple[bool, bool]] = []
     gains: Counter[str | None] = Counter()
-    for name, (first, second) in zip(names, judged, strict=True):
-        gains[documents[name]] += first - second
+    for gold, row in two.pairs:
+        beside = first.get(row.id)
+        if beside is None or not _is_judged(gold):
+            continue
+        verdicts = _is_right(*beside, how), _is_right(gold, row, how)
+        judged.append(_VERDICTS[verdicts])
+        gains[beside[0].document or beside[1].document] += verdicts[0] - verdicts[1]
+    found = {"rows": len(judged)} | asdict(mcnemar(judged)) | {"unit": "row"}
+    if not judged or None in gains:
+        return found
     return found | {"unit": "document", "p_value": sign_flip(gains.values())}
+
+
+_VERDICTS = {(one, two): (one, two) for one in (False, True) for two in (False, True)}
+"""Each pair of verdicts once, so that a million rows share four of them."""
+
+
+def _is_judged(gold: GoldRow) -> bool:
+    return bool(gold.labels) and not gold.is_ignored
+
+
+def _is_right(gold: GoldRow, row: OutputRow, how: Evaluation) -> bool:
+    return gold.labels[:1] == fold_all(row.labels, how.mapping)[:1]
 
 
 def _head(kind: str, how: Evaluation) -> dict[str, Any]:
@@ -311,12 +319,13 @@ def _group_pairs(
     ]
 
 
-def _simulated(rows: Sequence[OutputRow], how: Evaluation) -> str:
+def _simulated(rows: Iterable[OutputRow], how: Evaluation) -> str:
     """Return how many of the rows are no model's: `all`, `part` or `none`.
 
     A row that was decided by votes of rules and of a language model is one of a part.
     """
-    models = [frozenset(row.models) for row in rows]
+    distinct = {row.model: row for row in rows}  # few of millions
+    models = [frozenset(row.models) for row in distinct.values()]
     if all(how.simulated_models.isdisjoint(one) for one in models):
         return "none"
     return "all" if all(one and one <= how.simulated_models for one in models) else "part"
@@ -425,7 +434,7 @@ def _interval_warnings(intervals: dict[str, Any]) -> list[str]:
 
 
 def _found(
-    document: dict[str, Any], rows: Sequence[tuple[Pair, OutputRow | None, OutputRow]]
+    document: dict[str, Any], rows: Iterable[tuple[Pair, OutputRow | None, OutputRow]]
 ) -> Findings:
     differences = tuple(
         Difference(pair=pair, first=one, second=two) for pair, one, two in rows if not pair.agrees

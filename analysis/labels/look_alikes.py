@@ -32,22 +32,30 @@ _TWO_SCRIPTS = re.compile(r"\b\w*?(?:[a-z][\u0430-\u0456]|[\u0430-\u0456][a-z])\
 HEAD = 4
 """Letters at the beginning of a word that are compared first."""
 
-WORD = re.compile("[a-z\u00df-\u017f]+|[\u0400-\u04ff]+")
+_LATIN_LETTER, _CYRILLIC_LETTER = "[a-z\u00df-\u017f]", "[\u0400-\u04ff]"
+
+WORD = re.compile(f"{_LATIN_LETTER}+|{_CYRILLIC_LETTER}+")
 """A word in small letters of one script; a text in Chinese has no words that could be told."""
+
+_LATIN_HEAD, _CYRILLIC_HEAD = (
+    re.compile(f"({letter}{{1,{HEAD}}}){letter}*") for letter in (_LATIN_LETTER, _CYRILLIC_LETTER)
+)
 
 _TWINS = ("aceopxyikmhtb", "асеорхуікмнтв")
 _TO_LATIN = str.maketrans(_TWINS[1], _TWINS[0])
 _TO_CYRILLIC = str.maketrans(_TWINS[0], _TWINS[1])
 
 
-_LONE = (" e ", " n ", " o ", " а ", " и ", " о ", " е ", " ， ", " 的 ", " 规 ")
+_LATIN_LONE = (" e ", " n ", " o ")
+_LONE = (*_LATIN_LONE, " а ", " и ", " о ", " е ", " ， ", " 的 ", " 规 ")
 _SPACED = re.compile(r"(?<!\w)[^\W\d_](?: {1,1}[^\W\d_](?!\w)){2,}")
 _SPACES = re.compile(" ")
 
 
 def as_seen(text: str) -> str:
     """Return a text as a reader sees it, in small letters, with single spaces."""
-    if " " in text and any(lone in text for lone in _LONE) and _SPACED.search(text):
+    lone = _LATIN_LONE if text.isascii() else _LONE
+    if " " in text and any(one in text for one in lone) and _SPACED.search(text):
         text = _SPACED.sub(lambda found: _SPACES.sub("", found[0]), text)
     if text.isascii():
         lowered = text.lower()
@@ -74,4 +82,7 @@ def _in_one_script(word: re.Match[str]) -> str:
 
 def heads_of(seen: str) -> set[str]:
     """Return the first letters of all words of a text as it is seen, up to `HEAD` of each."""
-    return {word[:HEAD] for word in WORD.findall(seen)}
+    heads = set(_LATIN_HEAD.findall(seen))
+    if not seen.isascii():
+        heads.update(_CYRILLIC_HEAD.findall(seen))
+    return heads

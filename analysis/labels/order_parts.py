@@ -292,6 +292,7 @@ class LabelWords:
                 self._by_head.setdefault(word[0][:HEAD], []).append(stem)
             else:
                 self._others.append(stem)
+        self._heads = frozenset(self._by_head)
         self._patterns: dict[str, re.Pattern[str]] = {}
         self._keys = [as_seen(spelling) for spelling in spellings if "_" in spelling]
         self._latin = frozenset(name for name in chain(*self._names.values()) if name.isascii())
@@ -306,7 +307,7 @@ class LabelWords:
         marked = self._marked(seen, heads)
         if LABEL not in marked:
             return False
-        if not heads.isdisjoint(self._by_head) and self._is_foreign_word(seen):
+        if not heads.isdisjoint(self._heads) and self._is_foreign_word(seen):
             return True
         return any(_is_order(stretch) for stretch in _around_labels(marked))
 
@@ -319,8 +320,9 @@ class LabelWords:
 
     def _marked(self, seen: str, heads: set[str]) -> str:
         """Return a text with one sign in place of each label that it names."""
-        found = heads.intersection(self._by_head)
-        stems = [stem for head in found for stem in self._by_head[head] if stem in seen]
+        stems = [
+            stem for head in heads & self._heads for stem in self._by_head[head] if stem in seen
+        ]
         if not seen.isascii():
             stems += [stem for stem in self._others if stem in seen]
         if "_" in seen:

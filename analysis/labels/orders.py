@@ -1,7 +1,7 @@
 """Tell texts that look like orders to the model: they travel alone.
 
-Pure. dispatch and the estimate call `gives_orders` for every chunk that is to be sent, and `prompt`
-calls `looks_like_orders` for titles and for every text of the context.
+Pure. `looks` calls `gives_orders` for every chunk that is to be sent, and `prompt` calls
+`said_around_gives_orders` for titles and for every text of the context.
 
 The instructions say that texts are data, and an answer counts only with the right ids. What is left
 is that a text which gives orders moves the labels of its neighbours in the same request; alone it
@@ -28,7 +28,7 @@ from analysis.records import Chunk
 
 _SIGNS = frozenset("<[]|:_")
 _SETS_IN_USE = 16
-_TOPICS_IN_USE = 1_024
+_WORDS_IN_USE = 1_024
 
 
 class _Wordings:
@@ -55,11 +55,12 @@ class _Wordings:
                 self.signed.setdefault(signs[0], []).append(stem)
             else:
                 self.plain.append(stem)
+        self.heads = frozenset(self.by_head)
 
     def are_in(self, seen: str, heads: set[str]) -> bool:
         """Tell whether one of the patterns is in a text as it is seen, with these heads."""
         stems = [stem for stem in self.plain if stem in seen]
-        for head in heads.intersection(self.by_head):
+        for head in heads & self.heads:
             stems += [stem for stem in self.by_head[head] if stem in seen]
         for sign, signed in self.signed.items():
             if sign in seen:
@@ -104,14 +105,19 @@ def gives_orders(chunk: Chunk, spellings: frozenset[str]) -> bool:
     A topic of a row comes out of data like its text, and it speaks to every chunk of a request. The
     topic of a run is the user's own and is not looked at.
     """
-    if chunk.topic and _is_topic_of_orders(chunk.topic, spellings):
+    if chunk.topic and said_around_gives_orders(chunk.topic, spellings):
         return True
     return looks_like_orders(chunk.text, spellings)
 
 
-@lru_cache(_TOPICS_IN_USE)
-def _is_topic_of_orders(topic: str, spellings: frozenset[str]) -> bool:
-    return looks_like_orders(topic, spellings)
+@lru_cache(_WORDS_IN_USE)
+def said_around_gives_orders(words: str, spellings: frozenset[str]) -> bool:
+    """Tell whether a topic, a title or a text of the context looks like orders.
+
+    The same words come with many requests: those of a document have one title, and a text stands
+    behind one request and in front of another.
+    """
+    return looks_like_orders(words, spellings)
 
 
 @lru_cache(_SETS_IN_USE)

@@ -34,7 +34,8 @@ import msgspec
 from analysis.errors import LocalProtocolError
 from analysis.labels.label import Label
 from analysis.labels.label_set import LabelSet
-from analysis.labels.orders import looks_like_orders
+from analysis.labels.looks import Looks
+from analysis.labels.orders import said_around_gives_orders
 from analysis.labels.tokens import estimate
 from analysis.records import Ask, Pack
 from analysis.settings import SETTINGS, Settings
@@ -66,7 +67,9 @@ CHOICE_TOKENS = 1
 """Tokens around each choice of a question. Source: a guess; exam questions of five choices cost the
 same as choices and as plain text (published study, 2026-10), so there is not much around them."""
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=str.__str__).encode
+"""Takes also strings that are more than a `str`, such as those of numpy."""
+
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _ID_LENGTH = 4
 
@@ -270,6 +273,9 @@ def _title_tokens(pack: Pack) -> int:
 
 def around_tokens(pack: Pack) -> int:
     """Return the estimated tokens of title, position and context; most packs have none of these."""
+    first, last = pack.items[0].chunk, pack.items[-1].chunk
+    if first.title is None and first.place is None and last.place is None:
+        return 0  # asked twice for each request
     tokens = _title_tokens(pack) + (POSITION_TOKENS if pack.position else 0)
     texts = (*pack.before, *pack.after)
     return tokens + sum(_context_tokens(text) + CONTEXT_TOKENS for text in texts)
@@ -287,6 +293,7 @@ class PromptBuilder:
         request_tokens: Estimated tokens of a request without any chunk.
         choice_prefix_tokens: Estimated tokens of the instructions of the choice form.
         language: Language of the texts, or `auto`.
+        looks: What was seen of texts that will be read again.
 
     Args:
         has_choices: The run has a route that asks in the choice form.
@@ -321,6 +328,7 @@ class PromptBuilder:
             shape += [f"{settings.second_label_probability:g}"]
         self.digest = hashlib.sha256("\n".join(shape).encode()).hexdigest()
         self.language = language
+        self.looks = Looks(label_set.spellings, settings=settings)
         self._has_context = has_context
         self._rng = rng
         self._settings = settings
@@ -372,7 +380,7 @@ class PromptBuilder:
     def _surroundings(self, pack: Pack) -> dict[str, Any]:
         """Return what is said of the text as a whole, and where in it the chunks stand."""
         title = pack.title
-        if title and looks_like_orders(title, self.label_set.spellings):
+        if title and said_around_gives_orders(title, self.label_set.spellings):
             title = None
         named = {
             "title": title,
@@ -387,8 +395,10 @@ class PromptBuilder:
         if (pack.before or pack.after) and not self._has_context:
             raise LocalProtocolError("A pack with context needs instructions that speak of it.")
 
+        spellings = self.label_set.spellings
+
         def harmless(texts: Sequence[str]) -> list[str]:
-            return [text for text in texts if not looks_like_orders(text, self.label_set.spellings)]
+            return [text for text in texts if not said_around_gives_orders(text, spellings)]
 
         return harmless(pack.before), harmless(pack.after)
 

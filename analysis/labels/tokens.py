@@ -104,20 +104,20 @@ class Correction:
 
     It begins with one for one, which the first answers outweigh, and forgets the oldest answers, so
     that it follows texts of another kind.
+
+    Attributes:
+        ratio: Billed tokens by estimated ones, in hundredths, so that it does not move all the
+            time.
     """
 
-    __slots__ = ("_billed", "_estimated")
+    __slots__ = ("_billed", "_estimated", "ratio")
 
     def __init__(self) -> None:
         self._billed = self._estimated = PRIOR_TOKENS
+        self.ratio = 1.0
 
     def __repr__(self) -> str:
         return f"Correction({self.ratio:.2f})"
-
-    @property
-    def ratio(self) -> float:
-        """Billed tokens by estimated ones, in hundredths, so that it does not move all the time."""
-        return round(min(MOST_RATIO, max(1 / MOST_RATIO, self._billed / self._estimated)), 2)
 
     def note(self, *, estimated: int, billed: int) -> None:
         """Hear what an answered request was estimated at and billed for; 0 billed says nothing."""
@@ -128,6 +128,8 @@ class Correction:
         if self._estimated > MEMORY_TOKENS:
             self._estimated /= 2
             self._billed /= 2
+        ratio = self._billed / self._estimated
+        self.ratio = round(min(MOST_RATIO, max(1 / MOST_RATIO, ratio)), 2)
 
     def apply(self, tokens: int) -> int:
         """Return an estimate as it will probably be billed."""

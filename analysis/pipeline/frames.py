@@ -27,7 +27,6 @@ from analysis.pipeline.formats import TITLE as TITLE
 from analysis.pipeline.formats import Kind
 from analysis.pipeline.output import OUTPUT_COLUMNS, output_columns, write_table
 from analysis.pipeline.review import check_columns
-from analysis.settings import SETTINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +141,9 @@ def with_verdicts(frame: _Frame, path: Path, *, has_review: bool = False) -> _Fr
     places: list[int] = []
     ours = output_columns(has_review=has_review)
     found: dict[str, list[Any]] = {name: [] for name, _ in ours}
-    csv.field_size_limit(max(csv.field_size_limit(), SETTINGS.field_bytes))
+    # No field is longer than its file; Windows takes no more than a long.
+    longest = min(path.stat().st_size, (1 << 31) - 1)
+    csv.field_size_limit(max(csv.field_size_limit(), longest))
     with path.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             places.append(int(row[ROW]))

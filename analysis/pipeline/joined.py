@@ -33,6 +33,7 @@ from analysis.pipeline.output import (
 )
 from analysis.pipeline.overwriting import check_kind, check_ledger, check_no_input
 from analysis.pipeline.places import results_of
+from analysis.pipeline.reading_facts import settings_of
 from analysis.pipeline.review import check_columns, marked
 from analysis.pipeline.row_keys import key_maker
 from analysis.pipeline.sinks import write_output
@@ -129,7 +130,7 @@ def _parts(
             recorded = context
         elif has_documents and "document" not in job.table.roles and recorded == DEFAULT_CONTEXT:
             recorded = 0  # the default of a run is no context where an input has no documents
-        table = replace(job.table, context=recorded)
+        table = replace(job.table, context=recorded, settings=settings_of(facts))
         found.append(
             _Part(
                 job=replace(job, table=table),

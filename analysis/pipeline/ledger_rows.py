@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from analysis.pipeline.reading_facts import CUTS
 from analysis.records import Usage, Verdict
 
 DECIDING_FACTS = ("label_set", "prompt", "context", "routes", "endpoint")
@@ -304,13 +305,13 @@ def deciding(facts: Mapping[str, str]) -> dict[str, str]:
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """Say which deciding facts differ: `prompt 3f2a90c1 -> 9c1b77d0`.
+    """Say which facts differ that decide answers: `prompt 3f2a90c1 -> 9c1b77d0`.
 
     A digest is cut to its first eight signs where that tells the two apart. A topic for rows
     without one of their own is known by its digest only, so its name alone is said.
     """
     found = []
-    for name in DECIDING_FACTS:
+    for name in (*DECIDING_FACTS, *CUTS):
         old, new = before.get(name), now.get(name)
         if old is None or new is None or old == new:
             continue

@@ -158,8 +158,12 @@ class ParquetRows:
         return json_value(dict(zip(self.schema.names, self.values(cells), strict=True)))
 
 
-def open_parquet(path: Path) -> ParquetRows:
+def open_parquet(path: Path, *, slice_rows: int = SETTINGS.slice_chunks) -> ParquetRows:
     """Open a Parquet file and read its schema.
+
+    Args:
+        path: The file.
+        slice_rows: At most so many rows are held at a time.
 
     Raises:
         ConfigurationError: If pyarrow is missing.
@@ -174,7 +178,7 @@ def open_parquet(path: Path) -> ParquetRows:
         return ParquetRows(
             path=path,
             schema=file.schema_arrow,
-            batch_rows=max(1, min(SETTINGS.slice_chunks, _BATCH_BYTES // (row_bytes + 1))),
+            batch_rows=max(1, min(slice_rows, _BATCH_BYTES // (row_bytes + 1))),
         )
 
 

@@ -216,6 +216,7 @@ class TableRun:
             started_at=self._started_at.isoformat(),
             fresh=self._choices.fresh and not self._is_part,
             retry_failed=self._choices.retry_failed,
+            settings=self.tables[0].settings,  # those of the run: all inputs are read by them
         )
         goes_on = self._choices.fresh and self._goes_on_afresh(self._ledger)
         selection = Selection(self._ledger, firsts, retry_failed=self._choices.retry_failed)

@@ -35,7 +35,7 @@ from analysis.pipeline.json_rows import WANTED, open_json
 from analysis.pipeline.parquet_rows import open_parquet
 from analysis.records import Chunk, Place
 from analysis.records import is_blank as is_blank
-from analysis.settings import DEFAULT_CONTEXT, SETTINGS
+from analysis.settings import DEFAULT_CONTEXT, SETTINGS, Settings
 
 _SHOWN_ROWS = 5  # how many rows or ids a message names
 _SLICE_CHARS = 4_000_000  # a slice ends here even with few rows; bounds memory with long texts
@@ -84,7 +84,7 @@ class Table:
         spans: Only these rows are read, in order, or None for all; see `sampling.draw`.
         context: So many texts before and after a row are its context; of its document, or without
             a document column of the file. 0: no row has a place.
-        title_chars: So much of a title is sent.
+        settings: How much is read ahead, and how much of titles and neighbours is sent.
         notes: Lines that must be shown to the user: what was assumed.
         stamp: Size and modification time (ns) when it was opened.
     """
@@ -97,7 +97,7 @@ class Table:
     limit: int | None
     spans: tuple[Span, ...] | None = None
     context: int = 0
-    title_chars: int = SETTINGS.title_chars
+    settings: Settings = SETTINGS
     notes: tuple[str, ...]
     stamp: tuple[int, int]
 
@@ -138,7 +138,9 @@ class Table:
         with closing(self.reader.records(self.roles)) as records:
             if self.context:
                 # Before limit and spans: a row has the neighbours that it has in the whole file.
-                yield from placed(records, self._about, distance=self.context)
+                yield from placed(
+                    records, self._about, distance=self.context, settings=self.settings
+                )
             else:
                 yield from zip(records, repeat(None), strict=False)
 
@@ -155,7 +157,7 @@ class Table:
 
     def slices(self) -> Generator[tuple[Row, ...], None, None]:
         """Yield the rows in slices of bounded number and size."""
-        size, most = self.reader.size, SETTINGS.slice_chunks
+        size, most = self.reader.size, self.settings.slice_chunks
         with closing(self.rows()) as rows:
             held: list[Row] = []
             chars = 0
@@ -175,7 +177,7 @@ class Table:
             id=str(number) if name is None else name,
             text=text,
             topic=self.topic if not own_topic or is_blank(own_topic) else own_topic,
-            title=sent_title(title, self.title_chars) if title else None,
+            title=sent_title(title, self.settings.title_chars) if title else None,
             document=document or None,
             source=self.source,
             place=place,
@@ -225,10 +227,9 @@ def open_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     limit: int | None = None,
-    row_chars: int = SETTINGS.field_bytes,
     source: str | None = None,
     context: int | None = 0,
-    title_chars: int = SETTINGS.title_chars,
+    settings: Settings = SETTINGS,
 ) -> Table:
     """Open a table and check its columns; the name of the file tells the format.
 
@@ -249,10 +250,10 @@ def open_table(
         encoding: Of a CSV file; without it the file must be UTF-8.
         delimiter: Of a CSV file, one character, or `tab`; without it the header decides.
         limit: Read so many rows only.
-        row_chars: Largest number of characters in one row, all cells together.
         source: Name of the input; by default the file's name without its folder.
         context: See `Table`; None is 1 where there is a document column, else 0.
-        title_chars: See `Table`.
+        settings: See `Table`; `field_bytes` is the largest number of characters in one row, all
+            cells together.
 
     Raises:
         ConfigurationError: If an option cannot be used, or pyarrow is missing.
@@ -262,7 +263,7 @@ def open_table(
         raise ConfigurationError(f"A limit of {limit} rows leaves nothing to do. Pass 1 or more.")
     path = Path(path)
     stamp = check_file(path, wanted=_FIRST[format_of(path)])
-    reader = _reader(path, encoding=encoding, delimiter=delimiter, limit=limit, row_chars=row_chars)
+    reader = _reader(path, encoding=encoding, delimiter=delimiter, limit=limit, settings=settings)
     named = (id_column, text_column, document_column, topic_column, title_column)
     roles = find_roles(path, reader.columns, dict(zip(ROLES, named, strict=True)))
     reader.check_roles(roles)
@@ -278,7 +279,7 @@ def open_table(
         topic=None if topic is None or is_blank(topic) else topic,
         limit=limit,
         context=context,
-        title_chars=title_chars,
+        settings=settings,
         notes=notes,
         stamp=stamp,
     )
@@ -304,10 +305,10 @@ def _reader(
     encoding: str | None,
     delimiter: str | None,
     limit: int | None,
-    row_chars: int,
+    settings: Settings,
 ) -> Reader:
     """Return the reader for the format that the name tells."""
-    form = format_of(path)
+    form, row_chars = format_of(path), settings.field_bytes
     if form in (Format.CSV, Format.TSV):
         return open_csv(path, encoding=encoding, delimiter=delimiter, row_chars=row_chars)
     if encoding is not None or delimiter is not None:
@@ -322,7 +323,7 @@ def _reader(
         raise InputError(
             f"{path} is a packed Parquet file. Unpack it first (gunzip); Parquet is packed inside."
         )
-    return open_parquet(path)
+    return open_parquet(path, slice_rows=settings.slice_chunks)
 
 
 def scan(

@@ -7,10 +7,23 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+LONGEST_S = 240.0
+"""Real seconds to wait for something: on a busy machine a process stands still for seconds."""
+
+
+def wait_until(has_happened: Callable[[], bool]) -> bool:
+    """Wait until something is so; return False if it never is."""
+    until = time.monotonic() + LONGEST_S
+    while not (found := has_happened()) and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
 
 
 class Child:
@@ -44,6 +57,22 @@ class Child:
         self.process.wait()
         self._reader.join()
 
+    def has_drawn(self, least: float, *, after: float) -> bool:
+        """Return whether so many draws were within a second, some time after a moment."""
+        later = self.draws[bisect_left(self.draws, after) :]
+        return any(bisect_left(later, at + 1.0) - place >= least for place, at in enumerate(later))
+
     def count(self, begin: float, end: float) -> int:
         """Return how many draws were in [begin, end)."""
         return bisect_left(self.draws, end) - bisect_left(self.draws, begin)
+
+
+def is_shared(children: list[Child], begin: float, seconds: float) -> bool:
+    """Return whether each drew two fifths of all, at least, in some such time since a moment."""
+    ends = [child.draws[-1] for child in children]
+    starts = [at for at in children[0].draws if begin <= at <= min(ends) - seconds]
+    for start in starts:
+        drawn = [child.count(start, start + seconds) for child in children]
+        if min(drawn) >= 0.4 * sum(drawn):
+            return True
+    return False

@@ -13,7 +13,7 @@ from analysis.audit.kept import Store, source_of
 from analysis.errors import LedgerError
 from analysis.records import Chunk, Ending, Place, Settlement, StopCause
 from analysis.semantic_function_hybrid import HybridSemanticAnalyzer
-from tests.commands.running import EXACT, Paid, paid_service
+from tests.commands.running import UNHURRIED, Paid, paid_service
 from tests.pipeline.ledger_samples import request
 
 pytestmark = pytest.mark.asyncio
@@ -36,7 +36,7 @@ def analyzer_of(
 ) -> HybridSemanticAnalyzer:
     """Return an analyzer for the service."""
     return HybridSemanticAnalyzer(
-        routes=("rest",), api_key=api_key, base_url=paid.base_url, model=model, settings=EXACT
+        routes=("rest",), api_key=api_key, base_url=paid.base_url, model=model, settings=UNHURRIED
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from analysis.audit.record import facts_of, topic_digest
 from analysis.errors import ConfigurationError
+from analysis.settings import SETTINGS
 
 RECORD = {
     "routes": "responses-ws,rest",
@@ -44,6 +45,7 @@ def test_an_output_without_results_is_refused(tmp_path: Path) -> None:
         {"models": "gpt"},
         {"routes": None},
         {"context": "x"},
+        {"neighbour_chars": "0"},
     ],
 )
 def test_results_that_do_not_tell_are_refused(tmp_path: Path, spoil: dict[str, Any]) -> None:
@@ -98,3 +100,10 @@ def test_a_digest_tells_topics_apart_and_does_not_name_them() -> None:
     assert topic_digest("Trains") != topic_digest("Bread")
     assert "rain" not in topic_digest("Trains")
     assert 12 == len(topic_digest("\udc80"))
+
+
+def test_the_settings_that_read_the_input_are_those_of_the_run(tmp_path: Path) -> None:
+    """So an audit shows the neighbours that the run showed; older results have the usual ones."""
+    for more, expected in (({"neighbour_chars": "7"}, 7), ({}, SETTINGS.neighbour_chars)):
+        results(tmp_path, "out.csv.run-results.json", RECORD | more, ["out.csv"])
+        assert expected == facts_of(tmp_path / "out.csv").settings.neighbour_chars

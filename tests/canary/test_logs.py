@@ -32,7 +32,7 @@ def logged(base_url: str, folder: Path, *routes: str) -> tuple[str, str]:
         env=os.environ | {"PYTHONASYNCIODEBUG": "1", "OPENAI_LOG": "debug"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert 0 == ended.returncode, ended.stderr
     return ended.stdout, ended.stderr

@@ -20,10 +20,11 @@ from analysis.settings import SETTINGS
 from analysis.simulator.server import start_in_thread
 from analysis.simulator.service import Answerer, Service, digest_answerer
 
-EXACT = replace(SETTINGS, hedge_extra=0, hedge_share=0.0)
-"""Slow requests are not sent again, so that payments can be counted on a busy machine, too."""
-
 HEADER = ("id", "text", "topic")
+LONGEST_S = 240.0
+"""Real seconds for a command in a process of its own; on a busy machine one took 44."""
+UNHURRIED = replace(SETTINGS, hedge_share=0.0, hedge_extra=0, silence_calls=1_000)
+"""Knobs under which a request is paid once: none is sent again since a busy machine is late."""
 NO_ENDPOINT = {"OPENAI_API_KEY": None, "OPENAI_BASE_URL": None}
 
 
@@ -72,10 +73,10 @@ def heard_by(handler: Any) -> Iterator[None]:
 
 
 def semfn(*arguments: object, env: dict[str, str | None] | None = None) -> Result:
-    """Give a command with the settings `EXACT`; without `env` there is neither key nor base URL."""
+    """Give a command with `UNHURRIED` knobs; without `env` there is neither key nor base URL."""
     runner = CliRunner(env=NO_ENDPOINT if env is None else env)
     given = [str(argument) for argument in arguments]
-    return runner.invoke(main, given, prog_name="semfn", obj=EXACT)
+    return runner.invoke(main, given, prog_name="semfn", obj=UNHURRIED)
 
 
 def table(folder: Path, rows: int = 30, name: str = "chunks.csv") -> Path:

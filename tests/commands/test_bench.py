@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from analysis.bench.latency import Serve
 from analysis.commands.bench import bench, execute
 from tests.bench.examples import broken_service, digest_service, wrong_service
+from tests.commands.running import LONGEST_S
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--sizes", "1,3", "--rounds", "2", "--latency-ms", "0")
@@ -139,7 +140,7 @@ def test_the_script_is_the_command(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST_S,
         check=True,
     )
     assert done.stdout.startswith("Usage: python benchmarks/latency.py [OPTIONS]")
@@ -160,7 +161,7 @@ def test_a_stop_leaves_no_service_behind(tmp_path: Path) -> None:
         assert child.stderr.readline().startswith("Series 50 ms")
         services = children_of(child.pid)
         child.send_signal(signal.SIGTERM)
-        _, said = child.communicate(timeout=30)
+        _, said = child.communicate(timeout=LONGEST_S)
     assert (3, 130) == (len(services), child.returncode)
     assert "Interrupted; no result was written." in said
     assert [] == [pid for pid in services if Path(f"/proc/{pid}").exists()]

@@ -66,6 +66,19 @@ def test_an_output_row_has_all_that_the_run_wrote(tmp_path: Path) -> None:
     assert ((), "refused", None) == (two.labels, two.error, two.confidence)
 
 
+def test_rows_share_the_words_that_they_have_in_common(tmp_path: Path) -> None:
+    """A million rows hold a model, a route, a document and labels once, and not once each."""
+    one, *others = rows_of(output(tmp_path, "example+contrast " * 3))
+    for name in ("route", "model", "error", "labels"):
+        assert {id(getattr(one, name))} == {id(getattr(row, name)) for row in others}
+    rows = [("id", "document", "label"), *((str(n), "d", "noise") for n in range(3))]
+    table = open_labelled(written(tmp_path, rows, "gold.csv"))
+    first, *rest = read_gold(table, LabelReader(TEN), ["label"], "")
+    assert {(id(first.document), id(first.labels))} == {
+        (id(row.document), id(row.labels)) for row in rest
+    }
+
+
 def test_names_of_labels_are_keys(tmp_path: Path) -> None:
     """An output with Russian or Chinese names is read as one with keys."""
     rows = [("id", "semantic_function"), ("1", "Шум"), ("2", "举例说明")]

@@ -7,7 +7,7 @@ import click
 from analysis.__main__ import main
 from analysis.commands.options import settings_in_force
 from analysis.settings import SETTINGS
-from tests.commands.running import EXACT
+from tests.commands.running import UNHURRIED
 
 
 def test_settings_are_those_of_the_caller_or_the_default() -> None:
@@ -15,5 +15,5 @@ def test_settings_are_those_of_the_caller_or_the_default() -> None:
     assert SETTINGS is settings_in_force()
     with click.Context(main, obj="something else"):
         assert SETTINGS is settings_in_force()
-    with click.Context(main, obj=EXACT) as outer, click.Context(main, parent=outer):
-        assert EXACT is settings_in_force()
+    with click.Context(main, obj=UNHURRIED) as outer, click.Context(main, parent=outer):
+        assert UNHURRIED is settings_in_force()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from analysis.commands.progress import RecentRate, cost_warning, projected_usd
+from analysis.commands.progress import Headway, RecentRate, cost_warning, projected_usd
+from analysis.hooks import Meter
+from analysis.records import ErrorDetail, Failed, FailureKind
+from tests.commands.examples import LABELED, PLAN
 
 
 def test_rate_is_unknown_in_the_first_second() -> None:
@@ -53,3 +58,40 @@ def test_a_run_that_will_be_much_dearer_is_told_with_where_it_stops() -> None:
     found = cost_warning(projected=9.4, estimated=3.7, ends_at_usd=5.0)
     assert found is not None
     assert found.endswith("It stops at 5.00 USD and can go on with --yes or --budget.")
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_headway_counts_what_was_to_be_sent(kind: FailureKind) -> None:
+    """Empty, too long and stopped rows are no part of it; other failures are done and failed."""
+    headway = Headway(0.0)
+    headway.on_plan(PLAN, 0.0)
+    failure = Failed(chunk_id="1", error=ErrorDetail(kind=kind, message="why"))
+    counts = headway.on_verdict(failure)
+    not_sent = (FailureKind.EMPTY, FailureKind.TOO_LONG, FailureKind.STOPPED)
+    assert (kind not in not_sent) == counts
+    assert (counts, counts) == (headway.done, headway.failed)
+
+
+def test_headway_looks_at_the_cost_now_and_then_and_warns_once() -> None:
+    """Twice a second; of labels that turn out to be simulated no figure is money."""
+    looks: list[float] = []
+
+    def billed_usd() -> float:
+        looks.append(0.0)
+        return 9.0
+
+    headway = Headway(0.0)
+    headway.on_plan(PLAN, 10.0)
+    headway.on_meter(Meter(billed_usd=billed_usd, ends_at_usd=None))
+    warnings = []
+    for tick in range(200):
+        headway.on_verdict(LABELED)
+        warnings.append(headway.warning(10.0 + tick / 100))
+    assert 3 == len(looks)
+    assert 1 == sum(one is not None for one in warnings)
+    costs = [headway.cost_usd]
+    headway.on_verdict(replace(LABELED, model="digest-labels"))
+    warnings.append(headway.warning(99.0))
+    assert [9.0, None] == [*costs, headway.cost_usd]
+    assert headway.is_simulated
+    assert (None, 3) == (warnings[-1], len(looks))

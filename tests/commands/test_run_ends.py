@@ -17,7 +17,7 @@ import pytest
 from analysis.pipeline.ledger import Ledger
 from analysis.settings import SETTINGS
 from analysis.simulator.service import Answerer
-from tests.commands.running import column, paid_service, semfn, table
+from tests.commands.running import LONGEST_S, column, paid_service, semfn, table
 
 OUT = "chunks.labeled.csv"
 PARTIAL = "chunks.labeled.partial.csv"
@@ -153,7 +153,7 @@ def test_service_that_is_away_or_broken_ends_the_run(tmp_path: Path) -> None:
             for address, folder in zip(addresses, folders, strict=True)
         ]
         try:
-            ends = [run.communicate(timeout=45) for run in runs]
+            ends = [run.communicate(timeout=LONGEST_S) for run in runs]
         finally:
             for run in runs:
                 run.kill()
@@ -194,7 +194,7 @@ def test_full_disk_ends_with_five_and_loses_nothing(tmp_path: Path) -> None:
     with paid_service(latency_ms=5) as service:
         run = process(path, base_url=service.base_url, folder=tmp_path, limit_bytes=350_000)
         try:
-            printed, said = run.communicate(timeout=45)
+            printed, said = run.communicate(timeout=LONGEST_S)
         finally:
             run.kill()
         assert (5, "") == (run.returncode, printed), said
@@ -222,7 +222,7 @@ def test_output_folder_that_vanished_ends_with_five(tmp_path: Path) -> None:
                 with suppress(subprocess.TimeoutExpired):
                     run.wait(timeout=0.02)
             shutil.rmtree(folder)
-            _, said = run.communicate(timeout=45)
+            _, said = run.communicate(timeout=LONGEST_S)
         finally:
             run.kill()
         assert 5 == run.returncode, said
@@ -244,7 +244,7 @@ def test_closed_stderr_does_not_end_the_run(tmp_path: Path) -> None:
             assert run.stderr is not None and run.stdout is not None
             run.stderr.close()
             found = json.loads(run.stdout.read())
-            assert 0 == run.wait(timeout=45)
+            assert 0 == run.wait(timeout=LONGEST_S)
         finally:
             run.kill()
     assert 50 == found["labeled"]

@@ -121,7 +121,7 @@ def test_the_command_run_takes_the_file_from_the_environment(route: str, tmp_pat
             env=_environment() | handle.environ(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
     assert 0 == done.returncode, done.stderr
     assert ",example," in (tmp_path / "out.csv").read_text().splitlines()[1]

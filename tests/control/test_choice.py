@@ -58,6 +58,38 @@ def test_a_full_route_lets_others_help_if_it_is_slow_enough() -> None:
     assert 0 == over(routes, parcel)
 
 
+def test_a_full_route_that_answers_fast_keeps_its_work_while_limits_bind() -> None:
+    """A place is free sooner than another route has connected."""
+    routes, parcel = routes_of("m", "m"), parcel_of("a", order=(0, 1))
+    fill(routes[0], 2)
+    routes[0].pacer.hold(retry_after_s=1.0, now=0.0)
+    assert routes[0].pacer.is_rate_bound(0.0)
+    answer(routes[0], 0.001, times=200)
+    assert 0 == over(routes, parcel)
+    parcel.way_failures = 1
+    assert 0 == over(routes, parcel)
+
+
+def test_while_limits_bind_a_route_that_says_nothing_gets_no_more() -> None:
+    """Others take it, whatever is on their way, until it is heard of again."""
+    routes, parcel = routes_of("m", "m", limit=9), parcel_of("a", order=(0, 1))
+    fill(routes[0], 1)
+    fill(routes[1], 3)
+    for route in routes:
+        answer(route, 0.5)
+        route.signed_at = 9.0
+    routes[0].pacer.hold(retry_after_s=100.0, now=0.0)
+
+    def taken(now: float) -> int:
+        return route_for(routes[0], parcel, routes, None, now, SETTINGS).index
+
+    assert 0 == taken(10.0)
+    routes[1].signed_at = 29.0
+    assert 1 == taken(30.0)
+    routes[0].signed_at = 29.5
+    assert 0 == taken(30.0)
+
+
 def test_chunks_that_failed_try_another_way_first() -> None:
     """If it has room and is up."""
     routes, parcel = routes_of("m", "m"), parcel_of("a", order=(0, 1))

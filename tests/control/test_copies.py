@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.control.decisions import Cancel, Finished, Send, WaitUntil
+from analysis.control.queues import LAST_LAP
 from analysis.errors import (
     AccountClosed,
     AnalysisError,
@@ -260,3 +261,54 @@ def test_a_wait_that_a_copy_was_asked_for_holds_after_a_bad_answer(models: str) 
     assert () == bench.answer(first, "", defect="empty")
     assert "a" == ids_of(bench.next_send().pack)
     assert told_at + 2.0 <= bench.now
+
+
+def planned(bench: Bench, *packs: str) -> Send:
+    """Let a large request be late while these packs wait for the limits; return it."""
+    bench.offer("z")
+    bench.answer(bench.send())
+    bench.offer("abc")
+    large = bench.send()
+    bench.now += 60.0
+    bench.scheduler._routes[0].pacer.hold(retry_after_s=1.0, now=bench.now)
+    bench.offer(*packs)
+    return large
+
+
+def test_a_late_request_is_copied_before_smaller_ones() -> None:
+    """Near the end, since its answer takes longer than theirs."""
+    bench = Bench("m", "m", may_copy=True)
+    planned(bench, "de", "f")
+    first, *others = [bench.next_send() for _ in range(3)]
+    assert (True, "abc") == (first.is_copy, ids_of(first.pack))
+    assert ["de", "f"] == [ids_of(send.pack) for send in others]
+
+
+@pytest.mark.parametrize("packs", [["def"], ["de"] * LAST_LAP])
+def test_what_is_as_large_or_not_the_end_comes_first(packs: list[str]) -> None:
+    """Nobody waits for one request yet."""
+    bench = Bench("m", "m", may_copy=True)
+    planned(bench, *packs)
+    assert not bench.next_send().is_copy
+
+
+def test_a_chunk_that_probes_a_dead_route_is_asked_elsewhere() -> None:
+    """It is not held there until the time of its request is over, and the probe has failed."""
+    bench = Bench("m", "m", may_copy=True)
+    bench.offer("y", "z")
+    bench.answer(bench.send())
+    first = bench.scheduler._routes[0]
+    first.breaker.on_failure(now=bench.now, is_refused_connection=True)
+    bench.scheduler._run.is_whole = False
+    bench.answer(bench.send())
+    bench.now = first.breaker.opens_at or 0.0
+    bench.offer("a")
+    probe = bench.send()
+    assert ("r0", True) == (probe.route, probe.is_probe)
+    copy = bench.next_send()
+    assert ("r1", True, "a") == (copy.route, copy.is_copy, ids_of(copy.pack))
+    bench.answer(copy)
+    assert Cancel(probe.request_id) == bench.poll()
+    bench.scheduler.cancel(probe.request_id, was_sent=True, now=bench.now)
+    assert (first.breaker.opens_at or 0.0) > bench.now
+    assert Finished() == bench.poll()

@@ -121,13 +121,18 @@ def test_a_refusal_with_room_in_the_minute_finds_a_hidden_window() -> None:
 
 
 def test_without_a_name_both_bursts_are_bounded() -> None:
-    """Both dimensions had room by what was stated with the refusal itself."""
+    """Both dimensions had room by what was stated with the refusal itself.
+
+    The refused request lacked 0.1 s of tokens, so the window held 0.8 s beside those that another
+    one drew above the rate.
+    """
     found = pacer(rpm=6_000, tpm=600_000)
     call = found.take(cost_tokens=9_000, now=0.0)
     found.learn(stated((6_000, 5_000), (600_000, 500_000)), 0.1, call=call)
     found.tokens.take(9_000, 0.1)
     refused(found, call, 0.1, RateLimited("slow", retry_after_s=0.1))
-    assert (True, True) == (found.requests.window_s == 0.9, found.tokens.window_s == 0.9)
+    assert 0.9 == found.requests.window_s
+    assert pytest.approx(1.6) == found.tokens.window_s
 
 
 def test_a_refusal_without_room_names_the_limit_and_the_wait() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
-from analysis.control.queues import Queues, turns
+from analysis.control.parcels import Parcel
+from analysis.control.queues import LAST_LAP, Queues, turns
 from analysis.control.routes import NEVER, RoutePlan, RouteState, open_routes
 from analysis.records import Failed, FailureKind
 from analysis.settings import SETTINGS
@@ -18,6 +20,11 @@ def queues_of(count: int = 2) -> tuple[Queues, list[RouteState]]:
     ]
     routes = open_routes(plans, rng=random.Random(1), now=0.0, settings=SETTINGS)
     return Queues(routes), routes
+
+
+def retry(names: str, *, order: tuple[int, ...] = (0,), since: float = 0.0) -> Parcel:
+    """Return a parcel that was sent before."""
+    return replace(parcel_of(names, order=order, since=since), attempts=1)
 
 
 def waiting(route: RouteState) -> str:
@@ -102,6 +109,42 @@ def test_a_queue_of_equal_routes_whose_head_was_sent_before_is_served_first() ->
     assert [first, second] == list(turns((first, second)))
     again.attempts = 1
     assert [second, first] == list(turns((first, second)))
+
+
+def test_near_the_end_a_retry_goes_behind_what_is_larger() -> None:
+    """Unless it was offered earlier; its answer takes less time, so it does not end the run."""
+    queues, (first, _) = queues_of()
+    for names in ("abc", "de", "f"):
+        queues.put(parcel_of(names))
+    queues.put(retry("xy"), at_front=True)
+    assert "abcxydef" == waiting(first)
+    queues.put(retry("z", since=-1.0), at_front=True)
+    assert "zabcxydef" == waiting(first)
+    queues.put(retry("uvw"), at_front=True)
+    assert "uvwzabcxydef" == waiting(first)
+
+
+def test_far_from_the_end_a_retry_is_the_next() -> None:
+    """Nobody waits for the end of a long queue."""
+    queues, (first, _) = queues_of()
+    for _ in range(LAST_LAP):
+        queues.put(parcel_of("ab"))
+    queues.put(retry("z"), at_front=True)
+    assert "z" == waiting(first)[0]
+
+
+def test_near_the_end_a_smaller_retry_of_an_equal_route_is_served_last() -> None:
+    """A larger one, or an older one, is served first as ever."""
+    queues, (first, second) = queues_of()
+    queues.put(parcel_of("ab"))
+    for again, expected in (
+        (retry("x", order=(1,)), [first, second]),
+        (retry("x", order=(1,), since=-1.0), [second, first]),
+        (retry("xyz", order=(1,)), [second, first]),
+    ):
+        second.queue.clear()
+        second.queue.append(again)
+        assert expected == list(turns((first, second)))
 
 
 def test_a_parcel_may_have_to_wait_at_its_next_route() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.control.decisions import WaitUntil
-from analysis.control.watch import patience_s
+from analysis.control.watch import is_quiet, patience_s
 from analysis.settings import SETTINGS
 from tests.control.bench import Bench
 
@@ -32,6 +32,23 @@ def test_three_requests_without_a_sign_are_silence() -> None:
     bench.now = 2.0 + patience_s(usual_s)
     bench.poll()
     assert ["route_down"] == bench.told
+
+
+def test_a_route_is_quiet_while_a_single_request_waits_for_long() -> None:
+    """For its first sign, and as long as nothing else is heard; that is no silence yet."""
+    bench = Bench("m", limit=8)
+    bench.offer("z")
+    bench.answer(bench.send())
+    (route,) = bench.scheduler._routes
+    assert not is_quiet(route, 99.0, SETTINGS)
+    patient_s = patience_s(route.latency.predict(1))
+    bench.offer("a")
+    waiting = bench.send()
+    assert not is_quiet(route, patient_s, SETTINGS)
+    assert is_quiet(route, patient_s + 0.1, SETTINGS)
+    assert "closed" == route.breaker.state
+    bench.scheduler.on_sign(waiting.request_id, now=patient_s)
+    assert not is_quiet(route, 2 * patient_s, SETTINGS)
 
 
 def test_word_of_limits_is_due_while_an_answer_that_tells_is_not_late() -> None:

@@ -23,6 +23,13 @@ def test_it_holds_what_was_let_through_and_no_refusal_of_the_same_burst() -> Non
     assert (8.0, True, False) == (found.seconds, found.is_episode(6.9), found.is_episode(7.1))
 
 
+def test_it_holds_more_where_the_wait_says_so() -> None:
+    """What it still held is what the refused request did not lack; never less than nothing."""
+    found = window()
+    found.find(10.0, 1.0, 5.0, room=0.4)
+    assert 10.4 == found.seconds
+
+
 def test_it_is_neither_longer_than_a_minute_nor_shorter_than_the_shortest() -> None:
     """Whatever seems to have been let through; one that was learned shorter stays."""
     found = window()

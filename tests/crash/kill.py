@@ -48,7 +48,7 @@ OPEN = ("intended", "unknown")
 LAST_STEPS_S = 0.06
 """Real seconds in which the program settles the last answers and writes its output."""
 
-LONGEST_S = 60.0
+LONGEST_S = 240.0
 """Real seconds for one start of the program; none that works takes so long."""
 
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from tests.canary.canary import found_in, table
@@ -202,7 +203,9 @@ def faults_of(planted: Planted, bug: str, folder: Path, base_url: str, log: Path
     """Return what the check of a planted bug finds with a bug, which may be `none`."""
     place = folder / f"{planted.bug}-{bug}"
     place.mkdir()
-    seed = sum(f"{planted.bug} {bug}".encode()) * 1_000 + len(bug)
+    # Texts of its own: what another job pays for in the same log is no fault of this one.
+    words = f"{planted.bug} {bug} {folder.name}"
+    seed = int.from_bytes(sha256(words.encode()).digest()[:6], "big")
     job = Job(folder=place / "run", seed=seed, base_url=base_url, log=log, bug=bug, count=ROWS)
     return planted.check(job)
 

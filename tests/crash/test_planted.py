@@ -28,11 +28,17 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 def test_a_planted_bug_is_found(
     tmp_path: Path, service: tuple[str, Path], planted: Planted
 ) -> None:
-    """The check finds fault with the program that has the bug."""
+    """The check finds fault with the program that has the bug, at its third kill at the latest.
+
+    On a busy machine a kill may come when nothing is in flight, or after the end.
+    """
     if planted.check is without_power and why_not():
         pytest.skip(why_not())
     base_url, log = service
-    assert faults_of(planted, planted.bug, tmp_path, base_url, log)
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    assert any(faults_of(planted, planted.bug, folder, base_url, log) for folder in folders)
 
 
 def test_each_bug_is_planted_once() -> None:

@@ -32,7 +32,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = {"python", "python notest", "sh", "text", "console", "json", "csv", "sql", "toml"}
 OUTPUTS = {"text", "console"}
 WORKERS = 3
-SECONDS = 60
+SECONDS = 240
 
 Ended: TypeAlias = dict[str, tuple[str, str]]
 """Place of a block -> its output and what failed, or an empty string."""

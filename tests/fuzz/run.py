@@ -4,8 +4,9 @@
 runs in a process of its own under atheris, from seeds that are the same every time. After that the
 inputs that were kept run once more under coverage.py, and a table says which branches of which
 module they reach. `--corpus DIR` keeps them from run to run, `--results DIR` writes
-fuzz_<UTC time>.json there, `--replay FILE` repeats one input, such as that of a crash. Exit code 1
-if there was a crash. Needs atheris, which there is for Linux only; `--replay` does not.
+fuzz_<UTC time>.json there, `--replay FILE` repeats one input, such as that of a crash. With
+`--inputs N` each target tries so many instead, as many on a busy machine. Exit code 1 if there
+was a crash. Needs atheris, which there is for Linux only; `--replay` does not.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from tests.fuzz.targets import TARGETS
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_INPUT_BYTES = 512
 SEEDS = 48
-SLOWEST_S = 10
-"""An input that takes longer counts as a crash: something has no end."""
+SLOWEST_S = 60
+"""An input that takes longer, also on a busy machine, counts as a crash: something has no end."""
 STACK_LINES = 30
 
 
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _options(arguments)
     if options.child:
-        fuzz(options.target, options.corpus, options.seconds, options.seed)
+        fuzz(options.target, options.corpus, _bound(options), options.seed)
     if options.cover:
         return cover(options.corpus, options.cover)
     if options.replay:
@@ -81,6 +82,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run", description=__doc__)
     parser.add_argument("--target", default="all", choices=["all", *TARGETS])
     parser.add_argument("--seconds", type=float, default=20.0, help="for all targets together")
+    parser.add_argument("--inputs", type=int, help="for each target, in place of seconds")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--corpus", type=Path, help="folder that keeps inputs")
@@ -92,12 +94,20 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _bound(options: argparse.Namespace) -> str:
+    """Return the flag that ends the process of one target."""
+    if options.inputs is not None:
+        return f"-runs={options.inputs}"
+    return f"-max_total_time={max(1, round(options.seconds))}"
+
+
 def _whole_run(options: argparse.Namespace, names: list[str], corpus: Path) -> int:
     share_s = options.seconds * min(options.jobs, len(names)) / len(names)
+    bound = ("seconds", share_s) if options.inputs is None else ("inputs", options.inputs)
     started = time.monotonic()
 
     def one(name: str) -> Outcome:
-        return fuzz_apart(name, corpus / name, share_s, options.seed)
+        return fuzz_apart(name, corpus / name, bound, options.seed)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         outcomes = list(pool.map(one, names))
@@ -128,13 +138,13 @@ def seeds(name: str, seed: int) -> Iterable[bytes]:
         yield bytes(rng.randrange(256) if rng.random() < share else 0 for _ in range(size))
 
 
-def fuzz(name: str, corpus: Path, seconds: float, seed: int) -> None:
+def fuzz(name: str, corpus: Path, bound: str, seed: int) -> None:
     """Fuzz one target in this process; ends the process."""
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["analysis"], enable_loader_override=False):
         function = function_of(name)
     flags = [
-        f"-max_total_time={max(1, round(seconds))}",
+        bound,
         f"-max_len={LARGEST_INPUT_BYTES}",
         f"-timeout={SLOWEST_S}",
         f"-seed={seed}",
@@ -146,16 +156,19 @@ def fuzz(name: str, corpus: Path, seconds: float, seed: int) -> None:
     atheris.Fuzz()
 
 
-def fuzz_apart(name: str, corpus: Path, seconds: float, seed: int) -> Outcome:
-    """Fuzz one target in a process of its own."""
+def fuzz_apart(name: str, corpus: Path, bound: tuple[str, float], seed: int) -> Outcome:
+    """Fuzz one target in a process of its own, for so many `seconds` or `inputs`."""
     corpus.mkdir(parents=True, exist_ok=True)
     (corpus.parent / "crashes").mkdir(exist_ok=True)
     for number, content in enumerate(seeds(name, seed)):
         (corpus / f"seed-{number:02}").write_bytes(content)
     command = [sys.executable, "-m", "tests.fuzz.run", "--child", "--target", name]
-    command += ["--corpus", str(corpus.resolve()), "--seconds", str(seconds), "--seed", str(seed)]
+    command += ["--corpus", str(corpus.resolve()), f"--{bound[0]}={bound[1]}", f"--seed={seed}"]
+    own = {"PYTHONHASHSEED": str(seed)}  # the order of sets would lead to other inputs
     started = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | own, capture_output=True, text=True, errors="replace"
+    )
     told = (done.stdout + done.stderr).replace(f"{ROOT}{os.sep}", "")
     count = re.search(r"number_of_executed_units: (\d+)", told)
     crash = None
@@ -262,6 +275,8 @@ def write(
 ) -> Path:
     """Write the report; return its path."""
     words = [f"--target {options.target}", f"--seconds {options.seconds:g}"]
+    if options.inputs is not None:
+        words[-1] = f"--inputs {options.inputs}"
     words += [f"--jobs {options.jobs}", f"--seed {options.seed}"]
     document = {
         "what": "coverage-guided fuzzing; branches are those that the kept inputs reach",

@@ -342,3 +342,16 @@ def test_the_content_is_the_plainest_json(text: str, topic: str) -> None:
     pack = Pack(items=(Item(ticket=1, chunk=chunk, tokens=1),), topic=topic)
     content = PromptBuilder(LABELS, rng=random.Random(1)).ask(pack).content
     assert json.dumps(json.loads(content), ensure_ascii=False, separators=(",", ":")) == content
+
+
+class Word(str):
+    """A string that is more than a `str`, as those of numpy are."""
+
+    __slots__ = ()
+
+
+def test_a_string_of_another_type_is_text_like_any_other() -> None:
+    """Whoever takes a text or a topic out of an array asks the same as with a plain string."""
+    plain = builder().ask(pack_of("For example, this.", topic="Trains"))
+    other = builder().ask(pack_of(Word("For example, this."), topic=Word("Trains")))
+    assert plain.content == other.content

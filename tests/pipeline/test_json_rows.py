@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from analysis.pipeline.formats import Kind
 from analysis.pipeline.json_rows import COLUMN_COUNT, open_json
 from analysis.pipeline.tables import open_table, scan
 from analysis.records import Chunk
+from analysis.settings import SETTINGS
 from tests.pipeline.table_files import assert_says, json_lines, made, refusal
 
 NAME = "chunks.jsonl"
@@ -137,9 +139,9 @@ def test_utf16_is_named(tmp_path: Path) -> None:
 
 def test_line_that_is_too_long_is_refused(tmp_path: Path) -> None:
     """One line never fills the memory."""
-    path = made(tmp_path, '{"text": "a"}\n{"text": "' + "x" * 200 + '"}\n', NAME)
-    message = refusal(lambda: open_table(path, row_chars=100))
-    assert_says(message, "line 2: the line has more than 100 bytes")
+    path = made(tmp_path, '{"text": "a"}\n{"text": "' + "x" * 2_000 + '"}\n', NAME)
+    message = refusal(lambda: open_table(path, settings=replace(SETTINGS, field_bytes=1_024)))
+    assert_says(message, "line 2: the line has more than 1,024 bytes")
 
 
 def test_keys_that_are_values_are_refused(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_each_script_starts_from_another_folder(tmp_path: Path) -> None:
     """Nothing but the interpreter is needed to find the package, and each explains itself."""
     running = {name: start(tmp_path, str(FOLDER / name), "--help") for name in SCRIPTS}
     for name, child in running.items():
-        said, _ = child.communicate(timeout=60)
+        said, _ = child.communicate(timeout=240)
         assert child.returncode == 0, f"{name}\n{said}"
         assert "--live" in said
 
@@ -63,7 +63,7 @@ def test_each_script_starts_from_another_folder(tmp_path: Path) -> None:
 def test_a_script_asks_the_local_service_by_default(tmp_path: Path) -> None:
     """Without key and options it ends with 0, and every line says that it is simulated."""
     child = start(tmp_path, str(FOLDER / "test_realtime_simple.py"))
-    said, _ = child.communicate(timeout=60)
+    said, _ = child.communicate(timeout=240)
     assert child.returncode == 0, said
     lines = said.splitlines()
     assert all("simulated" in line for line in lines), said

@@ -28,7 +28,7 @@ from tests.simulator.examples import (
     service,
 )
 
-EXACT = replace(PROFILE, latency_sigma=0.0)
+UNHURRIED = replace(PROFILE, latency_sigma=0.0)
 
 
 def rest(session: RealtimeSession, *, until: float) -> list[tuple[float, Output]]:
@@ -238,7 +238,7 @@ def test_items_keep_their_places() -> None:
 
 def test_parallel_responses_interleave() -> None:
     """Two responses run at once, each with its own answer, told apart by metadata and id."""
-    session = ready(service(latency_ms=100, ms_per_token=1, profile=EXACT))
+    session = ready(service(latency_ms=100, ms_per_token=1, profile=UNHURRIED))
     texts = {"1": "one", "2": "two"}
     first = send(session, "response.create", response=out_of_band("1", "one"), now=0.0)
     second = send(session, "response.create", response=out_of_band("2", "two"), now=0.004)
@@ -259,7 +259,7 @@ def test_parallel_responses_interleave() -> None:
 
 def test_second_response_on_the_default_conversation_is_refused() -> None:
     """The refusal is an error event alone; out-of-band responses still run beside."""
-    session = ready(service(latency_ms=100, profile=EXACT))
+    session = ready(service(latency_ms=100, profile=UNHURRIED))
     (created,) = events(send(session, "response.create"))
     error = error_of(send(session, "response.create", event_id="c2", now=0.01))
     assert ("conversation_already_has_active_response", "c2", True) == (
@@ -277,7 +277,9 @@ def test_second_response_on_the_default_conversation_is_refused() -> None:
 def test_cancel_ends_a_response(at: float, item_statuses: list[str]) -> None:
     """A cancelled response is done at once, nothing of it follows, and it is paid as lost."""
     records: list[dict[str, Any]] = []
-    session = ready(service(latency_ms=100, ms_per_token=1, profile=EXACT, payment=records.append))
+    session = ready(
+        service(latency_ms=100, ms_per_token=1, profile=UNHURRIED, payment=records.append)
+    )
     (created,) = events(send(session, "response.create", response=out_of_band("1", "one"), now=0.0))
     session.poll(now=at)
     response_id = created["response"]["id"]
@@ -299,7 +301,7 @@ def test_deltas_are_spread_over_the_generation_time(
     ms_per_token: float, times: list[float]
 ) -> None:
     """Ten tokens make five deltas; the last leaves with `response.done` at the total latency."""
-    session = ready(service(latency_ms=100, ms_per_token=ms_per_token, profile=EXACT))
+    session = ready(service(latency_ms=100, ms_per_token=ms_per_token, profile=UNHURRIED))
     send(session, "response.create", response=out_of_band("1", "one"))
     found = [(at, event) for at, output in rest(session, until=1.0) for event in events([output])]
     added, done = (
@@ -314,7 +316,7 @@ def test_outage_cuts_the_connection() -> None:
     """At its start the socket is cut; what is under way is paid and lost."""
     records: list[dict[str, Any]] = []
     outage = Outage(route="realtime", start_s=5.0, duration_s=2.0)
-    account = service(latency_ms=1_000, profile=EXACT, outages=[outage], payment=records.append)
+    account = service(latency_ms=1_000, profile=UNHURRIED, outages=[outage], payment=records.append)
     account.started_at = 100.0
     session = ready(account, now=101.0)
     send(session, "response.create", response=out_of_band("1", "x"), now=104.5)
@@ -326,7 +328,7 @@ def test_outage_cuts_the_connection() -> None:
 
 def test_cancel_without_id_takes_the_default_conversation() -> None:
     """An out-of-band response is left alone."""
-    session = ready(service(latency_ms=100, profile=EXACT))
+    session = ready(service(latency_ms=100, profile=UNHURRIED))
     send(session, "response.create", response=out_of_band("1", "one"))
     error = error_of(send(session, "response.cancel"))
     assert "response_cancel_not_active" == error["code"]
@@ -380,7 +382,7 @@ def test_drop_cuts_the_connection() -> None:
     """The dropped request and those beside it are paid and lost; nothing follows the cut."""
     records: list[dict[str, Any]] = []
     account = service(
-        latency_ms=100, profile=EXACT, faults={"drop": 0.5}, seed=2, payment=records.append
+        latency_ms=100, profile=UNHURRIED, faults={"drop": 0.5}, seed=2, payment=records.append
     )
     session = ready(account)
     for number in range(6):

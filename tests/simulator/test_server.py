@@ -31,6 +31,7 @@ from tests.simulator.examples import (
     pack,
     service,
 )
+from tests.virtual_loop import virtual
 
 REALTIME = "/realtime?model=gpt-realtime-2.1-mini"
 BEARER = {"Authorization": "Bearer key-1"}
@@ -91,15 +92,12 @@ async def test_routes_that_are_left_out_are_not_found() -> None:
         await sdk.chat.completions.create(**chat())
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_outage_cuts_and_refuses_until_it_is_over() -> None:
     """The open socket is cut, the next one is refused with 503, and then one is let in again."""
     account = service(outages=[Outage(route="realtime", start_s=60.0, duration_s=60.0)])
-    loop = asyncio.get_running_loop()
     async with LocalService(account) as local, aiohttp.ClientSession() as session:
         url = local.base_url + REALTIME
-        # The start is moved into the past: the outage comes in half a second, not in a minute.
-        account.started_at = loop.time() - 59.5
         async with session.ws_connect(url, headers=BEARER) as connection:
             assert "session.created" == (await connection.receive_json())["type"]
             assert aiohttp.WSMsgType.CLOSED == (await connection.receive()).type
@@ -107,7 +105,7 @@ async def test_outage_cuts_and_refuses_until_it_is_over() -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await session.ws_connect(url, headers=BEARER)
         assert 503 == refused.value.status
-        account.started_at = loop.time() - 120.0
+        await asyncio.sleep(60.0)
         async with session.ws_connect(url, headers=BEARER) as connection:
             assert "session.created" == (await connection.receive_json())["type"]
 
@@ -155,7 +153,7 @@ async def test_sdk_raises_its_own_errors() -> None:
             await create(sdk)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_dropped_and_hanging_requests_have_no_answer() -> None:
     """A drop is a connection error, a hang ends with the client's own time-out."""
     async with LocalService(service(faults={"drop": 1.0})) as local, client(local) as sdk:
@@ -168,7 +166,7 @@ async def test_dropped_and_hanging_requests_have_no_answer() -> None:
             await create(sdk)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_answer_to_a_client_that_left_is_paid_as_lost() -> None:
     """The service notices that nobody waits any more."""
     paid: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -265,7 +263,7 @@ async def test_browser_subprotocol_is_chosen() -> None:
     assert ("session.created", 1_000, "realtime") == (frames[0]["type"], code, protocol)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_old_session_is_closed_by_the_timer() -> None:
     """Without any message the connection ends at its maximum age with 1001."""
     account = service(profile=replace(PROFILE, session_max_age_s=0.05))
@@ -295,7 +293,7 @@ async def test_plain_get_of_the_realtime_address_is_refused() -> None:
         assert "WebSocket" in (await answer.json())["error"]["message"]
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_shutdown_leaves_no_task() -> None:
     """Open sockets are closed with 1001, a hanging request ends, no task is left."""
     before = asyncio.all_tasks()

@@ -17,6 +17,7 @@ from analysis.simulator.profile import PROFILE, ResponsesRules
 from analysis.simulator.server import LocalService
 from analysis.simulator.service import Service
 from tests.simulator.examples import body, chat, service
+from tests.virtual_loop import virtual
 
 BEARER = {"Authorization": "Bearer key-1"}
 SOON_S = 0.1
@@ -50,7 +51,7 @@ async def statuses(connection: aiohttp.ClientWebSocketResponse) -> list[str]:
     return types
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_lanes_are_answered() -> None:
     """The first frame comes after the first request, the last one ends it."""
     async with lanes(service()) as connection:
@@ -59,7 +60,7 @@ async def test_lanes_are_answered() -> None:
     assert ("created", "completed") == (types[0], types[-1])
 
 
-@pytest.mark.asyncio
+@virtual
 @pytest.mark.parametrize(
     ("options", "status"),
     [
@@ -80,7 +81,7 @@ async def test_key_is_checked_before_the_upgrade(options: dict[str, Any], status
     assert status == found
 
 
-@pytest.mark.asyncio
+@virtual
 @pytest.mark.parametrize(
     ("account", "status"),
     [
@@ -96,7 +97,7 @@ async def test_route_that_is_away_is_not_opened(account: Service, status: int) -
     assert status == refused.value.status
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_old_connection_is_closed() -> None:
     """The error frame comes first, then 1000."""
     profile = replace(PROFILE, responses=ResponsesRules(connection_max_age_s=0.02))
@@ -105,7 +106,7 @@ async def test_old_connection_is_closed() -> None:
         assert 1_000 == connection.close_code
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_torn_frame_ends_the_connection_in_its_middle() -> None:
     """The client sees every whole frame and an abnormal closure."""
     async with lanes(service(faults={"torn": 1.0})) as connection:
@@ -120,7 +121,7 @@ def pinging(**options: Any) -> Service:
     return service(profile=replace(PROFILE, responses=rules, shuffle_window_s=0.0), **options)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_service_sends_pings_at_its_interval() -> None:
     """Between the frames, without being asked."""
     async with lanes(pinging(), autoping=False) as connection:
@@ -128,7 +129,7 @@ async def test_service_sends_pings_at_its_interval() -> None:
             assert aiohttp.WSMsgType.PING == (await connection.receive()).type
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_half_open_socket_is_silent_and_unread() -> None:
     """No frame, no PING and no PONG come any more, and no closure either."""
     paid: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -163,7 +164,7 @@ async def post(url: str, request: dict[str, Any]) -> tuple[int, bytes, bool]:
         return answer.status, data, True
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_torn_answer_has_half_its_body() -> None:
     """The length of the whole was announced."""
     async with LocalService(service(faults={"torn": 1.0})) as local:
@@ -171,7 +172,7 @@ async def test_torn_answer_has_half_its_body() -> None:
     assert (200, b'{"id":', False) == (status, data[:6], is_whole)
 
 
-@pytest.mark.asyncio
+@virtual
 @pytest.mark.parametrize(
     ("fault", "part"),
     [
@@ -189,7 +190,7 @@ async def test_faulty_stream_breaks_off(fault: str, part: bytes) -> None:
     assert not data.endswith(b"\n\n") or b"response.completed" not in data
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_streams_are_delivered_whole() -> None:
     """Both routes end as their protocol says, and both are paid as delivered."""
     records: list[dict[str, Any]] = []
@@ -203,7 +204,7 @@ async def test_streams_are_delivered_whole() -> None:
     assert [True, True] == [record["delivered"] for record in records]
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_stream_to_a_client_that_left_is_paid_as_lost() -> None:
     """The service notices it in the middle."""
     paid: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

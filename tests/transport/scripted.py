@@ -24,7 +24,7 @@ from .examples import SETTINGS
 Json: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[["Session"], Awaitable[None]]
 
-FOREVER_S = 30.0
+FOREVER_S = 240.0
 """A limit that no test reaches unless something hangs."""
 
 

@@ -14,6 +14,7 @@ from analysis.errors import RouteClosed, TransportError
 from analysis.records import Ending
 from analysis.transport.carrier import Carrier
 from analysis.wire.places import Place
+from tests.virtual_loop import virtual
 
 from .proxy_server import proxying
 
@@ -68,7 +69,7 @@ async def status_of(base_url: str) -> int:
         ("api-key", "api-key: sk-secret", "Authorization:"),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_the_key_stands_in_one_header(auth: str, sent: str, unsent: str) -> None:
     """Whatever the method; organisation and project go along, the version stands in the query."""
     heard: list[str] = []
@@ -96,7 +97,7 @@ async def test_the_key_stands_in_one_header(auth: str, sent: str, unsent: str) -
         assert unsent.lower() not in asked.lower()
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """The host name is resolved by the proxy."""
     async with serving() as port, proxying(port) as proxy:
@@ -106,7 +107,7 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
-@pytest.mark.asyncio
+@virtual
 async def test_this_machine_is_reached_without_proxy(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -119,7 +120,7 @@ async def test_this_machine_is_reached_without_proxy(
 @pytest.mark.parametrize(
     ("status", "expected"), [(407, RouteClosed), (403, RouteClosed), (502, TransportError)]
 )
-@pytest.mark.asyncio
+@virtual
 async def test_a_proxy_that_refuses_lets_nothing_pass(
     monkeypatch: pytest.MonkeyPatch, status: int, expected: type
 ) -> None:
@@ -132,7 +133,7 @@ async def test_a_proxy_that_refuses_lets_nothing_pass(
     assert Ending.UNSENT is getattr(caught.value, "ending", Ending.UNSENT)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_proxy_that_is_away_means_that_nothing_was_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -143,7 +144,7 @@ async def test_a_proxy_that_is_away_means_that_nothing_was_sent(
     assert Ending.UNSENT is caught.value.ending
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_proxy_that_cannot_be_used_closes_the_route(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -153,7 +154,7 @@ async def test_a_proxy_that_cannot_be_used_closes_the_route(
         await status_of(f"https://{FAR_AWAY}/v1")
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_without_tls_is_never_asked() -> None:
     """Where https is said, nothing goes out in the clear."""
     async with serving() as port:
@@ -162,7 +163,7 @@ async def test_a_server_without_tls_is_never_asked() -> None:
     assert Ending.UNSENT is caught.value.ending
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_an_authority_of_ones_own_is_named_by_a_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

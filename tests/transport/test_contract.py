@@ -26,7 +26,7 @@ from analysis.wire.places import Place
 from .examples import SETTINGS, request
 
 KEYS = ("key_thesis", "example")
-FOREVER_S = 30.0
+FOREVER_S = 240.0
 """A limit that no test reaches unless something hangs."""
 
 Maker: TypeAlias = Callable[[str, str, str, LimitsListener | None], Transport]

@@ -25,6 +25,7 @@ from analysis.records import Choice, Ending, RateLimit, Request
 from analysis.transport.decisions import DecisionsTransport
 from analysis.wire import decisions
 from analysis.wire.places import Place
+from tests.virtual_loop import virtual
 
 from .examples import request as text_request
 from .http_server import FOREVER_S, Answer, error_body, fixed
@@ -94,7 +95,7 @@ async def route(
         await runner.cleanup()
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_request_is_one_post_with_our_body_and_key() -> None:
     """The body is the one of wire/decisions; our id is in a header, the service's comes back."""
     seen: list[tuple[Any, str, str]] = []
@@ -117,7 +118,7 @@ async def test_a_request_is_one_post_with_our_body_and_key() -> None:
     )
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_many_requests_at_once_get_their_own_answers() -> None:
     """They are under way together; nothing but the exchange itself binds a reply to a request."""
     count = 50
@@ -139,7 +140,7 @@ async def test_many_requests_at_once_get_their_own_answers() -> None:
 
 
 @pytest.mark.parametrize("answer", [obedient, fixed(429, b"", x_ratelimit_limit_requests="60")])
-@pytest.mark.asyncio
+@virtual
 async def test_limits_reach_the_listener_with_answers_and_refusals(answer: Answer) -> None:
     """Under the name of this route."""
     heard: list[tuple[str, tuple[RateLimit, ...], str | None]] = []
@@ -164,7 +165,7 @@ async def test_limits_reach_the_listener_with_answers_and_refusals(answer: Answe
         (fixed(200, b'{"answers": []}'), AnswerDefect, None),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_statuses_become_our_errors(
     answer: Answer, expected: type, ending: Ending | None
 ) -> None:
@@ -183,7 +184,7 @@ async def test_statuses_become_our_errors(
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_without_the_address_closes_the_route(status: int) -> None:
     """The sentence says what to do; the next route of a run takes over."""
     async with route(fixed(status)) as transport:
@@ -191,7 +192,7 @@ async def test_a_server_without_the_address_closes_the_route(status: int) -> Non
             await transport.ask(request())
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_that_does_not_answer_in_time_may_have_been_paid() -> None:
     """The limit covers the whole exchange."""
     forever = asyncio.Event()

@@ -13,6 +13,7 @@ from analysis.errors import RouteClosed, TransportError
 from analysis.records import Ending
 from analysis.transport.handshake import dial
 from analysis.wire.places import Place
+from tests.virtual_loop import virtual
 
 from .proxy_server import proxying
 from .scripted import Service, Session, serving
@@ -43,7 +44,7 @@ async def opened(place: Place) -> None:
     await socket.close()
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_the_key_and_the_given_headers_are_sent() -> None:
     """Nothing is compressed, and no protocol is spoken yet."""
     async with serving(service := Service(silent)):
@@ -53,7 +54,7 @@ async def test_the_key_and_the_given_headers_are_sent() -> None:
     assert "Sec-WebSocket-Extensions" not in asked.headers
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_where_headers_are_stripped_the_key_travels_as_a_subprotocol() -> None:
     """Then it stands in no header of its own, and neither does the account."""
     async with serving(service := Service(silent)):
@@ -67,7 +68,7 @@ async def test_where_headers_are_stripped_the_key_travels_as_a_subprotocol() -> 
     assert "Authorization" not in asked.headers and "OpenAI-Project" not in asked.headers
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """The host name is resolved by the proxy; the key is for the endpoint only."""
     async with (
@@ -80,7 +81,7 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
     assert FAR_AWAY == service.requests[0].headers["Host"]
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_this_machine_is_reached_without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy elsewhere could not reach it."""
     monkeypatch.setenv("HTTPS_PROXY", DEAD)
@@ -92,7 +93,7 @@ async def test_this_machine_is_reached_without_proxy(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("status", "expected"), [(407, RouteClosed), (403, RouteClosed), (502, TransportError)]
 )
-@pytest.mark.asyncio
+@virtual
 async def test_a_proxy_that_refuses_lets_nothing_pass(
     monkeypatch: pytest.MonkeyPatch, status: int, expected: type
 ) -> None:
@@ -106,7 +107,7 @@ async def test_a_proxy_that_refuses_lets_nothing_pass(
 
 
 @pytest.mark.parametrize("url", ["socks5://127.0.0.1:9", "nonsense"])
-@pytest.mark.asyncio
+@virtual
 async def test_a_proxy_that_cannot_be_used_closes_the_route(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
@@ -116,7 +117,7 @@ async def test_a_proxy_that_cannot_be_used_closes_the_route(
         await opened(Place(base_url=f"https://{FAR_AWAY}/v1", api_key="k"))
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_an_authority_of_ones_own_is_named_by_a_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -103,7 +103,7 @@ async def test_an_idle_socket_may_be_silent() -> None:
         assert 1 == transport.counters.connections
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_frame_above_the_limit_ends_only_what_waits() -> None:
     """The library closes the socket; the next one works."""
 
@@ -118,7 +118,7 @@ async def test_a_frame_above_the_limit_ends_only_what_waits() -> None:
         assert request("r2").ask.content == (await transport.ask(request("r2"))).text
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_junk_is_counted_and_the_answer_still_comes() -> None:
     """Binary junk, broken JSON, unknown names."""
 
@@ -133,7 +133,7 @@ async def test_junk_is_counted_and_the_answer_still_comes() -> None:
         assert ({"malformed": 2}, {"response.x": 1}) == (counters.violations, counters.ignored)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_caller_that_goes_leaves_its_lane_to_the_server() -> None:
     """The late reply is counted, and the next request gets its own."""
     gate = asyncio.Event()

@@ -92,7 +92,7 @@ async def test_no_timer_is_left_by_an_opening_that_ends_while_the_route_closes()
         assert rotation is not None and rotation.cancelled()
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_listener_that_fails_ends_what_waits_and_the_socket() -> None:
     """Whoever waits hears of it; no socket stays open that nobody reads."""
 

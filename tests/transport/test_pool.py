@@ -41,7 +41,7 @@ from .scripted_lanes import (
 HOUR_S = 3_600.0
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_the_handshake_goes_to_the_responses_address_with_the_key() -> None:
     """The model stands in the body, and nothing asks for a beta."""
     async with route(service := Service(obedient)) as transport:
@@ -237,7 +237,7 @@ async def test_a_server_that_drops_every_socket_is_not_dialled_without_end() -> 
         assert 8 + 2 * 30 - 5 <= service.connections <= 8 + 2 * 30 + 5
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_callers_share_an_opening_and_its_failure() -> None:
     """64 requests do not dial 64 times at a dead endpoint; nothing was sent."""
     service = Service(obedient, status=503)
@@ -269,7 +269,7 @@ async def test_callers_that_keep_coming_do_not_put_the_failure_off() -> None:
         assert min(ends) <= waits_s + 0.001
 
 
-@pytest.mark.asyncio
+@virtual
 @pytest.mark.parametrize(
     ("status", "error"),
     [(401, AccountClosed), (404, RouteClosed), (426, RouteClosed), (400, RouteClosed)],
@@ -286,7 +286,7 @@ async def test_a_refused_upgrade_closes_account_or_route(
         assert 2 == service.connections
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_nobody_at_the_address_is_a_failure_to_connect() -> None:
     """Nothing was sent."""
     place = Place(base_url="http://127.0.0.1:9/v1", api_key="k")
@@ -297,7 +297,7 @@ async def test_nobody_at_the_address_is_a_failure_to_connect() -> None:
     await transport.close()
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_gateway_that_closes_with_a_reason_closes_the_route() -> None:
     """101 first, then 1011 with the words of the gateway."""
 
@@ -322,7 +322,7 @@ async def without_lanes(session: Session) -> None:
             await answer(session, ask)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_without_lanes_gets_one_request_at_a_time_per_socket() -> None:
     """Nobody fails for it; it is said once and remembered."""
     said: list[str] = []
@@ -333,7 +333,7 @@ async def test_a_server_without_lanes_gets_one_request_at_a_time_per_socket() ->
         assert transport.facts is not None and not transport.facts.has_lanes
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_that_ignores_lanes_is_taken_for_one_without() -> None:
     """It leaves the name out of its events; our own id finds the request."""
 
@@ -351,7 +351,7 @@ async def test_a_server_that_ignores_lanes_is_taken_for_one_without() -> None:
         assert 1 == len(said)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_another_tier_than_the_one_asked_for_is_told_once() -> None:
     """As over HTTPS; what served is kept."""
 
@@ -371,7 +371,7 @@ async def test_another_tier_than_the_one_asked_for_is_told_once() -> None:
     assert ["Service tier flex was asked for; 127.0.0.1 answered by default."] == said
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_refused_answer_format_is_asked_again_in_the_next_one() -> None:
     """As over HTTPS; said once."""
 
@@ -391,7 +391,7 @@ async def test_a_refused_answer_format_is_asked_again_in_the_next_one() -> None:
         assert 2 == len(said)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_that_refuses_every_form_closes_the_route() -> None:
     """There is an end to asking again."""
 
@@ -405,7 +405,7 @@ async def test_a_server_that_refuses_every_form_closes_the_route() -> None:
             await transport.ask(request())
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_limits_reach_the_listener_under_the_routes_name() -> None:
     """They stand in the headers of an error."""
     heard: list[tuple[str, tuple[RateLimit, ...]]] = []
@@ -420,7 +420,7 @@ async def test_limits_reach_the_listener_under_the_routes_name() -> None:
     assert [("responses-ws", (RateLimit(name="requests", limit=60),))] == heard
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_sign_of_each_request_reaches_the_listener() -> None:
     """Once each, and while the request still waits: this server begins and never ends."""
     heard: asyncio.Queue[str] = asyncio.Queue()
@@ -439,7 +439,7 @@ async def test_a_sign_of_each_request_reaches_the_listener() -> None:
         await asyncio.wait(asking)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_warm_up_goes_first_and_its_cost_is_on_the_first_reply() -> None:
     """Nobody else is sent before it has ended; it happens once."""
     order: list[str] = []

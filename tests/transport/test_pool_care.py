@@ -72,7 +72,7 @@ async def test_a_warm_up_without_answer_holds_nobody_up_for_long() -> None:
         assert WARM.connect_timeout_s == round(loop.time(), 3)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_failed_opening_before_the_warm_up_is_not_kept() -> None:
     """The service was down at the first request; the second one is answered."""
     service = Service(obedient, status=503)
@@ -199,7 +199,7 @@ async def test_callers_that_give_up_leave_no_lane_and_no_place() -> None:
         assert not transport._waiters and 4 == len(transport._sockets)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_listener_that_fails_ends_what_waits_and_the_socket() -> None:
     """Whoever waits hears of it; no socket stays open that nobody reads."""
 

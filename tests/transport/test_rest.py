@@ -25,12 +25,13 @@ from analysis.records import Ending, RateLimit
 from analysis.transport.rest import RestTransport
 from analysis.wire import responses
 from analysis.wire.places import Place
+from tests.virtual_loop import virtual
 
 from .examples import request
 from .http_server import Answer, error_body, fixed, obedient, obedient_chat, route
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_request_is_one_post_with_our_body_and_key() -> None:
     """The body is the one of wire/responses, byte for byte what the server reads."""
     seen: list[tuple[Any, str]] = []
@@ -51,7 +52,7 @@ async def test_a_request_is_one_post_with_our_body_and_key() -> None:
     )
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_many_requests_are_under_way_at_once() -> None:
     """No pool holds back what dispatch decided to send."""
     count = 100
@@ -68,7 +69,7 @@ async def test_many_requests_are_under_way_at_once() -> None:
 
 
 @pytest.mark.parametrize("answer", [obedient, fixed(429, b"", x_ratelimit_limit_requests="60")])
-@pytest.mark.asyncio
+@virtual
 async def test_limits_reach_the_listener_with_answers_and_refusals(answer: Answer) -> None:
     """A 429 tells most about the limits."""
     heard: list[tuple[str, tuple[RateLimit, ...], str | None]] = []
@@ -92,7 +93,7 @@ async def test_limits_reach_the_listener_with_answers_and_refusals(answer: Answe
         ({}, ()),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_headers_in_other_units_state_nothing(
     stated: dict[str, str], expected: tuple[RateLimit, ...]
 ) -> None:
@@ -108,7 +109,7 @@ async def test_headers_in_other_units_state_nothing(
 
 
 @pytest.mark.parametrize("endpoint", ["responses", "chat"])
-@pytest.mark.asyncio
+@virtual
 async def test_tier_and_safety_identifier_stand_in_the_body(endpoint: str) -> None:
     """The tier that served is kept, and told once where it is another one."""
     seen: list[Any] = []
@@ -131,7 +132,7 @@ async def test_tier_and_safety_identifier_stand_in_the_body(endpoint: str) -> No
     assert ["Service tier flex was asked for; 127.0.0.1 answered by default."] == told
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_tier_that_is_not_taken_closes_the_route() -> None:
     """It is not left out in silence, since it is a matter of money."""
     refusal = error_body("invalid_value", "Invalid value: 'flex'", "service_tier")
@@ -162,7 +163,7 @@ async def test_a_tier_that_is_not_taken_closes_the_route() -> None:
         (fixed(200, b"<html>"), AnswerDefect, None),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_statuses_become_our_errors(
     answer: Answer, expected: type, ending: Ending | None
 ) -> None:
@@ -180,7 +181,7 @@ async def test_statuses_become_our_errors(
     assert (expected, ending, 1) == (caught.type, getattr(caught.value, "ending", None), calls)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_wait_asked_for_in_headers_is_kept() -> None:
     """The finest source counts, and the service's id of the request is kept."""
     answer = fixed(429, error_body("slow_down"), retry_after_ms="250", x_request_id="req_9")
@@ -212,7 +213,7 @@ async def raw(answer: bytes) -> AsyncIterator[RestTransport]:
         await transport.close()
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_nobody_there_means_that_nothing_was_sent() -> None:
     """A refused connection is surely unpaid."""
     with socket.socket() as probe:
@@ -234,7 +235,7 @@ async def test_nobody_there_means_that_nothing_was_sent() -> None:
         (b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", TransportError),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_half_a_reply_is_a_bad_answer_only_if_it_is_whole(
     head: bytes, expected: type
 ) -> None:
@@ -250,7 +251,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50
 
 
 @pytest.mark.parametrize("answer", [b"", HEAD, HEAD + b'{"id":', b"nonsense\r\n\r\n"])
-@pytest.mark.asyncio
+@virtual
 async def test_a_reply_that_breaks_off_may_have_been_paid(answer: bytes) -> None:
     """The request had been written, so nobody knows."""
     async with raw(answer) as transport:
@@ -259,7 +260,7 @@ async def test_a_reply_that_breaks_off_may_have_been_paid(answer: bytes) -> None
     assert (TransportError, Ending.UNKNOWN) == (caught.type, caught.value.ending)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_no_reply_in_time_is_a_passed_deadline() -> None:
     """It may have been generated, so the ending is unknown."""
     never = asyncio.Event()
@@ -275,7 +276,7 @@ async def test_no_reply_in_time_is_a_passed_deadline() -> None:
     assert Ending.UNKNOWN is caught.value.ending
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_body_without_end_is_not_read_to_its_end() -> None:
     """Memory stays bounded; whether the answer was paid is not known."""
 
@@ -293,7 +294,7 @@ async def test_a_body_without_end_is_not_read_to_its_end() -> None:
     assert (Ending.UNKNOWN, "body_too_large") == (caught.value.ending, caught.value.code)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_cancelling_an_ask_passes_through() -> None:
     """Cancellation is no error of ours."""
     started, never = asyncio.Event(), asyncio.Event()
@@ -312,7 +313,7 @@ async def test_cancelling_an_ask_passes_through() -> None:
         never.set()
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_closing_may_be_repeated_and_an_ask_opens_again() -> None:
     """A closed transport holds no connections."""
     async with route(obedient) as transport:

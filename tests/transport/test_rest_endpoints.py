@@ -21,6 +21,7 @@ from analysis.transport.rest import RestFacts, RestTransport
 from analysis.wire import chat
 from analysis.wire.forms import Form
 from analysis.wire.places import Place
+from tests.virtual_loop import virtual
 
 from .examples import request
 from .http_server import Answer, error_body, fixed, obedient, obedient_chat, route
@@ -45,7 +46,7 @@ class Counting:
         return await self.answer(asked)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_with_responses_is_never_asked_for_chat() -> None:
     """What works is kept, and nobody is told anything."""
     told: list[str] = []
@@ -67,7 +68,7 @@ async def test_a_server_with_responses_is_never_asked_for_chat() -> None:
         fixed(501),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_without_responses_is_asked_for_chat(missing: Answer | None) -> None:
     """The same request is asked again there, later ones at once, and it is said once."""
     told: list[str] = []
@@ -89,7 +90,7 @@ async def test_a_server_without_responses_is_asked_for_chat(missing: Answer | No
 
 
 @pytest.mark.parametrize("count", [2, 40])
-@pytest.mark.asyncio
+@virtual
 async def test_concurrent_first_requests_find_out_once(count: int) -> None:
     """One asks and switches, the others follow; each gets its own answer."""
     told: list[str] = []
@@ -101,7 +102,7 @@ async def test_concurrent_first_requests_find_out_once(count: int) -> None:
     assert (1, count, 1) == (absent.count, completions.count, len(told))
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_first_request_that_hangs_holds_nobody_up() -> None:
     """The others wait for a bounded time, then ask for themselves."""
     never = asyncio.Event()
@@ -121,7 +122,7 @@ async def test_a_first_request_that_hangs_holds_nobody_up() -> None:
         assert request("r0").ask.content == (await asks[0]).text
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_first_request_that_fails_lets_the_others_go() -> None:
     """A failure tells nothing about the endpoint, so each asks /responses and may still switch."""
     answers = iter([fixed(429, error_body("rate_limit_exceeded"))])
@@ -139,7 +140,7 @@ async def test_a_first_request_that_fails_lets_the_others_go() -> None:
         assert CHAT_FACTS == transport.facts
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_late_404_follows_a_switch_that_another_request_made() -> None:
     """A request that was under way when others had been answered by chat is asked again there."""
     first_may_end = asyncio.Event()
@@ -165,7 +166,7 @@ async def test_a_late_404_follows_a_switch_that_another_request_made() -> None:
         error_body("DeploymentNotFound", "The API deployment does not exist."),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_an_unknown_model_is_no_missing_endpoint(body: bytes) -> None:
     """The route closes, and chat is not tried."""
     unused = Counting(obedient_chat)
@@ -177,7 +178,7 @@ async def test_an_unknown_model_is_no_missing_endpoint(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("endpoint", [None, fixed(405)])
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_with_neither_endpoint_closes_the_route(endpoint: Answer | None) -> None:
     """The message names both, and no switch is announced."""
     told: list[str] = []
@@ -187,7 +188,7 @@ async def test_a_server_with_neither_endpoint_closes_the_route(endpoint: Answer 
     assert [] == told
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_an_endpoint_that_answered_once_is_not_left() -> None:
     """A 404 in the middle of a run is a fault, not a capability."""
     answers = iter([obedient])
@@ -203,7 +204,7 @@ async def test_an_endpoint_that_answered_once_is_not_left() -> None:
     assert 0 == unused.count
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_named_endpoint_is_used_without_finding_out() -> None:
     """Neither of the two falls back to the other, and nothing is said."""
     told: list[str] = []
@@ -251,7 +252,7 @@ def taking(*formats: str | None, cap: str = "max_completion_tokens") -> Answer:
         (taking(None, cap="max_tokens"), Form(format="text", cap="max_tokens"), 3),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_a_refused_form_is_replaced_once_and_remembered(
     server: Answer, form: Form, refusals: int
 ) -> None:
@@ -268,7 +269,7 @@ async def test_a_refused_form_is_replaced_once_and_remembered(
     assert 1 + refusals == len(told) == len(set(told))
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_responses_without_a_schema_are_asked_more_simply() -> None:
     """A refused answer format is no reason to leave the endpoint."""
 
@@ -288,7 +289,7 @@ async def test_responses_without_a_schema_are_asked_more_simply() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["responses", "chat"])
-@pytest.mark.asyncio
+@virtual
 async def test_a_field_that_is_not_taken_is_left_out(endpoint: str) -> None:
     """Temperature, effort and the like: each is said once and remembered for the run."""
     effort = {"responses": "reasoning", "chat": "reasoning_effort"}[endpoint]
@@ -311,7 +312,7 @@ async def test_a_field_that_is_not_taken_is_left_out(endpoint: str) -> None:
     assert (4, 2) == (server.count, len(told))
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_requests_refused_at_once_step_together() -> None:
     """Refusals of one form simplify it once, however many requests were under way in it."""
     count = 6
@@ -331,7 +332,7 @@ async def test_requests_refused_at_once_step_together() -> None:
     assert 2 * count == completions.count
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_server_that_refuses_every_form_says_why() -> None:
     """There is no endless asking: the last refusal is the caller's."""
     completions = Counting(taking("xml"))
@@ -354,7 +355,7 @@ async def test_a_server_that_refuses_every_form_says_why() -> None:
         (fixed(400, error_body("context_length_exceeded")), RequestRejected),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_refusals_of_chat_mean_what_they_mean_everywhere(
     answer: Answer, expected: type
 ) -> None:

@@ -13,12 +13,13 @@ from analysis.errors import (
 )
 from analysis.records import Ending, RateLimit, TextReply
 from analysis.transport.websocket import SessionFacts
+from tests.virtual_loop import virtual
 
 from .examples import request
 from .scripted import Handler, Service, Session, obedient, obedient_beta, route
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_the_handshake_goes_to_the_realtime_address_with_the_key() -> None:
     """The model stands in the address, the key in the header, and no beta header is sent."""
     async with route(service := Service(obedient)) as transport:
@@ -29,7 +30,7 @@ async def test_the_handshake_goes_to_the_realtime_address_with_the_key() -> None
         assert {"OpenAI-Beta", "Sec-WebSocket-Extensions"}.isdisjoint(asked.headers)
 
 
-@pytest.mark.asyncio
+@virtual
 @pytest.mark.parametrize("server", [obedient, obedient_beta])
 async def test_many_requests_share_one_connection_and_get_their_own_answers(
     server: Handler,
@@ -46,7 +47,7 @@ async def test_many_requests_share_one_connection_and_get_their_own_answers(
         )
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_answers_in_reverse_order_reach_their_own_requests() -> None:
     """Matching is by id, so the order of arrival does not matter."""
 
@@ -65,7 +66,7 @@ async def test_answers_in_reverse_order_reach_their_own_requests() -> None:
         assert [one.ask.content for one in asked] == [reply.text for reply in replies]
 
 
-@pytest.mark.asyncio
+@virtual
 @pytest.mark.parametrize(
     ("server", "dialect", "name"),
     [(obedient, "ga", "output_modalities"), (obedient_beta, "beta", "modalities")],
@@ -86,7 +87,7 @@ async def test_facts_are_what_the_server_said(server: Handler, dialect: str, nam
     assert ("audio" in greeted.settings[name], ["text"]) == (True, configured.settings[name])
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_limits_reach_the_listener_under_the_routes_name() -> None:
     """Whoever paces hears what the service says."""
 
@@ -101,7 +102,7 @@ async def test_limits_reach_the_listener_under_the_routes_name() -> None:
     assert [("realtime", (RateLimit(name="tokens", limit=9),), None)] == heard
 
 
-@pytest.mark.asyncio
+@virtual
 @pytest.mark.parametrize("server", [obedient, obedient_beta])
 async def test_a_sign_of_each_request_reaches_the_listener(server: Handler) -> None:
     """Once each, when its answer begins."""
@@ -112,7 +113,7 @@ async def test_a_sign_of_each_request_reaches_the_listener(server: Handler) -> N
     assert sorted(one.request_id for one in asked) == sorted(heard)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_sign_comes_before_the_answer() -> None:
     """The listener hears it while the request still waits."""
     heard: asyncio.Queue[str] = asyncio.Queue()
@@ -131,7 +132,7 @@ async def test_a_sign_comes_before_the_answer() -> None:
         await asyncio.wait([asking])
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_dead_socket_ends_what_waits_and_the_next_ask_reconnects() -> None:
     """What was on the wire may have been paid; the next request gets a new session."""
 
@@ -156,7 +157,7 @@ async def test_a_dead_socket_ends_what_waits_and_the_next_ask_reconnects() -> No
         )
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_cancelled_ask_is_forgotten_and_its_late_reply_counted() -> None:
     """The reply to somebody who has gone reaches nobody."""
     first_heard, go_on = asyncio.Event(), asyncio.Event()
@@ -185,7 +186,7 @@ async def test_a_cancelled_ask_is_forgotten_and_its_late_reply_counted() -> None
         assert {"late_reply": 1} == transport.counters.violations
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_unknown_events_are_counted() -> None:
     """A new event of the service changes nothing."""
 
@@ -199,7 +200,7 @@ async def test_unknown_events_are_counted() -> None:
         assert {"brand.new": 1} == transport.counters.ignored
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_settings_refused_on_opening_close_the_route() -> None:
     """No request of this route can work, and nobody tries again."""
 
@@ -213,7 +214,7 @@ async def test_settings_refused_on_opening_close_the_route() -> None:
         assert 1 == service.connections
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_closing_ends_what_waits_and_may_be_repeated() -> None:
     """A request on the wire may have been paid; a later ask opens a new session."""
 
@@ -235,7 +236,7 @@ async def test_closing_ends_what_waits_and_may_be_repeated() -> None:
         assert 2 == service.connections
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_the_key_never_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
     """Not even when everything is logged at the finest level."""
     caplog.set_level(logging.DEBUG)

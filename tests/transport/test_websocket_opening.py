@@ -72,7 +72,7 @@ async def bare(session: Session) -> None:
         (bare, RouteClosed),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_a_final_refusal_is_not_tried_again(handler: Handler, expected: type) -> None:
     """A key, a model or a dialect does not get better."""
     async with route(service := Service(handler), connect_attempts=3) as transport:
@@ -90,7 +90,7 @@ async def test_a_final_refusal_is_not_tried_again(handler: Handler, expected: ty
         ("beta", obedient_beta, "realtime=v1"),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_only_a_forced_beta_sends_its_header(
     wanted: str, server: Handler, header: str | None
 ) -> None:
@@ -111,7 +111,7 @@ async def test_only_a_forced_beta_sends_its_header(
         ("auto", bare, "Name it as dialect"),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_a_dialect_that_is_not_spoken_is_final_and_names_the_cure(
     wanted: str, server: Handler, cure: str
 ) -> None:
@@ -136,7 +136,7 @@ async def test_a_dialect_that_is_not_spoken_is_final_and_names_the_cure(
         (503, TransportError, 3),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_a_refused_handshake(status: int, expected: type, attempts: int) -> None:
     """Final statuses end at once, the others after all attempts; redirects are not followed."""
     service = Service(obedient, status=status, Location="/elsewhere", retry_after="0")
@@ -147,7 +147,7 @@ async def test_a_refused_handshake(status: int, expected: type, attempts: int) -
         assert getattr(caught.value, "ending", None) is not Ending.UNKNOWN
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_lost_handshake_is_tried_again() -> None:
     """A server that drops the first connection and greets on the second is reached."""
 
@@ -183,7 +183,7 @@ async def test_nobody_there_means_that_nothing_was_sent() -> None:
     assert [(0.25, 0.75), (0.25, 2.25), (0.25, 3.0)] == drawn[:3]
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_those_who_wait_for_an_opening_share_its_failure() -> None:
     """A dead endpoint is tried once for all of them, and anew for whoever comes later."""
     service = Service(obedient, status=503)
@@ -198,7 +198,7 @@ async def test_those_who_wait_for_an_opening_share_its_failure() -> None:
 
 
 @pytest.mark.parametrize("is_greeting", [False, True])
-@pytest.mark.asyncio
+@virtual
 async def test_a_silent_server_is_given_up(is_greeting: bool) -> None:
     """No greeting, or no confirmation, within the time-out: nothing was sent."""
 
@@ -213,7 +213,7 @@ async def test_a_silent_server_is_given_up(is_greeting: bool) -> None:
         assert ("timeout", Ending.UNSENT) == (caught.value.code, caught.value.ending)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_socket_lost_while_configuring_means_that_nothing_was_sent() -> None:
     """The request had not left yet."""
 
@@ -254,7 +254,7 @@ async def raw_server(answer: bytes) -> tuple[asyncio.Server, str]:
         (b"", TransportError),
     ],
 )
-@pytest.mark.asyncio
+@virtual
 async def test_what_does_not_speak_websocket(answer: bytes, expected: type) -> None:
     """A wrong Sec-WebSocket-Accept is no matter of trying again; silence may be."""
     server, base_url = await raw_server(answer)
@@ -271,7 +271,7 @@ async def test_what_does_not_speak_websocket(answer: bytes, expected: type) -> N
 
 
 @pytest.mark.parametrize("base_url", ["nonsense", "ftp://127.0.0.1/v1"])
-@pytest.mark.asyncio
+@virtual
 async def test_an_address_that_is_none_closes_the_route(base_url: str) -> None:
     """The message asks to check the base URL."""
     transport = RealtimeTransport(

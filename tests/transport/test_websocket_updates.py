@@ -15,6 +15,7 @@ from analysis.errors import (
     TransportError,
 )
 from analysis.records import TextReply
+from tests.virtual_loop import virtual
 
 from .examples import SETTINGS, request
 from .scripted import Handler, Service, Session, obedient, obedient_beta, route
@@ -22,7 +23,7 @@ from .scripted import Handler, Service, Session, obedient, obedient_beta, route
 OTHER = replace(SETTINGS, instructions="Other.")
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_refused_update_keeps_the_session_of_before() -> None:
     """The server's words reach the caller, and asking goes on."""
 
@@ -42,7 +43,7 @@ async def test_a_refused_update_keeps_the_session_of_before() -> None:
         assert 1 == service.connections
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_new_configuration_outlives_the_socket() -> None:
     """After a reconnect the session has the settings that were confirmed last."""
 
@@ -63,7 +64,7 @@ async def test_a_new_configuration_outlives_the_socket() -> None:
         assert "Other." == transport.facts.settings["instructions"]
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_another_model_needs_another_session() -> None:
     """The mistake is named before anything is sent."""
     async with route(service := Service(obedient)) as transport:
@@ -73,7 +74,7 @@ async def test_another_model_needs_another_session() -> None:
 
 
 @pytest.mark.parametrize("is_beta", [False, True])
-@pytest.mark.asyncio
+@virtual
 async def test_a_live_update_leaves_requests_in_flight_alone(is_beta: bool) -> None:
     """Those asked before end under the settings of before; later ones wait for the new ones."""
     is_asked, may_confirm = asyncio.Event(), asyncio.Event()
@@ -111,7 +112,7 @@ async def test_a_live_update_leaves_requests_in_flight_alone(is_beta: bool) -> N
         assert (["session.update", "r3"], 1) == (heard, service.connections)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_refused_live_update_keeps_the_old_settings_everywhere() -> None:
     """The caller reads the server's words; requests, facts and a reconnect know the old ones."""
     is_asked = asyncio.Event()
@@ -144,7 +145,7 @@ async def test_a_refused_live_update_keeps_the_old_settings_everywhere() -> None
         assert SETTINGS.instructions == transport.facts.settings["instructions"]
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_other_settings_than_ours_are_put_back() -> None:
     """A server that takes half of an update gets the last good settings again."""
     updates: list[str] = []
@@ -170,7 +171,7 @@ async def test_other_settings_than_ours_are_put_back() -> None:
         assert SETTINGS.instructions == transport.facts.settings["instructions"]
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_an_update_opens_the_session_first_by_the_settings_of_before() -> None:
     """So that there is a good session whether the update is taken or refused."""
     updates: list[str] = []
@@ -187,7 +188,7 @@ async def test_an_update_opens_the_session_first_by_the_settings_of_before() -> 
     assert [SETTINGS.instructions, "Other."] == updates
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_an_update_without_confirmation_ends_the_session() -> None:
     """Nobody knows what is in effect, so the next request gets a new one with the old settings."""
 
@@ -208,7 +209,7 @@ async def test_an_update_without_confirmation_ends_the_session() -> None:
         )
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_session_that_ends_during_an_update_says_why() -> None:
     """The reason of the close is the caller's error, and nothing is put back."""
 
@@ -228,7 +229,7 @@ async def test_a_session_that_ends_during_an_update_says_why() -> None:
 @pytest.mark.parametrize(
     ("server", "forced"), [(obedient, "beta"), (obedient_beta, "ga")], ids=["ga", "beta"]
 )
-@pytest.mark.asyncio
+@virtual
 async def test_an_open_session_cannot_change_its_dialect(server: Handler, forced: str) -> None:
     """The mistake is named, whether the session is open already or opened for the update."""
     for is_open in (True, False):
@@ -241,7 +242,7 @@ async def test_an_open_session_cannot_change_its_dialect(server: Handler, forced
             assert isinstance(reply, TextReply)
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_the_dialect_that_is_spoken_may_be_named_later() -> None:
     """A session that was opened with `auto` takes settings that force its own dialect."""
     async with route(Service(obedient_beta)) as transport:
@@ -250,7 +251,7 @@ async def test_the_dialect_that_is_spoken_may_be_named_later() -> None:
         assert "beta" == facts.dialect
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_a_first_configuration_may_force_a_dialect() -> None:
     """Nothing is open yet, so the header goes with the handshake."""
     async with route(service := Service(obedient_beta)) as transport:
@@ -258,7 +259,7 @@ async def test_a_first_configuration_may_force_a_dialect() -> None:
         assert "realtime=v1" == service.requests[0].headers["OpenAI-Beta"]
 
 
-@pytest.mark.asyncio
+@virtual
 async def test_settings_refused_on_opening_close_the_route_for_an_update_too() -> None:
     """There is no session that could go on."""
 
