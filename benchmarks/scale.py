@@ -64,7 +64,7 @@ def main() -> int:
 def measure(path: Path, folder: Path, route: str) -> dict[str, Any]:
     """Label one file in a child process; return its figures and whether the ids are right."""
     output = folder / f"{path.name}.out.csv"
-    command = [sys.executable, "-m", "analysis", "run", str(path), "--local", "--json"]
+    command = [sys.executable, "-m", "analysis", "run", str(path.resolve()), "--local", "--json"]
     command += ["--quiet", "--route", route, "-o", str(output)]
     started = time.monotonic()
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as child:

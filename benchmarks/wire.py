@@ -84,7 +84,9 @@ def main() -> int:
     result = {
         "question": "client CPU, rate and added latency on each route, beside a bare loop",
         "simulated": True,
-        "command": " ".join(["python benchmarks/wire.py", *sys.argv[1:]]),
+        "command": " ".join(
+            ["python benchmarks/wire.py", *(Path(word).name for word in sys.argv[1:])]
+        ),
         "at": now.isoformat(timespec="seconds"),
         "version": __version__,
         "machine": machine(),
