@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analysis.commands.ending import ended, say
-from analysis.commands.options import reading_options
+from analysis.commands.options import label_names_option, reading_options
 from analysis.commands.standard import bytes_in, bytes_out
 
 if TYPE_CHECKING:
@@ -62,11 +62,7 @@ EXAMPLE = "Example: semfn export chunks.labeled.csv.semfn.sqlite -o labels.csv"
     metavar="X",
     help="Add the column semfn_review, with 'uncertain' for labels whose confidence is below X.",
 )
-@click.option(
-    "--label-names",
-    type=click.Choice(["en", "ru", "fr", "zh"]),
-    help="Write the labels by their names in a language. [default: by their keys]",
-)
+@label_names_option
 @click.option(
     "--label-set",
     metavar="NAME|FILE",

@@ -36,6 +36,14 @@ class PackSize(click.ParamType[int | str]):
             self.fail(f"{value!r} is neither a number of chunks nor auto.", param, ctx)
 
 
+label_names_option = click.option(
+    "--label-names",
+    type=click.Choice(["en", "ru", "fr", "zh"]),
+    help="Write the labels by their names in a language. [default: by their keys]",
+)
+"""Of the commands that write an output of a run."""
+
+
 def input_options(command: _Command) -> _Command:
     """Add the inputs and how they are read."""
     argument = click.argument(

@@ -96,6 +96,11 @@ def dollars(amount: float) -> str:
     return "under 0.01 USD" if 0 < amount < 0.01 else f"{amount:,.2f} USD"
 
 
+def about(amount: float) -> str:
+    """Return an estimated amount of money."""
+    return f"about {dollars(amount)}" if amount >= 0.01 else dollars(amount)
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

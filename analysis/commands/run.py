@@ -17,6 +17,7 @@ from analysis.commands.ending import ended, say
 from analysis.commands.options import (
     asking_options,
     input_options,
+    label_names_option,
     models_of,
     settings_in_force,
     with_variables,
@@ -90,11 +91,7 @@ _SHOWN = frozenset({"inputs", "output", "quiet", "as_json", "debug", "dry_run"})
     type=click.Path(path_type=Path),
     help="Another ledger whose labels serve for equal texts without a document.",
 )
-@click.option(
-    "--label-names",
-    type=click.Choice(["en", "ru", "fr", "zh"]),
-    help="Write the labels by their names in a language. [default: by their keys]",
-)
+@label_names_option
 @click.option(
     "--csv-formulas",
     type=click.Choice(["keep", "guard"]),

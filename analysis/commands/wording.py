@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.commands.request_wording import (
+    about,
     all_runs_lines,
     counted,
     dollars,
@@ -186,7 +187,7 @@ def progress_line(
         if done < total and per_s:
             parts.append(f"{duration_words((total - done) / per_s)} left")
     if cost_usd:
-        parts.append(dollars(cost_usd) if cost_usd < 0.01 else f"about {dollars(cost_usd)}")
+        parts.append(about(cost_usd))
     return ", ".join([*parts, route] if route else parts)
 
 
@@ -291,9 +292,9 @@ def copy_lines(summary: RunSummary) -> list[str]:
     count = summary.requests.get(GIVEN_UP, 0)
     if not count:
         return []
-    were = "was" if count == 1 else "were"
+    were, they = ("was", "it") if count == 1 else ("were", "they")
     line = (
-        f"{counted(count, 'request')} {were} sent a second time because they took long; "
+        f"{counted(count, 'request')} {were} sent a second time because {they} took long; "
         "the slower one of the two may have been paid for"
     )
     return [f"{line}{_possible_cost(summary, count)}."]
@@ -304,8 +305,8 @@ def _possible_cost(summary: RunSummary, requests: int) -> str:
     answered = summary.requests.get("done", 0)
     if summary.simulated or not answered or not summary.cost_usd:
         return " (simulated)" if summary.simulated else ""
-    possible = dollars(summary.cost_usd / answered * requests)
-    return f": about {possible}, not in the figures above"
+    possible = about(summary.cost_usd / answered * requests)
+    return f": {possible}, not in the figures above"
 
 
 def path_lines(summary: RunSummary) -> list[str]:

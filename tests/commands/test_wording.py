@@ -217,6 +217,13 @@ def test_requests_without_an_answer_are_counted_with_their_possible_cost(
                 "the two may have been paid for: about 0.01 USD, not in the figures above."
             ],
         ),
+        (
+            {"done": 100, "given_up": 1},
+            [
+                "1 request was sent a second time because it took long; the slower one of "
+                "the two may have been paid for: under 0.01 USD, not in the figures above."
+            ],
+        ),
         ({"done": 100, "unknown": 2}, []),
     ],
 )

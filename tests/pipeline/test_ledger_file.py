@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -164,6 +164,20 @@ async def test_a_closed_ledger_refuses_all(path: Path) -> None:
 # Failing disk
 
 
+Made = TypeVar("Made", bound=sqlite3.Connection)
+
+
+def connecting(kind: type[Made]) -> tuple[list[Made], Callable[[Path], sqlite3.Connection]]:
+    """Return a list, and a function whose connections go into it; the first one writes."""
+    made: list[Made] = []
+
+    def connect(place: Path) -> sqlite3.Connection:
+        made.append(kind(place, isolation_level=None, check_same_thread=False))
+        return made[-1]
+
+    return made, connect
+
+
 class FailingConnection(sqlite3.Connection):
     """A connection on which statements that begin in one way fail while `fails_at` is set."""
 
@@ -191,16 +205,7 @@ async def test_a_failed_write_ends_the_ledger(path: Path, fails_at: str, why: st
 
     The group, all that waits and all later records fail; reading works on.
     """
-    connections: list[FailingConnection] = []
-
-    def connect(place: Path) -> sqlite3.Connection:
-        connections.append(
-            sqlite3.connect(
-                place, isolation_level=None, check_same_thread=False, factory=FailingConnection
-            )
-        )
-        return connections[-1]
-
+    connections, connect = connecting(FailingConnection)
     one, two = chunk("1"), chunk("2")
     with opened(path, connect=connect, settings=replace(SETTINGS, commit_group=2)) as ledger:
         await answer(ledger, "r1", (one, labeled(one)))
@@ -247,16 +252,7 @@ class FullConnection(sqlite3.Connection):
 @pytest.mark.asyncio
 async def test_a_full_disk_gets_the_reserve_once(path: Path) -> None:
     """What waits then is recorded after all, and a caller can see it; the next time it ends."""
-    connections: list[FullConnection] = []
-
-    def connect(place: Path) -> sqlite3.Connection:
-        connections.append(
-            sqlite3.connect(
-                place, isolation_level=None, check_same_thread=False, factory=FullConnection
-            )
-        )
-        return connections[-1]
-
+    connections, connect = connecting(FullConnection)
     one, two = chunk("1"), chunk("2")
     with opened(path, connect=connect) as ledger:
         await ledger.intend(request("r1", one))
